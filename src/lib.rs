@@ -1,0 +1,4 @@
+//! Fills `ctf_token_map`: which market and which outcome each traded Polymarket token stands for.
+
+pub mod ctf;
+pub mod ids;

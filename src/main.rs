@@ -1,0 +1,2 @@
+//! One process: settings, logging, one command, an exit code.
+fn main() {}
