@@ -2,3 +2,9 @@
 
 pub mod ctf;
 pub mod ids;
+pub mod report;
+pub mod settings;
+pub mod stop;
+pub mod store;
+pub mod track;
+pub mod upstream;
