@@ -1,7 +1,9 @@
 //! Fills `ctf_token_map`: which market and which outcome each traded Polymarket token stands for.
 
 pub mod ctf;
+pub mod failure;
 pub mod ids;
+pub mod phases;
 pub mod report;
 pub mod settings;
 pub mod stop;

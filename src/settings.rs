@@ -155,6 +155,11 @@ impl Percent {
         Self { millionths: percent as u64 * 1_000_000 }
     }
 
+    /// What is left of this after `other`; nothing where that is more.
+    pub const fn minus(self, other: Self) -> Self {
+        Self { millionths: self.millionths.saturating_sub(other.millionths) }
+    }
+
     /// This share of `total`, rounded down.
     pub fn of(self, total: u64) -> u64 {
         // A share above 100 % of a count near 2^64 does not fit; no count of rows comes near.

@@ -1,6 +1,12 @@
 //! What a person or a program reads. Phases and tracks know nothing of the terminal: they tell what happens to a
 //! [`Progress`] and return results, and this module alone decides how those look.
 
+pub mod merge;
+pub mod setup;
+pub mod terminal;
+pub mod text;
+pub mod track;
+
 use std::sync::Arc;
 use std::time::Duration;
 

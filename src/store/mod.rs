@@ -2,6 +2,10 @@
 //! in functions named after what they answer.
 
 mod connect;
+pub mod coverage;
+pub mod embedded;
+pub mod merge;
+mod schema;
 pub mod sql;
 pub mod staging;
 mod table;

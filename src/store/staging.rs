@@ -21,8 +21,8 @@ pub struct StagedRow {
     pub outcome_index: u8,
     /// The label that its source gives it, empty where it gives none.
     pub outcome_label: String,
-    /// The source, as [`Source::label`].
-    pub source: &'static str,
+    /// The source, as [`Source::label`], with [`UNPROVEN`](super::merge::UNPROVEN) behind it where there is no proof.
+    pub source: String,
     /// When it was learned, in seconds since 1970; kept when an insert is repeated.
     pub fetched_at: u32,
     /// The name of the collateral that the row was proven with, empty where it is unproven.

@@ -265,6 +265,21 @@ pub fn read(path: &Path) -> Result<Option<Checkpoint>, CheckpointError> {
     serde_json::from_value(value).map(Some).map_err(damaged)
 }
 
+/// Moves the checkpoint of a workload that is no more out of the way, and says where to; `None` where there is none.
+///
+/// # Errors
+/// What the system says.
+pub fn put_aside(path: &Path) -> Result<Option<PathBuf>, CheckpointError> {
+    let aside = path.with_extension("json.old");
+    match fs::rename(path, &aside) {
+        Ok(()) => Ok(Some(aside)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => {
+            Err(CheckpointError::Io { doing: "cannot put aside the checkpoint", path: path.to_owned(), source })
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -22,6 +22,7 @@ use crate::ids::TokenId;
 use crate::report::Progress as Shown;
 use crate::settings::RateLimit;
 use crate::stop::Stop;
+use crate::store::merge::UNPROVEN;
 use crate::store::staging::{NotFoundRow, RejectedRow, StagedRow};
 use crate::store::workload::Workload;
 use crate::store::{Store, StoreError};
@@ -540,7 +541,10 @@ impl Engine {
             condition_id_norm: mapping.condition,
             outcome_index: mapping.outcome_index,
             outcome_label: mapping.label,
-            source: self.source.label(),
+            source: match mapping.collateral.as_str() {
+                "" => format!("{}{UNPROVEN}", self.source.label()),
+                _ => self.source.label().to_owned(),
+            },
             fetched_at,
             collateral: mapping.collateral,
         };

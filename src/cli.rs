@@ -1,0 +1,212 @@
+//! The command line: the global options and one `Args` for each subcommand.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::report::terminal::ProgressMode;
+use crate::settings::{Percent, SettingsArgs};
+
+/// Fills Polymarket's ctf_token_map in ClickHouse: which market and which outcome each traded token stands for.
+///
+/// Run the phases in this order, the two tracks in terminals of their own:
+/// setup, dome and goldsky, merge, verify, validate. A phase that was interrupted goes on where it was when the same
+/// command is run again. `backfill demo` shows all of it on this machine, without accounts.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 110)]
+pub struct Cli {
+    /// What every command takes
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    /// The settings
+    #[command(flatten)]
+    pub settings: SettingsArgs,
+    /// The command
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// How a result is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One object on standard output at the end.
+    Json,
+}
+
+/// How logs are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+pub struct GlobalArgs {
+    /// Text for people, or one JSON object on standard output at the end
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    pub format: Format,
+    /// Bars on a terminal, the guide's blocks elsewhere
+    #[arg(long, global = true, value_enum, default_value = "auto")]
+    pub progress: ProgressMode,
+    /// Say more: -v for what is done, -vv for every request
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Only results, warnings and errors
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Logs on standard error
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Phase 0: measure, create the staging tables, list the unmapped tokens, split them between the tracks
+    Setup(SetupArgs),
+    /// Phase 1: ask the Dome API for its share of the tokens
+    Dome(TrackArgs),
+    /// Phase 2: ask the Goldsky subgraph for its share of the tokens
+    Goldsky(TrackArgs),
+    /// Phase 3: staging into production
+    Merge(MergeArgs),
+    /// Phase 4: coverage of all tokens and of the baseline wallet
+    Verify,
+    /// Phase 5: realized P&L against the baseline
+    Validate,
+    /// Which outcome and collateral a token and a condition make, or that they do not belong together
+    Prove(ProveArgs),
+    /// A genuine ClickHouse server on this machine, until Ctrl-C
+    Clickhouse(ClickhouseArgs),
+    /// The whole pipeline on this machine, without accounts
+    Demo(DemoArgs),
+    /// Holds the engine of the embedded server
+    #[command(hide = true)]
+    ClickhouseEngine {
+        /// The library
+        library: PathBuf,
+        /// What it runs
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+/// `setup`
+#[derive(Debug, Args)]
+pub struct SetupArgs {
+    /// Percent of the unmapped tokens that Dome is asked for; Goldsky is asked for the rest
+    #[arg(long, default_value = "50")]
+    pub dome_share: Percent,
+    /// Forget everything that is staged, not found or rejected, and start over
+    #[arg(long)]
+    pub reset: bool,
+    /// Create the fills and the map, empty, where they are missing
+    #[arg(long)]
+    pub create_tables: bool,
+}
+
+/// `dome` and `goldsky`
+#[derive(Debug, Args)]
+pub struct TrackArgs {
+    /// Stage mappings without a proof, marked as such (for installations with a collateral that is not listed)
+    #[arg(long)]
+    pub accept_unproven: bool,
+}
+
+/// `merge`
+#[derive(Debug, Args)]
+pub struct MergeArgs {
+    /// Only say what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `prove`
+#[derive(Debug, Args)]
+pub struct ProveArgs {
+    /// The token id
+    #[arg(requires = "condition", required_unless_present = "file", conflicts_with = "file")]
+    pub token: Option<String>,
+    /// The condition id
+    pub condition: Option<String>,
+    /// A CSV file with the columns token_id and condition_id; - for standard input
+    #[arg(long)]
+    pub file: Option<PathBuf>,
+}
+
+/// `clickhouse`
+#[derive(Debug, Args)]
+pub struct ClickhouseArgs {
+    /// Where the data lives
+    #[arg(long, default_value = "tmp/clickhouse")]
+    pub data: PathBuf,
+    /// The HTTP port; 0 for any
+    #[arg(long, default_value_t = 8123)]
+    pub port: u16,
+}
+
+/// `demo`
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Distinct tokens in the fills
+    #[arg(long, default_value_t = 118_870, value_parser = clap::value_parser!(u32).range(2_000..=10_000_000))]
+    pub tokens: u32,
+    /// Fills
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(10_000..=1_000_000_000))]
+    pub fills: u64,
+    /// The universe's seed
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Share of all answers that are bad, 0 to 0.9
+    #[arg(long, default_value_t = 0.0, value_parser = fault_rate)]
+    pub faults: f64,
+    /// Dome's published tier
+    #[arg(long, value_enum, default_value = "dev")]
+    pub dome_tier: DomeTier,
+    /// Leave the server running at the end, until Ctrl-C
+    #[arg(long)]
+    pub keep: bool,
+}
+
+fn fault_rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|_| "expected a number from 0 to 0.9".to_owned())?;
+    if (0.0..=0.9).contains(&rate) { Ok(rate) } else { Err("expected a number from 0 to 0.9".to_owned()) }
+}
+
+/// The limits that Dome publishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DomeTier {
+    /// 10 per second, 100 per 10 s.
+    Free,
+    /// 100 per second, 500 per 10 s.
+    Dev,
+    /// 300 per second, 3,000 per 10 s.
+    Pro,
+}
+
+impl DomeTier {
+    /// The tier's windows.
+    pub const fn rate_limit(self) -> &'static str {
+        match self {
+            Self::Free => "100/10s,10/1s",
+            Self::Dev => "500/10s,100/1s",
+            Self::Pro => "3000/10s,300/1s",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,50 @@
+//! One file a subcommand. A phase is a short sequence of named steps that returns a typed result: it holds no SQL, no
+//! HTTP and no printing.
+
+pub mod merge;
+pub mod setup;
+pub mod track;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::report::Progress;
+use crate::settings::Settings;
+use crate::stop::Stop;
+use crate::store::{Store, StoreError};
+
+/// What every phase works with.
+#[derive(Clone)]
+pub struct Context {
+    /// The settings.
+    pub settings: Arc<Settings>,
+    /// ClickHouse.
+    pub store: Store,
+    /// Who is told how it goes.
+    pub progress: Arc<dyn Progress>,
+    /// The wish to end.
+    pub stop: Stop,
+    /// When the process started.
+    pub started: Instant,
+}
+
+impl Context {
+    /// Connects to ClickHouse.
+    ///
+    /// # Errors
+    /// Where there is none, or it does not let us in.
+    pub async fn connect(
+        settings: Arc<Settings>,
+        progress: Arc<dyn Progress>,
+        stop: Stop,
+        started: Instant,
+    ) -> Result<Self, StoreError> {
+        let store = Store::connect(&settings.store, settings.work.give_up_after).await?;
+        Ok(Self { settings, store, progress, stop, started })
+    }
+
+    /// Seconds since the process started, to the millisecond.
+    pub fn elapsed(&self) -> f64 {
+        (self.started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0
+    }
+}

@@ -1,0 +1,75 @@
+//! What phase 0 prints.
+
+use serde_json::{Map, Value, json};
+
+use super::text::{Page, percent1, thousands};
+use crate::phases::setup::SetupResult;
+use crate::track::floored_percent;
+use crate::upstream::Source;
+
+/// The guide's page.
+pub fn text(result: &SetupResult) -> String {
+    let coverage = &result.coverage;
+    let mut page = Page::titled("PHASE 0: STAGING SETUP & WORKLOAD SPLIT");
+    page.section(1, "Baseline Metrics");
+    for table in &result.created {
+        page.line(format!("✓ {table} created, empty"));
+    }
+    page.entry(25, "Total unique asset_ids", thousands(coverage.total));
+    page.entry(
+        25,
+        "Currently mapped",
+        format!("{} ({})", thousands(coverage.mapped), percent1(coverage.mapped, coverage.total)),
+    );
+    page.entry(25, "Unmapped (target)", thousands(coverage.unmapped));
+    if coverage.ambiguous > 0 {
+        page.entry(25, "  of them ambiguous", thousands(coverage.ambiguous));
+    }
+    if coverage.malformed > 0 {
+        page.entry(25, "Malformed (left out)", thousands(coverage.malformed));
+    }
+    page.section(2, "Creating Staging Infrastructure").line("✓ Staging database ready");
+    for source in Source::ALL {
+        let staged = result.staged.iter().find(|(of, _)| *of == source).map_or(0, |(_, count)| *count);
+        let table = source.staging_table();
+        page.line(match (staged, result.reset) {
+            (_, true) => format!("✓ staging.{table} emptied"),
+            (0, _) => format!("✓ staging.{table} created"),
+            (count, _) => format!("✓ staging.{table} kept, {} mappings", thousands(count)),
+        });
+    }
+    page.section(3, "Identifying Unmapped Tokens");
+    page.line(format!("Unmapped tokens identified: {}", thousands(result.unmapped)));
+    let dome = result.dome_share;
+    let rest = crate::settings::Percent::whole(100).minus(dome);
+    page.section(4, &format!("Splitting Workload ({dome}/{rest})"));
+    for split in &result.tracks {
+        let name = if split.source == Source::Dome { "Dome API track" } else { "Goldsky track" };
+        let kept = if split.kept && split.workload.total > 0 { " (as before; its progress is kept)" } else { "" };
+        page.entry(21, name, format!("{} tokens{kept}", thousands(split.workload.total)));
+    }
+    for path in &result.put_aside {
+        page.line(format!("The checkpoint of the workload before this one is now {}", path.display()));
+    }
+    page.blank().line("✅ PHASE 0 COMPLETE - Ready to launch parallel backfill");
+    page.into_text()
+}
+
+/// The design's object.
+pub fn json(result: &SetupResult) -> Value {
+    let tracks: Map<String, Value> = (result.tracks.iter())
+        .map(|split| (split.source.name().to_owned(), json!(split.workload.total)))
+        .collect();
+    let coverage = &result.coverage;
+    json!({
+        "phase": "setup",
+        "total_asset_ids": coverage.total,
+        "mapped": coverage.mapped,
+        "coverage_pct": floored_percent(coverage.mapped, coverage.total),
+        "unmapped": coverage.unmapped,
+        "malformed": coverage.malformed,
+        "ambiguous": coverage.ambiguous,
+        "tracks": tracks,
+        "elapsed_seconds": result.elapsed_seconds,
+    })
+}

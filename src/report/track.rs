@@ -1,0 +1,58 @@
+//! What a track prints at its beginning and its end.
+
+use super::text::{Page, percent1, runtime, thousands};
+use crate::track::{Ending, Gauges, TrackResult, read};
+use crate::upstream::Source;
+
+fn phase(source: Source) -> (&'static str, &'static str) {
+    match source {
+        Source::Dome => ("PHASE 1", "DOME API TRACK"),
+        Source::Goldsky => ("PHASE 2", "GOLDSKY TRACK"),
+        Source::Derived => ("DERIVE", "OFFLINE TRACK"),
+    }
+}
+
+/// What stands above the progress.
+pub fn opening(gauges: &Gauges) -> String {
+    let (number, name) = phase(gauges.source);
+    let mut page = Page::titled(&format!("{number}: {name} - TOKEN MAPPING BACKFILL"));
+    page.blank().line(format!("Total tokens to process: {}", thousands(gauges.total)));
+    let done = read(&gauges.processed);
+    if done > 0 {
+        page.line(format!("Already processed: {}", thousands(done)));
+    }
+    page.line(format!("Worker count: {}", gauges.workers)).blank().line("Starting workers...");
+    page.into_text()
+}
+
+/// The guide's closing page.
+pub fn text(result: &TrackResult) -> String {
+    let (number, _) = phase(result.source);
+    let name = if result.source == Source::Dome { "Dome API Track" } else { "Goldsky Track" };
+    let title = match result.ending {
+        Ending::Complete => format!("✅ {number} COMPLETE - {name}"),
+        Ending::WorkLeft => format!("⚠️  {number} INCOMPLETE - {name}: run the same command again"),
+        Ending::Interrupted => format!("⚠️  {number} INTERRUPTED - {name}: saved, run the same command again"),
+    };
+    let mut page = Page::titled(&title);
+    page.blank();
+    page.line(format!("Total processed: {} / {}", thousands(result.processed), thousands(result.total)));
+    page.line(format!("Total inserted: {}", thousands(result.inserted)));
+    page.line(format!("Coverage: {}", percent1(result.resolved, result.total)));
+    page.line(format!("Not found: {}", thousands(result.not_found)));
+    if result.rejected > 0 {
+        page.line(format!("Rejected (no proof): {}", thousands(result.rejected)));
+    }
+    if result.failed > 0 {
+        page.line(format!("Failed (asked again by the next run): {}", thousands(result.failed)));
+    }
+    page.line(format!(
+        "Requests: {} ({} throttled, {} retried)",
+        thousands(result.requests),
+        thousands(result.throttled),
+        thousands(result.retries)
+    ));
+    page.line(format!("Rate: {:.1} tokens/sec", result.tokens_per_second));
+    page.line(format!("Runtime: {}", runtime(result.elapsed_seconds)));
+    page.into_text()
+}

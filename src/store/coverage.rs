@@ -1,0 +1,56 @@
+//! How much of what was traded is mapped.
+
+use clickhouse::Row;
+use serde::Deserialize;
+
+use super::sql::{usable_map, well_formed_token};
+use super::{Store, StoreError};
+
+/// How the traded tokens stand. `total = mapped + unmapped`, always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Row, Deserialize)]
+pub struct Coverage {
+    /// Distinct well-formed token ids in the fills.
+    pub total: u64,
+    /// Of them, with usable rows in the map that do not disagree.
+    pub mapped: u64,
+    /// Of them, all others; the ambiguous ones included.
+    pub unmapped: u64,
+    /// Of the unmapped: two usable rows contradict each other.
+    pub ambiguous: u64,
+    /// Distinct values of `asset_id` that are no token id, outside of all of the above.
+    pub malformed: u64,
+}
+
+impl Store {
+    /// Checks that the tables that coverage is made of are there.
+    ///
+    /// # Errors
+    /// The table or column that is missing, named.
+    pub async fn require_fills_and_map(&self) -> Result<(), StoreError> {
+        let names = self.names();
+        self.require(&names.fills, "FILLS_TABLE", &["asset_id"]).await?;
+        let map_columns = ["token_id", "condition_id_norm", "outcome_index"];
+        self.require(&names.token_map, "TOKEN_MAP_TABLE", &map_columns).await?;
+        Ok(())
+    }
+
+    /// Counts how the traded tokens stand, exactly, in one pass over the fills.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn coverage(&self) -> Result<Coverage, StoreError> {
+        let (fills, map) = (&self.names().fills, usable_map(self.names()));
+        let token = well_formed_token("asset_id");
+        // The map's rows are joined as numbers, not looked for as NULLs: unmatched rows of a left join have none here.
+        let sql = format!(
+            "SELECT countIf(token) AS total, countIf(token AND usable AND NOT disagreeing) AS mapped, \
+                    total - mapped AS unmapped, countIf(token AND usable AND disagreeing) AS ambiguous, \
+                    countIf(NOT token) AS malformed \
+             FROM (SELECT asset_id, {token} AS token FROM (SELECT DISTINCT asset_id FROM {fills})) AS traded \
+             GLOBAL LEFT ANY JOIN (SELECT token_id, disagreeing, true AS usable FROM {map}) AS map \
+               ON traded.asset_id = map.token_id \
+             SETTINGS join_use_nulls = 0"
+        );
+        self.one("counting the coverage", self.query(&sql)).await
+    }
+}

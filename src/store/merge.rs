@@ -1,0 +1,327 @@
+//! Staging into production: what each source has, where they disagree, and one insert that can be repeated.
+
+use clickhouse::Row;
+use serde::Deserialize;
+
+use super::sql::{condition_norm, usable_map, well_formed_token};
+use super::{Store, StoreError, Table};
+use crate::ctf::{self, Collateral};
+use crate::ids::{ConditionId, TokenId};
+use crate::upstream::Source;
+
+/// The candidates of a merge: one row a token, proven. Lives only while a merge runs.
+const CANDIDATES: &str = "backfill_tmp_candidates";
+
+/// Rows that are written to a temporary table at once.
+const CHUNK: usize = 50_000;
+
+/// What the sources have staged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Staged {
+    /// Distinct tokens by source, in the order of precedence.
+    pub by_source: Vec<(Source, u64)>,
+    /// Tokens that more than one source has.
+    pub overlapping: u64,
+    /// Tokens about which two sources disagree.
+    pub conflicting: u64,
+    /// Some of those, for a person to look at.
+    pub conflicts: Vec<Conflict>,
+}
+
+/// Two sources that disagree about a token.
+#[derive(Debug, Clone, PartialEq, Eq, Row, Deserialize)]
+pub struct Conflict {
+    /// The token.
+    pub token_id: String,
+    /// What each claims, as `source: condition/index`.
+    pub claims: Vec<String>,
+}
+
+/// How a merge's candidates were weighed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Weighed {
+    /// Tokens with a mapping that the hash proves.
+    pub proven: u64,
+    /// Tokens whose only mapping is unproven and marked so, and that are merged all the same.
+    pub accepted_unproven: u64,
+    /// Tokens with staged rows none of which can be believed: not merged.
+    pub refused: u64,
+}
+
+/// How the rows of the map stand to the hash.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MapProof {
+    /// Usable rows that the hash proves.
+    pub proven: u64,
+    /// Usable rows whose condition makes this token at another index: the hash names the right one.
+    pub wrong: u64,
+    /// Usable rows that no outcome of their condition makes with a listed collateral.
+    pub unproven: u64,
+}
+
+#[derive(Row, Deserialize)]
+struct StagedText {
+    token_id: String,
+    condition_id: String,
+    outcome_index: u8,
+    outcome_label: String,
+    source: String,
+    proven_with: String,
+}
+
+#[derive(Row, serde::Serialize)]
+struct Candidate {
+    token_id: TokenId,
+    condition_id_norm: ConditionId,
+    outcome_index: u8,
+    outcome_label: String,
+    source: String,
+}
+
+#[derive(Row, Deserialize)]
+struct MapText {
+    token_id: String,
+    condition_id: String,
+    outcome_index: u8,
+}
+
+impl Store {
+    fn all_staged(&self) -> String {
+        let table = |(rank, source): (usize, Source)| {
+            let staged = self.staging_table(&source.staging_table());
+            let (token, condition) = (well_formed_token("token_id"), condition_norm("condition_id_norm"));
+            format!(
+                "SELECT token_id, {condition} AS condition_id, outcome_index, outcome_label, source, \
+                        toString(collateral) AS proven_with, toUInt8({rank}) AS rank, '{}' AS track \
+                 FROM {staged} WHERE {token}",
+                source.name()
+            )
+        };
+        Source::ALL.into_iter().enumerate().map(table).collect::<Vec<_>>().join(" UNION ALL ")
+    }
+
+    /// Counts what is staged, where it overlaps and where it disagrees.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn staged(&self) -> Result<Staged, StoreError> {
+        let doing = "comparing the staging tables";
+        let mut by_source = Vec::new();
+        for source in Source::ALL {
+            let table = self.staging_table(&source.staging_table());
+            self.require(&table, "STAGING_DATABASE (has `backfill setup` run?)", &["token_id"]).await?;
+            let sql = format!(
+                "SELECT uniqExact(token_id) FROM {table} WHERE {}",
+                well_formed_token("token_id")
+            );
+            by_source.push((source, self.one(doing, self.query(&sql)).await?));
+        }
+        let all = self.all_staged();
+        let sql = format!(
+            "SELECT countIf(tracks > 1), countIf(claims > 1) FROM (SELECT token_id, uniqExact(rank) AS tracks, \
+             uniqExact(condition_id, outcome_index) AS claims FROM ({all}) GROUP BY token_id)"
+        );
+        let (overlapping, conflicting) = self.one::<(u64, u64)>(doing, self.query(&sql)).await?;
+        let sql = format!(
+            "SELECT token_id, arraySort(groupUniqArray(concat(track, ': ', condition_id, '/', toString(outcome_index)))) \
+             AS claims FROM ({all}) GROUP BY token_id HAVING uniqExact(condition_id, outcome_index) > 1 \
+             ORDER BY token_id LIMIT 20"
+        );
+        let conflicts = self.rows(doing, self.query(&sql)).await?;
+        Ok(Staged { by_source, overlapping, conflicting, conflicts })
+    }
+
+    /// Proves every staged mapping of a token that the map does not have yet, and writes the believable ones to a
+    /// temporary table: each token once, each field from the first source that has it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn weigh_candidates(&self, collaterals: &[Collateral]) -> Result<Weighed, StoreError> {
+        let doing = "proving what is staged";
+        let candidates = self.staging_table(CANDIDATES);
+        self.drop_candidates().await?;
+        let create = format!(
+            "CREATE TABLE {candidates} (token_id String, condition_id_norm String, outcome_index UInt8, \
+             outcome_label String, source String) ENGINE = MergeTree ORDER BY token_id"
+        );
+        self.run(doing, self.query(&create)).await?;
+        let (all, map) = (self.all_staged(), usable_map(self.names()));
+        let sql = format!(
+            "SELECT token_id, condition_id, outcome_index, outcome_label, source, proven_with FROM ({all}) \
+             WHERE token_id GLOBAL NOT IN (SELECT token_id FROM {map}) \
+             ORDER BY token_id, rank, condition_id, outcome_index, outcome_label"
+        );
+        let failed = |source| StoreError::Query { doing: doing.to_owned(), source };
+        let mut cursor = self.query(&sql).fetch::<StagedText>().map_err(failed)?;
+        let (mut weighed, mut group, mut chunk) = (Weighed::default(), Vec::<StagedText>::new(), Vec::new());
+        loop {
+            let row = tokio::time::timeout(self.query_limit, cursor.next());
+            let row = row
+                .await
+                .map_err(|_| StoreError::NoAnswer { doing: doing.to_owned(), limit: self.query_limit })?
+                .map_err(failed)?;
+            let same = matches!((&row, group.first()), (Some(row), Some(first)) if row.token_id == first.token_id);
+            if !same && !group.is_empty() {
+                chunk.extend(weigh(&group, collaterals, &mut weighed));
+                group.clear();
+            }
+            if chunk.len() >= CHUNK || (row.is_none() && !chunk.is_empty()) {
+                self.insert(&candidates, "merge", &chunk).await?;
+                chunk.clear();
+            }
+            match row {
+                Some(row) => group.push(row),
+                None => return Ok(weighed),
+            }
+        }
+    }
+
+    /// Drops the temporary table, also one that a crashed merge has left.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn drop_candidates(&self) -> Result<(), StoreError> {
+        let candidates = self.staging_table(CANDIDATES);
+        self.run("clearing up", self.query(&format!("DROP TABLE IF EXISTS {candidates} SYNC"))).await
+    }
+
+    /// Inserts the candidates into the map in one statement, those whose token has a usable row by now left out, so
+    /// that repeating it adds nothing.
+    ///
+    /// A token of which the map has only broken rows gets a `fetched_at` above the largest of them: in a
+    /// `ReplacingMergeTree` the newest row survives, and of equals the last written.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn merge_candidates(&self) -> Result<(), StoreError> {
+        let (map, candidates) = (&self.names().token_map, self.staging_table(CANDIDATES));
+        let columns = self.require(map, "TOKEN_MAP_TABLE", &["token_id"]).await?;
+        let has = |name: &str| columns.iter().any(|column| column.name == name);
+        let mut targets = vec!["token_id", "condition_id_norm", "outcome_index"];
+        let mut values = vec!["token_id", "condition_id_norm", "outcome_index"];
+        for name in ["outcome_label", "source"] {
+            if has(name) {
+                targets.push(name);
+                values.push(name);
+            }
+        }
+        if has("fetched_at") {
+            targets.push("fetched_at");
+            values.push("greatest(toUInt64(toUnixTimestamp(now())), least(toUInt64(newest) + 1, 4294967295))");
+        }
+        // The newest of all rows of the token, broken ones above all.
+        let newest = if has("fetched_at") {
+            format!(
+                "(SELECT token_id, max(toUnixTimestamp(toDateTime(fetched_at))) AS newest FROM {map} GROUP BY token_id)"
+            )
+        } else {
+            "(SELECT '' AS token_id, toUInt32(0) AS newest)".to_owned()
+        };
+        let usable = usable_map(self.names());
+        let (targets, values) = (targets.join(", "), values.join(", "));
+        let sql = format!(
+            "INSERT INTO {map} ({targets}) SELECT {values} FROM (SELECT * FROM {candidates} \
+               WHERE token_id GLOBAL NOT IN (SELECT token_id FROM {usable})) AS c \
+             GLOBAL LEFT ANY JOIN {newest} AS n ON c.token_id = n.token_id \
+             SETTINGS join_use_nulls = 0"
+        );
+        self.run("merging into the map", self.query(&sql)).await
+    }
+
+    /// Tokens with two usable rows that are still there after background merges, as counted: a plain `MergeTree`
+    /// keeps them all, and so does a `ReplacingMergeTree` until it merges.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn duplicated_tokens(&self) -> Result<u64, StoreError> {
+        let map = usable_map(self.names());
+        self.one("counting duplicates", self.query(&format!("SELECT countIf(usable_rows > 1) FROM {map}"))).await
+    }
+
+    /// Proves every usable row of the map.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn prove_map(&self, collaterals: &[Collateral]) -> Result<MapProof, StoreError> {
+        let doing = "proving the map";
+        let (map, token, condition) = (
+            &self.names().token_map,
+            well_formed_token("token_id"),
+            condition_norm("condition_id_norm"),
+        );
+        let sql = format!(
+            "SELECT DISTINCT token_id, {condition} AS condition_id, outcome_index FROM {map} \
+             WHERE {token} AND outcome_index < 2 AND condition_id != ''"
+        );
+        let rows: Vec<MapText> = self.rows(doing, self.query(&sql)).await?;
+        let mut counts = MapProof::default();
+        for row in &rows {
+            match proof(&row.token_id, &row.condition_id, collaterals) {
+                Some(index) if index == row.outcome_index => counts.proven += 1,
+                Some(_) => counts.wrong += 1,
+                None => counts.unproven += 1,
+            }
+        }
+        Ok(counts)
+    }
+
+    /// The table of a merge's candidates, for counting in a dry run.
+    pub fn candidates(&self) -> Table {
+        self.staging_table(CANDIDATES)
+    }
+
+    /// How many tokens a merge would add.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn candidate_count(&self) -> Result<u64, StoreError> {
+        let sql = format!("SELECT count() FROM {}", self.candidates());
+        self.one("counting the candidates", self.query(&sql)).await
+    }
+}
+
+/// The outcome index that the hash proves.
+fn proof(token: &str, condition: &str, collaterals: &[Collateral]) -> Option<u8> {
+    let (token, condition) = (token.parse().ok()?, condition.parse().ok()?);
+    ctf::prove(&token, &condition, collaterals).map(|proof| proof.outcome_index)
+}
+
+/// Makes one candidate of all staged rows of a token, which come in the order of precedence; none where no row can
+/// be believed, or where unproven ones disagree.
+fn weigh(rows: &[StagedText], collaterals: &[Collateral], weighed: &mut Weighed) -> Option<Candidate> {
+    let token: TokenId = rows.first()?.token_id.parse().ok()?;
+    // Somebody may have filled staging by hand: what it says of itself proves nothing.
+    let proven = rows.iter().find_map(|row| {
+        let index = proof(&row.token_id, &row.condition_id, collaterals)?;
+        Some((row, row.condition_id.parse::<ConditionId>().ok()?, index))
+    });
+    let accepted = || {
+        // Marked unproven by the track that was told to accept such rows.
+        let row = rows.iter().find(|row| row.proven_with.is_empty() && row.outcome_index < 2)?;
+        let agree = rows.iter().all(|other| {
+            (&other.condition_id, other.outcome_index) == (&row.condition_id, row.outcome_index)
+        });
+        let marked = row.source.ends_with(UNPROVEN);
+        Some((row, row.condition_id.parse::<ConditionId>().ok()?, row.outcome_index)).filter(|_| agree && marked)
+    };
+    let is_proven = proven.is_some();
+    let Some((row, condition_id_norm, outcome_index)) = proven.or_else(accepted) else {
+        weighed.refused += 1;
+        return None;
+    };
+    weighed.proven += u64::from(is_proven);
+    weighed.accepted_unproven += u64::from(!is_proven);
+    let label = rows.iter().find(|other| {
+        // A label stays with its token, but a row of another condition speaks of another market.
+        !other.outcome_label.is_empty() && other.condition_id == row.condition_id
+    });
+    let source = match label {
+        Some(label) if label.source != row.source => format!("{}+{}", row.source, label.source),
+        _ => row.source.clone(),
+    };
+    let outcome_label = label.map(|label| label.outcome_label.clone()).unwrap_or_default();
+    Some(Candidate { token_id: token, condition_id_norm, outcome_index, outcome_label, source })
+}
+
+/// The end of the `source` of a row that was accepted without a proof.
+pub const UNPROVEN: &str = "_unproven";
