@@ -1,4 +1,5 @@
 //! Fills `ctf_token_map`: which market and which outcome each traded Polymarket token stands for.
 
 pub mod ctf;
+pub mod demo;
 pub mod ids;
