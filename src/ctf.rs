@@ -1,9 +1,17 @@
 //! Token ids from condition ids: derive and prove (no I/O).
 //!
-//! A token id is a hash of its condition, outcome index and collateral, as computed by Gnosis' Conditional Tokens
-//! contract (`CTHelpers.sol`).
+//! A token id is not assigned, it is computed, by Gnosis' Conditional Tokens contract (`CTHelpers.sol`). So a claimed
+//! mapping "this token is that outcome of that condition" can be proven or refuted without asking anybody.
 
-use crate::ids::Address;
+use std::fmt;
+use std::str::FromStr;
+
+use halo2curves::bn256::Fq;
+use halo2curves::ff::{Field, FromUniformBytes, PrimeField};
+use halo2curves::ff_ext::Legendre;
+use tiny_keccak::{Hasher, Keccak};
+
+use crate::ids::{Address, ConditionId, TokenId};
 
 /// A token that backs positions: the address that went into the hash, and the name it has in our tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,4 +20,162 @@ pub struct Collateral {
     pub name: String,
     /// The contract's address on Polygon.
     pub address: Address,
+}
+
+/// Why a text is not `name=address`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "expected name=address, a name of lower-case letters, digits and _, and an address of 0x and 40 hex digits"
+)]
+pub struct BadCollateral;
+
+impl FromStr for Collateral {
+    type Err = BadCollateral;
+
+    fn from_str(text: &str) -> Result<Self, BadCollateral> {
+        let (name, address) = text.split_once('=').ok_or(BadCollateral)?;
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        if name.is_empty() || !name.chars().all(allowed) {
+            return Err(BadCollateral);
+        }
+        Ok(Self { name: name.to_owned(), address: address.parse().map_err(|_| BadCollateral)? })
+    }
+}
+
+impl fmt::Display for Collateral {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.name, self.address)
+    }
+}
+
+/// USDC.e, which backs ordinary markets.
+const USDC_E: [u8; 20] = [
+    0x27, 0x91, 0xbc, 0xa1, 0xf2, 0xde, 0x46, 0x61, 0xed, 0x88, 0xa3, 0x0c, 0x99, 0xa7, 0xa9, 0x44, 0x9a,
+    0xa8, 0x41, 0x74,
+];
+
+/// The wrapped collateral that backs negative-risk markets.
+const NEG_RISK: [u8; 20] = [
+    0x3a, 0x3b, 0xd7, 0xbb, 0x95, 0x28, 0xe1, 0x59, 0x57, 0x7f, 0x7c, 0x2e, 0x68, 0x5c, 0xc8, 0x1a, 0x76,
+    0x50, 0x02, 0xe2,
+];
+
+/// Both collaterals that Polymarket uses.
+pub fn default_collaterals() -> Vec<Collateral> {
+    let collateral =
+        |name: &str, address| Collateral { name: name.to_owned(), address: Address::from_bytes(address) };
+    vec![collateral("usdc_e", USDC_E), collateral("neg_risk", NEG_RISK)]
+}
+
+fn keccak256(parts: [&[u8]; 2]) -> [u8; 32] {
+    let mut hash = Keccak::v256();
+    parts.iter().for_each(|part| hash.update(part));
+    let mut digest = [0; 32];
+    hash.finalize(&mut digest);
+    digest
+}
+
+/// One outcome of a condition, before any collateral: the costly half of a token id, shared by all collaterals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CollectionId([u8; 32]);
+
+impl CollectionId {
+    /// The collection of the first outcome (index 0), or of the second.
+    pub fn of(condition: &ConditionId, second: bool) -> Self {
+        let mut index_set = [0; 32];
+        index_set[31] = 1 << u8::from(second);
+        let hash = keccak256([condition.as_bytes(), &index_set]);
+        let mut wide = [0; 64];
+        // Little-endian, and reduced modulo the field's prime: a hash may be larger.
+        wide.iter_mut().zip(hash.iter().rev()).for_each(|(to, from)| *to = *from);
+        let mut x = Fq::from_uniform_bytes(&wide);
+        loop {
+            x += Fq::ONE;
+            // On the curve y² = x³ + 3 where that has a root; -1 says that it has none.
+            if (x.square() * x + Fq::from(3)).legendre() != -1 {
+                break;
+            }
+        }
+        let mut id: [u8; 32] = x.to_repr().into();
+        id.reverse();
+        // The contract stores the parity of y here, which it chose by this very bit.
+        id[0] ^= (hash[0] >> 7) << 6;
+        Self(id)
+    }
+
+    /// The token of this collection that `collateral` backs.
+    pub fn token(&self, collateral: &Address) -> TokenId {
+        TokenId::from_be_bytes(keccak256([collateral.as_bytes(), &self.0]))
+    }
+}
+
+/// The token of an outcome: index 0, or for every other index 1, since markets are binary.
+pub fn token_id(condition: &ConditionId, outcome_index: u8, collateral: &Address) -> TokenId {
+    CollectionId::of(condition, outcome_index != 0).token(collateral)
+}
+
+/// What makes a token of a condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Proof<'a> {
+    /// The outcome index, 0 or 1.
+    pub outcome_index: u8,
+    /// The collateral.
+    pub collateral: &'a Collateral,
+}
+
+/// Which outcome of `condition`, backed by which of the collaterals, `token` is; `None` where it is none of them.
+pub fn prove<'a>(
+    token: &TokenId,
+    condition: &ConditionId,
+    collaterals: &'a [Collateral],
+) -> Option<Proof<'a>> {
+    (0..2).find_map(|outcome_index| {
+        let collection = CollectionId::of(condition, outcome_index == 1);
+        let collateral = collaterals.iter().find(|it| collection.token(&it.address) == *token)?;
+        Some(Proof { outcome_index, collateral })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VECTORS: [(&str, &str, u8, &str); 4] = [
+        (
+            "dd22472e552920b8438158ea7238bfadfa4f736aa4cee91a6b86c39ead110917",
+            "48331043336612883890938759509493159234755048973500640148014422747788308965732",
+            1,
+            "neg_risk",
+        ),
+        (
+            "6876ac2b6174778c973c118aac287c49057c4d5360f896729209fe985a2c07fb",
+            "14557944883400223565643640243919774851380876937588843424705199812983475639104",
+            0,
+            "usdc_e",
+        ),
+        (
+            "592b8a416cbe36aa7bb40df85a61685ebd54ebbd2d55842f1bb398cae4f40dfc",
+            "57564352641769637293436658960633624379577489846300950628596680893489126052038",
+            1,
+            "usdc_e",
+        ),
+        (
+            "126a15ffc84104e2108b2d58f663882b0d181ce87c1b38365f84595e3468a8a5",
+            "100692454852111554543566408317343992183089175047294038924849685473863331659441",
+            0,
+            "neg_risk",
+        ),
+    ];
+
+    #[test]
+    fn real_tokens_are_proven_and_a_wrong_pair_is_refuted() {
+        let collaterals = default_collaterals();
+        for (condition, token, index, collateral) in VECTORS {
+            let proof = prove(&token.parse().unwrap(), &condition.parse().unwrap(), &collaterals).unwrap();
+            assert_eq!((proof.outcome_index, proof.collateral.name.as_str()), (index, collateral));
+        }
+        let token = "101071082387121029316203543703191838956447974754518255789281179566651789604680";
+        let condition = "e3b423dfad8c22ff75c9899c4e8176f628cf4ad4caa00481764d320e7415f7a9";
+        assert_eq!(prove(&token.parse().unwrap(), &condition.parse().unwrap(), &collaterals), None);
+    }
 }

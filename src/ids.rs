@@ -40,6 +40,11 @@ impl TokenId {
         self.0.to_be_bytes()
     }
 
+    /// How many decimal digits the id has, 1 to 78.
+    pub fn digits(self) -> usize {
+        self.to_string().len()
+    }
+
     /// The low 128 bits of the id. Ids are hashes, so this is a fingerprint: two tokens share it by chance once
     /// in 2¹²⁸ pairs.
     pub fn low128(self) -> u128 {

@@ -3,3 +3,9 @@
 pub mod ctf;
 pub mod demo;
 pub mod ids;
+pub mod report;
+pub mod settings;
+pub mod stop;
+pub mod store;
+pub mod track;
+pub mod upstream;

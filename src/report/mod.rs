@@ -1,0 +1,27 @@
+//! What a person or a program reads. Phases and tracks know nothing of the terminal: they tell what happens to a
+//! [`Progress`] and return results, and this module alone decides how those look.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::ids::TokenId;
+use crate::track::Gauges;
+use crate::upstream::Source;
+
+/// What is told while work is going on.
+pub trait Progress: Send + Sync {
+    /// Something the operator should know, a line.
+    fn notice(&self, text: &str);
+
+    /// A step of a phase begins.
+    fn step(&self, text: &str);
+
+    /// A track begins; its gauges show how it goes.
+    fn track_began(&self, gauges: Arc<Gauges>);
+
+    /// A track has ended.
+    fn track_ended(&self, source: Source);
+
+    /// A worker makes no headway.
+    fn stalled(&self, worker: usize, time: Duration, token: &TokenId);
+}

@@ -1,0 +1,505 @@
+//! [`Settings`]: environment, `.env` and flags become one validated value; secrets print as `***`.
+//!
+//! [`SettingsArgs`] is what clap reads: every setting is an environment variable and a flag of the same name, and
+//! the flag wins. What a value means is decided in the types of this module and nowhere later.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::Args;
+use url::Url;
+
+use crate::ctf::{self, Collateral};
+use crate::ids::Wallet;
+use crate::store::{Table, TableNames};
+
+/// A key or a password: never printed, never serialized.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The secret itself, for the one header that carries it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Why a setting's value is not one: the text says what was expected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadSetting(String);
+
+fn bad(message: impl Into<String>) -> BadSetting {
+    BadSetting(message.into())
+}
+
+/// An `http` or `https` URL. Printed without the user, password and query that it may carry, since those can be keys.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HttpUrl(Url);
+
+impl HttpUrl {
+    /// The URL as it is sent to, credentials taken out.
+    pub fn endpoint(&self) -> Url {
+        let mut url = self.0.clone();
+        // Neither can fail: an http URL with a host can be without user and password.
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
+        url
+    }
+
+    /// The user and password that stand in the URL, percent-decoding left to nobody: such characters belong into
+    /// the settings of their own.
+    fn credentials(&self) -> (Option<&str>, Option<&str>) {
+        (Some(self.0.username()).filter(|user| !user.is_empty()), self.0.password())
+    }
+}
+
+impl FromStr for HttpUrl {
+    type Err = BadSetting;
+
+    fn from_str(text: &str) -> Result<Self, BadSetting> {
+        // The text is not repeated: a URL may carry a password.
+        let url = Url::parse(text.trim()).map_err(|error| bad(format!("is not a URL ({error})")))?;
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
+            return Err(bad("must begin with http:// or https:// and name a host"));
+        }
+        Ok(Self(url))
+    }
+}
+
+impl fmt::Display for HttpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut url = self.endpoint();
+        url.set_query(None);
+        f.write_str(url.as_str().trim_end_matches('/'))
+    }
+}
+
+impl fmt::Debug for HttpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HttpUrl({self})")
+    }
+}
+
+/// One window of a published limit: at most `requests` requests in any `window`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// How many requests.
+    pub requests: usize,
+    /// In how long a time, sliding.
+    pub window: Duration,
+}
+
+/// All windows of an API's limit, such as `100/10s,10/1s`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RateLimit(pub Vec<Window>);
+
+impl FromStr for RateLimit {
+    type Err = BadSetting;
+
+    fn from_str(text: &str) -> Result<Self, BadSetting> {
+        let window = |part: &str| {
+            let (requests, window) = part.trim().split_once('/')?;
+            let requests = requests.trim().parse().ok().filter(|n| (1..=1_000_000).contains(n))?;
+            let window = humantime::parse_duration(window.trim()).ok()?;
+            let in_range = (Duration::from_millis(1)..=Duration::from_secs(86_400)).contains(&window);
+            in_range.then_some(Window { requests, window })
+        };
+        let windows: Option<Vec<_>> = text.split(',').map(window).collect();
+        windows.map(Self).ok_or_else(|| bad("expected N/window, several with commas, such as 100/10s,10/1s"))
+    }
+}
+
+impl fmt::Display for RateLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, Window { requests, window }) in self.0.iter().enumerate() {
+            let comma = if i == 0 { "" } else { "," };
+            write!(f, "{comma}{requests}/{}", humantime::format_duration(*window))?;
+        }
+        Ok(())
+    }
+}
+
+/// A percentage, exact to a millionth of a percent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Percent {
+    millionths: u64,
+}
+
+impl Percent {
+    /// Parts of [`Percent::DENOMINATOR`]: 95 % is 95,000,000 of 100,000,000.
+    pub const fn numerator(self) -> u64 {
+        self.millionths
+    }
+
+    /// What [`Percent::numerator`] is a part of.
+    pub const DENOMINATOR: u64 = 100_000_000;
+
+    /// A whole number of percent.
+    pub const fn whole(percent: u32) -> Self {
+        Self { millionths: percent as u64 * 1_000_000 }
+    }
+
+    /// This share of `total`, rounded down.
+    pub fn of(self, total: u64) -> u64 {
+        // A share above 100 % of a count near 2^64 does not fit; no count of rows comes near.
+        let part = u128::from(total) * u128::from(self.millionths) / u128::from(Self::DENOMINATOR);
+        u64::try_from(part).unwrap_or(u64::MAX)
+    }
+
+    /// Whether `part` of `total` reaches this percentage, compared exactly. Of nothing at all nothing is missing.
+    pub fn reached_by(self, part: u64, total: u64) -> bool {
+        u128::from(part) * u128::from(Self::DENOMINATOR) >= u128::from(total) * u128::from(self.millionths)
+    }
+}
+
+impl FromStr for Percent {
+    type Err = BadSetting;
+
+    fn from_str(text: &str) -> Result<Self, BadSetting> {
+        let expected =
+            || bad("expected a percentage from 0 to 100 with at most 6 decimals, such as 95 or 99.5");
+        let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        if !digits(whole) || !digits(decimals) || decimals.len() > 6 {
+            return Err(expected());
+        }
+        let whole: u64 = whole.parse().ok().filter(|whole| *whole <= 100).ok_or_else(expected)?;
+        let decimals: u64 = format!("{decimals:0<6}").parse().map_err(|_| expected())?;
+        let millionths = whole * 1_000_000 + decimals;
+        if millionths > Self::DENOMINATOR { Err(expected()) } else { Ok(Self { millionths }) }
+    }
+}
+
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, decimals) = (self.millionths / 1_000_000, self.millionths % 1_000_000);
+        if decimals == 0 {
+            return write!(f, "{whole}");
+        }
+        write!(f, "{whole}.{}", format!("{decimals:06}").trim_end_matches('0'))
+    }
+}
+
+/// `30s`, `15m`, `1h 30m`: a time above zero and of at most a day.
+fn duration(text: &str) -> Result<Duration, BadSetting> {
+    let day = Duration::from_secs(86_400);
+    humantime::parse_duration(text)
+        .ok()
+        .filter(|time| !time.is_zero() && *time <= day)
+        .ok_or_else(|| bad("expected a time such as 30s, 15m or 1h, above zero and at most 24h"))
+}
+
+fn worker_count(text: &str) -> Result<NonZeroUsize, BadSetting> {
+    text.parse()
+        .ok()
+        .filter(|count: &NonZeroUsize| count.get() <= 1024)
+        .ok_or_else(|| bad("expected a whole number from 1 to 1024"))
+}
+
+fn batch_size(text: &str) -> Result<NonZeroUsize, BadSetting> {
+    text.parse()
+        .ok()
+        .filter(|count: &NonZeroUsize| count.get() <= 100_000)
+        .ok_or_else(|| bad("expected a whole number from 1 to 100000"))
+}
+
+fn database(text: &str) -> Result<String, BadSetting> {
+    Table::parse(text, "default").filter(|_| !text.contains('.')).map(|table| table.name).ok_or_else(|| {
+        bad("expected the name of a database: letters, digits, _ and -, at most 120 characters")
+    })
+}
+
+fn table(text: &str) -> Result<String, BadSetting> {
+    Table::parse(text, "default").map(|_| text.to_owned()).ok_or_else(|| {
+        bad("expected TABLE or DATABASE.TABLE: letters, digits, _ and -, at most 120 characters each")
+    })
+}
+
+fn collateral(text: &str) -> Result<Collateral, String> {
+    text.trim().parse::<Collateral>().map_err(|error| error.to_string())
+}
+
+const CONNECTION: &str = "ClickHouse";
+const TABLES: &str = "Tables";
+const SOURCES: &str = "Sources";
+const WORK: &str = "Work";
+const THRESHOLDS: &str = "Thresholds";
+
+/// The settings as clap reads them, from flags and the environment.
+#[derive(Debug, Clone, Args)]
+pub struct SettingsArgs {
+    /// ClickHouse's HTTP interface
+    #[arg(long, env, global = true, default_value = "http://127.0.0.1:8123", help_heading = CONNECTION, hide_env_values = true)]
+    clickhouse_url: String,
+    /// The user to log in as
+    #[arg(long, env, global = true, default_value = "default", help_heading = CONNECTION)]
+    clickhouse_user: String,
+    /// The user's password
+    #[arg(long, env, global = true, default_value = "", help_heading = CONNECTION, hide_env_values = true, hide_default_value = true)]
+    clickhouse_password: String,
+    /// The database of the tables that are named without one
+    #[arg(long, env, global = true, default_value = "default", value_parser = database, help_heading = CONNECTION)]
+    clickhouse_database: String,
+    /// The database that backfill keeps its own tables in
+    #[arg(long, env, global = true, default_value = "staging", value_parser = database, help_heading = TABLES)]
+    staging_database: String,
+    /// The trades; may carry a database
+    #[arg(long, env, global = true, default_value = "clob_fills", value_parser = table, help_heading = TABLES)]
+    fills_table: String,
+    /// The map that is filled
+    #[arg(long, env, global = true, default_value = "ctf_token_map", value_parser = table, help_heading = TABLES)]
+    token_map_table: String,
+    /// Payouts by condition; this or the winners is enough
+    #[arg(long, env, global = true, default_value = "market_resolutions_final", value_parser = table, help_heading = TABLES)]
+    resolutions_table: String,
+    /// Winning labels by condition
+    #[arg(long, env, global = true, default_value = "gamma_resolved", value_parser = table, help_heading = TABLES)]
+    winners_table: String,
+    /// The Dome API, or a gateway that serves the same paths
+    #[arg(long, env, global = true, default_value = "https://api.domeapi.io/v1", help_heading = SOURCES, hide_env_values = true)]
+    dome_api_url: String,
+    /// The Dome API's key
+    #[arg(long, env, global = true, help_heading = SOURCES, hide_env_values = true)]
+    dome_api_key: Option<String>,
+    /// Requests that Dome allows, every window at once (the free tier; dev: 500/10s,100/1s)
+    #[arg(long, env, global = true, default_value = "100/10s,10/1s", help_heading = SOURCES)]
+    dome_rate_limit: RateLimit,
+    /// A positions subgraph
+    #[arg(long, env, global = true, default_value = GOLDSKY_URL, help_heading = SOURCES, hide_env_values = true)]
+    goldsky_url: String,
+    /// The key of a private subgraph endpoint
+    #[arg(long, env, global = true, help_heading = SOURCES, hide_env_values = true)]
+    goldsky_api_key: Option<String>,
+    /// Requests that Goldsky allows
+    #[arg(long, env, global = true, default_value = "50/10s", help_heading = SOURCES)]
+    goldsky_rate_limit: RateLimit,
+    /// The tokens that may back positions, as name=address with commas [default: usdc_e and neg_risk]
+    #[arg(long, env, global = true, value_delimiter = ',', value_parser = collateral, help_heading = SOURCES)]
+    collaterals: Vec<Collateral>,
+    /// A libchdb.so or a clickhouse binary for the embedded server [default: found or fetched]
+    #[arg(long, env, global = true, help_heading = CONNECTION)]
+    clickhouse_engine: Option<PathBuf>,
+    /// Requests under way at once [default: 16 for Dome, 32 for Goldsky]
+    #[arg(long, env, global = true, value_parser = worker_count, help_heading = WORK)]
+    worker_count: Option<NonZeroUsize>,
+    /// How long one answer may take
+    #[arg(long, env, global = true, default_value = "30s", value_parser = duration, help_heading = WORK)]
+    request_timeout: Duration,
+    /// How long an outage may last before the work is left for the next run
+    #[arg(long, env, global = true, default_value = "15m", value_parser = duration, help_heading = WORK)]
+    give_up_after: Duration,
+    /// Tokens in one request [default: as many as one request of that API takes]
+    #[arg(long, env, global = true, value_parser = batch_size, help_heading = WORK)]
+    batch_size: Option<NonZeroUsize>,
+    /// Where the tracks' checkpoints stand
+    #[arg(long, env, global = true, default_value = "tmp", help_heading = WORK)]
+    checkpoint_dir: PathBuf,
+    /// Percent of the traded tokens that must be mapped
+    #[arg(long, env, global = true, default_value = "95", help_heading = THRESHOLDS)]
+    coverage_target: Percent,
+    /// Resolved positions that the baseline wallet must have
+    #[arg(long, env, global = true, default_value_t = 50, help_heading = THRESHOLDS)]
+    min_positions: u64,
+    /// Percent by which a P&L may miss its expected value
+    #[arg(long, env, global = true, default_value = "2", help_heading = THRESHOLDS)]
+    variance_limit: Percent,
+    /// The wallet whose coverage and P&L are checked
+    #[arg(long, env, global = true, default_value = BASELINE_WALLET, help_heading = THRESHOLDS)]
+    baseline_wallet: Wallet,
+    /// That wallet's expected realized P&L in USD
+    #[arg(long, env, global = true, default_value = "87030.51", allow_negative_numbers = true, help_heading = THRESHOLDS)]
+    expected_pnl: String,
+}
+
+/// Polymarket's public positions subgraph at Goldsky.
+const GOLDSKY_URL: &str = "https://api.goldsky.com/api/public/project_cl6mb8i9h0003e201j6li0diw/subgraphs/positions-subgraph/0.0.7/gn";
+
+/// The wallet that the guide validates.
+const BASELINE_WALLET: &str = "0xcce2b7c71f21e358b8e5e797e586cbc03160d58b";
+
+/// How ClickHouse is reached.
+#[derive(Debug, Clone)]
+pub struct StoreSettings {
+    /// The HTTP interface.
+    pub url: HttpUrl,
+    /// The user's name.
+    pub user: String,
+    /// The user's password, empty where none is needed.
+    pub password: Secret,
+    /// The tables by their roles.
+    pub names: TableNames,
+}
+
+/// How one API is reached.
+#[derive(Debug, Clone)]
+pub struct SourceSettings {
+    /// The base URL.
+    pub url: HttpUrl,
+    /// The key, where there is one.
+    pub api_key: Option<Secret>,
+    /// The published limit.
+    pub rate_limit: RateLimit,
+}
+
+/// How the tracks work.
+#[derive(Debug, Clone)]
+pub struct WorkSettings {
+    /// Requests under way at once; `None` leaves it to the source's default.
+    pub worker_count: Option<NonZeroUsize>,
+    /// Tokens in a request; `None`: as many as fit.
+    pub batch_size: Option<NonZeroUsize>,
+    /// How long one answer may take.
+    pub request_timeout: Duration,
+    /// How long an outage may last.
+    pub give_up_after: Duration,
+    /// Where checkpoints and locks stand.
+    pub checkpoint_dir: PathBuf,
+}
+
+/// Everything that a user can set, validated.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// ClickHouse.
+    pub store: StoreSettings,
+    /// The Dome API.
+    pub dome: SourceSettings,
+    /// The Goldsky subgraph.
+    pub goldsky: SourceSettings,
+    /// The tokens that may back positions.
+    pub collaterals: Vec<Collateral>,
+    /// The engine of the embedded server, where the user names one.
+    pub engine: Option<PathBuf>,
+    /// How the tracks work.
+    pub work: WorkSettings,
+    /// Percent of the traded tokens that must be mapped.
+    pub coverage_target: Percent,
+    /// Resolved positions that the baseline wallet must have.
+    pub min_positions: u64,
+    /// Percent by which a P&L may miss its expected value; a pass is strictly below.
+    pub variance_limit: Percent,
+    /// The wallet that is checked when no baselines are given.
+    pub baseline_wallet: Wallet,
+    /// That wallet's expected realized P&L, a decimal in USD.
+    pub expected_pnl: String,
+}
+
+impl SettingsArgs {
+    /// Checks what no single value shows and names every table.
+    ///
+    /// # Errors
+    /// The first setting that cannot be used, named.
+    pub fn validate(self) -> Result<Settings, BadSetting> {
+        let url = |name: &str, text: &str| -> Result<HttpUrl, BadSetting> {
+            text.parse().map_err(|error| bad(format!("{name} {error}")))
+        };
+        let key = |key: Option<String>| {
+            key.as_deref().map(str::trim).filter(|key| !key.is_empty()).map(Secret::from)
+        };
+        for (name, key) in [("DOME_API_KEY", &self.dome_api_key), ("GOLDSKY_API_KEY", &self.goldsky_api_key)]
+        {
+            if key.as_deref().is_some_and(|key| key.trim().bytes().any(|b| !b.is_ascii_graphic())) {
+                return Err(bad(format!(
+                    "{name} holds a character that no key has (a space, a line break?)"
+                )));
+            }
+        }
+        let clickhouse = url("CLICKHOUSE_URL", &self.clickhouse_url)?;
+        let (url_user, url_password) = clickhouse.credentials();
+        let user = url_user.map_or(self.clickhouse_user, str::to_owned);
+        let password = Secret::from(url_password.unwrap_or(&self.clickhouse_password));
+        let default = &self.clickhouse_database;
+        // Each was parsed by clap; what does not parse here cannot have come that far.
+        let named =
+            |text: &str| Table::parse(text, default).ok_or_else(|| bad(format!("not a table: {text}")));
+        let names = TableNames {
+            fills: named(&self.fills_table)?,
+            token_map: named(&self.token_map_table)?,
+            resolutions: named(&self.resolutions_table)?,
+            winners: named(&self.winners_table)?,
+            database: self.clickhouse_database.clone(),
+            staging: self.staging_database,
+        };
+        let collaterals =
+            if self.collaterals.is_empty() { ctf::default_collaterals() } else { self.collaterals };
+        Ok(Settings {
+            store: StoreSettings { url: clickhouse, user, password, names },
+            dome: SourceSettings {
+                url: url("DOME_API_URL", &self.dome_api_url)?,
+                api_key: key(self.dome_api_key),
+                rate_limit: self.dome_rate_limit,
+            },
+            goldsky: SourceSettings {
+                url: url("GOLDSKY_URL", &self.goldsky_url)?,
+                api_key: key(self.goldsky_api_key),
+                rate_limit: self.goldsky_rate_limit,
+            },
+            collaterals,
+            engine: self.clickhouse_engine,
+            work: WorkSettings {
+                worker_count: self.worker_count,
+                batch_size: self.batch_size,
+                request_timeout: self.request_timeout,
+                give_up_after: self.give_up_after,
+                checkpoint_dir: self.checkpoint_dir,
+            },
+            coverage_target: self.coverage_target,
+            min_positions: self.min_positions,
+            variance_limit: self.variance_limit,
+            baseline_wallet: self.baseline_wallet,
+            expected_pnl: self.expected_pnl,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_never_shows_the_password_in_it() {
+        let url: HttpUrl = "https://me:s3cret@host:8443/?key=s3cret".parse().unwrap();
+        assert_eq!(format!("{url} {url:?}"), "https://host:8443 HttpUrl(https://host:8443)");
+        for text in ["", "host:8123", "ftp://x", "http://", "http://me:s3cret@:99999/"] {
+            let error = text.parse::<HttpUrl>().unwrap_err().to_string();
+            assert!(!error.contains("s3cret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn percentages_are_exact_and_never_rounded_up() {
+        let target: Percent = "95".parse().unwrap();
+        assert!(target.reached_by(95, 100) && !target.reached_by(94_999, 100_000));
+        assert!(target.reached_by(u64::MAX, u64::MAX));
+        assert_eq!("99.5".parse::<Percent>().unwrap().to_string(), "99.5");
+        assert_eq!(Percent::whole(50).of(7), 3);
+        for text in ["", "-1", "101", "100.000001", "1e1", "95%", "NaN", "0.1234567", "9".repeat(40).as_str()]
+        {
+            assert!(text.parse::<Percent>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_rate_limit_is_a_list_of_windows() {
+        let limit: RateLimit = "100/10s, 10/1s".parse().unwrap();
+        assert_eq!(limit.to_string(), "100/10s,10/1s");
+        for text in ["", "10", "0/1s", "-1/1s", "10/0s", "10/1s,", "x/1s", "1/99days"] {
+            assert!(text.parse::<RateLimit>().is_err(), "{text:?}");
+        }
+    }
+}

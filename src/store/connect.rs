@@ -1,0 +1,115 @@
+//! The first call: is there a ClickHouse, does it let us in, does it have the database?
+
+use std::time::Duration;
+
+use crate::settings::StoreSettings;
+
+/// Why no connection could be made; each cause has a message of its own.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Nothing answers.
+    #[error(
+        "no ClickHouse answers at {url}: {reason}; check CLICKHOUSE_URL, or start one here with `backfill clickhouse`"
+    )]
+    Unreachable {
+        /// Where it was looked for.
+        url: String,
+        /// What the network says.
+        reason: String,
+    },
+    /// The user or the password is wrong.
+    #[error("ClickHouse at {url} refuses the user {user:?}; check CLICKHOUSE_USER and CLICKHOUSE_PASSWORD")]
+    Refused {
+        /// The server.
+        url: String,
+        /// The user.
+        user: String,
+    },
+    /// The database does not exist.
+    #[error("ClickHouse at {url} has no database {database:?}; check CLICKHOUSE_DATABASE")]
+    NoDatabase {
+        /// The server.
+        url: String,
+        /// The database.
+        database: String,
+    },
+    /// Something else answers at that address.
+    #[error(
+        "what answers at {url} is not ClickHouse's HTTP interface ({reason}); check CLICKHOUSE_URL (the HTTP port is mostly 8123 or 8443, not 9000)"
+    )]
+    NotClickHouse {
+        /// The server.
+        url: String,
+        /// What gave it away.
+        reason: String,
+    },
+    /// ClickHouse answers with another error.
+    #[error("ClickHouse at {url} refuses the first query: {reason}")]
+    Rejected {
+        /// The server.
+        url: String,
+        /// Its words.
+        reason: String,
+    },
+}
+
+/// How long the first answer may take; ClickHouse Cloud needs some seconds to wake an idle service.
+const FIRST_ANSWER: Duration = Duration::from_secs(30);
+
+/// Asks for one number in a format that no other server would hit by chance.
+pub(super) async fn check(settings: &StoreSettings) -> Result<(), ConnectError> {
+    let url = settings.url.to_string();
+    let unreachable =
+        |error: reqwest::Error| ConnectError::Unreachable { url: url.clone(), reason: root_cause(&error) };
+    let http = reqwest::Client::builder()
+        .connect_timeout(Duration::from_secs(10))
+        .timeout(FIRST_ANSWER)
+        .build()
+        .map_err(unreachable)?;
+    let response = http
+        .post(settings.url.endpoint())
+        .header("X-ClickHouse-User", &settings.user)
+        .header("X-ClickHouse-Key", settings.password.expose())
+        .header("X-ClickHouse-Database", &settings.names.database)
+        .body("SELECT 'backfill' FORMAT TabSeparated")
+        .send()
+        .await
+        .map_err(|error| {
+            if error.is_connect() || error.is_timeout() {
+                return unreachable(error);
+            }
+            ConnectError::NotClickHouse { url: url.clone(), reason: root_cause(&error) }
+        })?;
+    let status = response.status();
+    let code = response
+        .headers()
+        .get("X-ClickHouse-Exception-Code")
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned);
+    let body = response.text().await.unwrap_or_default();
+    let database = settings.names.database.clone();
+    match (status.as_u16(), code.as_deref()) {
+        (200, None) if body.trim_end() == "backfill" => Ok(()),
+        // 194 REQUIRED_PASSWORD, 192 UNKNOWN_USER, 193 WRONG_PASSWORD, 516 AUTHENTICATION_FAILED
+        (_, Some("192" | "193" | "194" | "516")) | (401 | 403, Some(_)) => {
+            Err(ConnectError::Refused { url, user: settings.user.clone() })
+        }
+        (_, Some("81")) => Err(ConnectError::NoDatabase { url, database }),
+        (_, Some(_)) => {
+            let reason = body.lines().next().unwrap_or_default().chars().take(300).collect();
+            Err(ConnectError::Rejected { url, reason })
+        }
+        (status, None) => {
+            Err(ConnectError::NotClickHouse { url, reason: format!("it answers HTTP {status}") })
+        }
+    }
+}
+
+/// The innermost cause: reqwest's own text repeats the URL and hides what happened.
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,245 @@
+//! Everything that is SQL. [`Store`] is the shared ClickHouse client; the modules beside it hold one subject each,
+//! in functions named after what they answer.
+
+mod connect;
+pub mod sql;
+pub mod staging;
+mod table;
+pub mod workload;
+
+use std::time::Duration;
+
+use clickhouse::{Client, Row, RowOwned, RowRead};
+use serde::Deserialize;
+
+pub use connect::ConnectError;
+pub use table::{Table, TableNames, quoted};
+
+use crate::settings::StoreSettings;
+
+/// Why ClickHouse could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The connection could not be made at all.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// A query or an insert failed.
+    #[error("ClickHouse failed {doing}: {}", first_line(.source))]
+    Query {
+        /// What was being done, in the words of a person.
+        doing: String,
+        /// What the client says of it.
+        source: clickhouse::error::Error,
+    },
+    /// No answer came in the time an outage may last.
+    #[error("ClickHouse gave no answer within {} while {doing}; see what it is busy with (SHOW PROCESSLIST), and run the same command again", humantime::format_duration(*.limit))]
+    NoAnswer {
+        /// What was being done.
+        doing: String,
+        /// How long it was waited for.
+        limit: Duration,
+    },
+    /// A table that is needed does not exist.
+    #[error("the table {table} does not exist; name the right one with {setting}{}", if *.creatable { ", or let `backfill setup --create-tables` create an empty one" } else { "" })]
+    MissingTable {
+        /// The table, as DATABASE.TABLE.
+        table: String,
+        /// The setting that names it.
+        setting: &'static str,
+        /// Whether setup can create it.
+        creatable: bool,
+    },
+    /// A table lacks a column that is needed.
+    #[error("the table {table} has no column {column}, which is needed; nothing was written")]
+    MissingColumn {
+        /// The table, as DATABASE.TABLE.
+        table: String,
+        /// The column.
+        column: String,
+    },
+}
+
+impl StoreError {
+    /// Whether the same statement may succeed later: an outage, not a mistake.
+    pub fn may_pass(&self) -> bool {
+        use clickhouse::error::Error;
+        match self {
+            Self::Query { source: Error::BadResponse(text), .. } => {
+                let code = text
+                    .strip_prefix("Code: ")
+                    .and_then(|rest| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u32>().ok());
+                // Columns, tables, databases and rights that are not there do not come by waiting.
+                !matches!(code, Some(10 | 16 | 36 | 47 | 53 | 60 | 62 | 81 | 164 | 192..=194 | 497 | 516))
+            }
+            Self::Query { source, .. } => {
+                matches!(source, Error::Network(_) | Error::TimedOut | Error::Other(_))
+            }
+            Self::NoAnswer { .. } => true,
+            Self::Connect(_) | Self::MissingTable { .. } | Self::MissingColumn { .. } => false,
+        }
+    }
+}
+
+/// The server's own words, without the stack of versions and query texts that follows them.
+fn first_line(error: &clickhouse::error::Error) -> String {
+    use clickhouse::error::Error;
+    let text = match error {
+        // Their Display drops the cause, which alone tells what happened.
+        Error::Network(source) | Error::Other(source) => {
+            let mut text = error.to_string();
+            let mut cause = source.source();
+            while let Some(inner) = cause {
+                text = format!("{text}: {inner}");
+                cause = inner.source();
+            }
+            text
+        }
+        _ => error.to_string(),
+    };
+    text.lines().next().unwrap_or_default().chars().take(600).collect()
+}
+
+/// A column of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Row, Deserialize)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Its type, as ClickHouse prints it.
+    pub type_name: String,
+}
+
+/// The shared ClickHouse client and the names of the tables. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    client: Client,
+    names: TableNames,
+    query_limit: Duration,
+}
+
+impl Store {
+    /// Connects, and checks that what answers is a ClickHouse that lets this user into this database.
+    ///
+    /// `query_limit` bounds every single statement, so that a server that has gone silent cannot hang a phase.
+    ///
+    /// # Errors
+    /// [`ConnectError`], one message a cause.
+    pub async fn connect(settings: &StoreSettings, query_limit: Duration) -> Result<Self, StoreError> {
+        connect::check(settings).await?;
+        let client = Client::default()
+            .with_url(settings.url.endpoint().as_str())
+            .with_user(&settings.user)
+            .with_password(settings.password.expose())
+            .with_database(&settings.names.database)
+            .with_product_info("backfill", env!("CARGO_PKG_VERSION"))
+            // Every insert is acknowledged when the rows are there, never before: a server whose default is to
+            // queue them would let a crash lose rows that a checkpoint calls written.
+            .with_setting("async_insert", "0")
+            .with_setting("wait_for_async_insert", "1")
+            // An error in the middle of a statement must reach us as one, not as the end of the answer.
+            .with_setting("wait_end_of_query", "1");
+        Ok(Self { client, names: settings.names.clone(), query_limit })
+    }
+
+    /// The users' tables by their roles.
+    pub fn names(&self) -> &TableNames {
+        &self.names
+    }
+
+    /// One of backfill's own tables.
+    pub fn staging_table(&self, name: &str) -> Table {
+        Table::new(&self.names.staging, name)
+    }
+
+    /// A statement to bind values to and to run with [`Store::rows`], [`Store::one`] or [`Store::run`].
+    pub fn query(&self, sql: &str) -> clickhouse::query::Query {
+        self.client.query(sql)
+    }
+
+    /// A client whose unqualified names mean `database`, which inserts need.
+    pub fn client_in(&self, database: &str) -> Client {
+        self.client.clone().with_database(database)
+    }
+
+    /// All rows of a query.
+    ///
+    /// # Errors
+    /// [`StoreError::Query`] with `doing`, or [`StoreError::NoAnswer`].
+    pub async fn rows<T: RowOwned + RowRead>(
+        &self,
+        doing: &str,
+        query: clickhouse::query::Query,
+    ) -> Result<Vec<T>, StoreError> {
+        self.bounded(doing, query.fetch_all::<T>()).await
+    }
+
+    /// The one row of a query.
+    ///
+    /// # Errors
+    /// As [`Store::rows`]; also where there is no row.
+    pub async fn one<T: RowOwned + RowRead>(
+        &self,
+        doing: &str,
+        query: clickhouse::query::Query,
+    ) -> Result<T, StoreError> {
+        self.bounded(doing, query.fetch_one::<T>()).await
+    }
+
+    /// Runs a statement that answers nothing.
+    ///
+    /// # Errors
+    /// As [`Store::rows`].
+    pub async fn run(&self, doing: &str, query: clickhouse::query::Query) -> Result<(), StoreError> {
+        self.bounded(doing, query.execute()).await
+    }
+
+    /// Waits for `answer`, but not longer than one statement may take.
+    async fn bounded<T>(
+        &self,
+        doing: &str,
+        answer: impl Future<Output = clickhouse::error::Result<T>>,
+    ) -> Result<T, StoreError> {
+        match tokio::time::timeout(self.query_limit, answer).await {
+            Ok(answer) => answer.map_err(|source| StoreError::Query { doing: doing.to_owned(), source }),
+            Err(_) => Err(StoreError::NoAnswer { doing: doing.to_owned(), limit: self.query_limit }),
+        }
+    }
+
+    /// The columns of a table in their order, `None` where the table does not exist.
+    ///
+    /// # Errors
+    /// As [`Store::rows`].
+    pub async fn columns(&self, table: &Table) -> Result<Option<Vec<Column>>, StoreError> {
+        let query = self
+            .query(
+                "SELECT name, type AS type_name FROM system.columns \
+                 WHERE database = {database:String} AND table = {table:String} ORDER BY position",
+            )
+            .param("database", &table.database)
+            .param("table", &table.name);
+        let columns: Vec<Column> = self.rows("reading the tables' columns", query).await?;
+        Ok(Some(columns).filter(|columns| !columns.is_empty()))
+    }
+
+    /// The columns of a table that must exist and have the columns `required`.
+    ///
+    /// # Errors
+    /// [`StoreError::MissingTable`], [`StoreError::MissingColumn`].
+    pub async fn require(
+        &self,
+        table: &Table,
+        setting: &'static str,
+        required: &[&str],
+    ) -> Result<Vec<Column>, StoreError> {
+        let columns = self.columns(table).await?.ok_or_else(|| StoreError::MissingTable {
+            table: table.plain(),
+            setting,
+            creatable: matches!(setting, "FILLS_TABLE" | "TOKEN_MAP_TABLE"),
+        })?;
+        match required.iter().find(|name| columns.iter().all(|column| column.name != **name)) {
+            Some(missing) => {
+                Err(StoreError::MissingColumn { table: table.plain(), column: (*missing).to_owned() })
+            }
+            None => Ok(columns),
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! The staging tables: what each source said, proven; what it did not know; and what had no proof.
+
+use std::time::Duration;
+
+use clickhouse::{Row, RowOwned, RowWrite};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{Store, StoreError, Table, quoted};
+use crate::ids::{ConditionId, TokenId};
+use crate::upstream::Source;
+
+/// A mapping as it is staged.
+#[derive(Debug, Clone, PartialEq, Eq, Row, Serialize)]
+pub struct StagedRow {
+    /// The token.
+    pub token_id: TokenId,
+    /// Its condition.
+    pub condition_id_norm: ConditionId,
+    /// Its outcome index, 0 or 1.
+    pub outcome_index: u8,
+    /// The label that its source gives it, empty where it gives none.
+    pub outcome_label: String,
+    /// The source, as [`Source::label`].
+    pub source: &'static str,
+    /// When it was learned, in seconds since 1970; kept when an insert is repeated.
+    pub fetched_at: u32,
+    /// The name of the collateral that the row was proven with, empty where it is unproven.
+    pub collateral: String,
+}
+
+/// A token that a source answered for without knowing it.
+#[derive(Debug, Clone, PartialEq, Eq, Row, Serialize)]
+pub struct NotFoundRow {
+    /// The track.
+    pub track: &'static str,
+    /// The token.
+    pub token_id: TokenId,
+    /// When, in seconds since 1970.
+    pub asked_at: u32,
+}
+
+/// A claim that has no proof.
+#[derive(Debug, Clone, PartialEq, Eq, Row, Serialize)]
+pub struct RejectedRow {
+    /// The track.
+    pub track: &'static str,
+    /// The token.
+    pub token_id: TokenId,
+    /// The condition that was claimed, as the answer spelled it.
+    pub claimed_condition: String,
+    /// The index that was claimed, empty where none was.
+    pub claimed_index: String,
+    /// The label that was claimed.
+    pub claimed_label: String,
+    /// Why it was not believed.
+    pub reason: String,
+    /// When, in seconds since 1970.
+    pub rejected_at: u32,
+}
+
+/// How a track's workload stands, by the tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Row, Deserialize)]
+pub struct Tally {
+    /// Tokens in the workload.
+    pub total: u64,
+    /// Staged by any source.
+    pub resolved: u64,
+    /// Answered last without being known.
+    pub not_found: u64,
+    /// Answered last without a proof.
+    pub rejected: u64,
+    /// Distinct tokens staged by this track, whether in its workload or not.
+    pub inserted: u64,
+}
+
+/// Rows of an insert, and what makes repeating it harmless: a hash of exactly these rows. The server drops a second
+/// insert under the same token, which an insert whose answer was lost needs, and *different* rows must never share.
+fn deduplication_token<T: Serialize>(rows: &[T]) -> Result<String, serde_json::Error> {
+    let mut hash = Sha256::new();
+    for row in rows {
+        hash.update(serde_json::to_vec(row)?);
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+impl Store {
+    /// Creates the staging database and every table in it that is missing, and adds what tables from an older system
+    /// lack.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn create_staging(&self) -> Result<(), StoreError> {
+        let doing = "creating the staging tables";
+        let database = quoted(&self.names().staging);
+        self.run(doing, self.query(&format!("CREATE DATABASE IF NOT EXISTS {database}"))).await?;
+        // The window makes the server remember the last inserts, so that one whose answer was lost can be repeated.
+        let remembered = "SETTINGS non_replicated_deduplication_window = 1000";
+        for source in Source::ALL {
+            let (table, label) = (self.staging_table(&source.staging_table()), source.label());
+            let create = format!(
+                "CREATE TABLE IF NOT EXISTS {table} (token_id String, condition_id_norm String, outcome_index UInt8, \
+                 outcome_label String, source String DEFAULT '{label}', fetched_at DateTime DEFAULT now(), \
+                 collateral LowCardinality(String) DEFAULT '') \
+                 ENGINE = ReplacingMergeTree(fetched_at) ORDER BY token_id {remembered}"
+            );
+            self.run(doing, self.query(&create)).await?;
+            let add = format!(
+                "ALTER TABLE {table} ADD COLUMN IF NOT EXISTS collateral LowCardinality(String) DEFAULT ''"
+            );
+            self.run(doing, self.query(&add)).await?;
+        }
+        let not_found = self.staging_table("not_found");
+        let create = format!(
+            "CREATE TABLE IF NOT EXISTS {not_found} (track LowCardinality(String), token_id String, asked_at DateTime) \
+             ENGINE = ReplacingMergeTree(asked_at) ORDER BY (track, token_id) {remembered}"
+        );
+        self.run(doing, self.query(&create)).await?;
+        let rejected = self.staging_table("rejected_mappings");
+        let create = format!(
+            "CREATE TABLE IF NOT EXISTS {rejected} (track LowCardinality(String), token_id String, \
+             claimed_condition String, claimed_index String, claimed_label String, reason String, \
+             rejected_at DateTime) \
+             ENGINE = ReplacingMergeTree(rejected_at) ORDER BY (track, token_id, claimed_condition) {remembered}"
+        );
+        self.run(doing, self.query(&create)).await
+    }
+
+    /// Empties everything that the tracks have staged or learned. `TRUNCATE`, never `DELETE`: after a delete the
+    /// server would still remember the old inserts and drop the same rows when they come again.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn reset_staging(&self) -> Result<(), StoreError> {
+        let tables = Source::ALL.map(Source::staging_table);
+        for name in tables.iter().map(String::as_str).chain(["not_found", "rejected_mappings"]) {
+            let table = self.staging_table(name);
+            self.run("emptying the staging tables", self.query(&format!("TRUNCATE TABLE {table}"))).await?;
+        }
+        Ok(())
+    }
+
+    /// Inserts `rows` into a table of ours, acknowledged when it returns. Repeating it with the same rows leaves no
+    /// second copy.
+    ///
+    /// # Errors
+    /// [`StoreError`]; whether the rows were written is unknown then.
+    pub async fn insert<T>(&self, table: &Table, track: &str, rows: &[T]) -> Result<(), StoreError>
+    where
+        T: RowOwned + RowWrite + Serialize,
+    {
+        let doing = format!("writing {} rows to {}", rows.len(), table.plain());
+        let failed = |source| StoreError::Query { doing: doing.clone(), source };
+        let token = deduplication_token(rows)
+            .map_err(|error| failed(clickhouse::error::Error::Custom(error.to_string())))?;
+        let query_id = format!("{}-{}", self.insert_prefix(track), &token[..24]);
+        let limit = self.query_limit;
+        let insert = async {
+            let mut insert = self
+                .client_in(&table.database)
+                .insert::<T>(&table.name)
+                .await?
+                .with_timeouts(Some(Duration::from_secs(60)), Some(limit))
+                .with_setting("insert_deduplicate", "1")
+                .with_setting("insert_deduplication_token", token.as_str())
+                .with_setting("query_id", query_id)
+                // The same id may still be at work for a copy of this insert whose answer was lost.
+                .with_setting("replace_running_query", "1");
+            for row in rows {
+                insert.write(row).await?;
+            }
+            insert.end().await
+        };
+        insert.await.map_err(failed)
+    }
+
+    fn insert_prefix(&self, track: &str) -> String {
+        format!("backfill-{}-{track}", self.names().staging)
+    }
+
+    /// Ends inserts of this track that a killed process left running, so that what is read next is final.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn end_orphaned_inserts(&self, track: &str) -> Result<(), StoreError> {
+        let query = self
+            .query("KILL QUERY WHERE startsWith(query_id, {prefix:String}) SYNC")
+            .param("prefix", format!("{}-", self.insert_prefix(track)));
+        self.run("ending inserts of a process that is gone", query).await
+    }
+
+    /// The fingerprints ([`TokenId::low128`]) of every token that a source has staged.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn staged_fingerprints(&self, source: Source) -> Result<Vec<u128>, StoreError> {
+        let table = self.staging_table(&source.staging_table());
+        let sql = format!(
+            "SELECT CAST(toUInt256OrZero(token_id) AS UInt128) FROM {table} WHERE {}",
+            super::sql::well_formed_token("token_id")
+        );
+        self.rows("reading what is staged", self.query(&sql)).await
+    }
+
+    /// How a track's workload stands.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn tally(&self, source: Source) -> Result<Tally, StoreError> {
+        let workload = self.staging_table(&source.workload_table());
+        let own = self.staging_table(&source.staging_table());
+        let (not_found, rejected) =
+            (self.staging_table("not_found"), self.staging_table("rejected_mappings"));
+        let staged = Source::ALL
+            .map(|source| format!("SELECT token_id FROM {}", self.staging_table(&source.staging_table())))
+            .join(" UNION ALL ");
+        let sql = format!(
+            "SELECT count() AS total, countIf(staged) AS resolved, \
+                    countIf(NOT staged AND state = 1) AS not_found, countIf(NOT staged AND state = 2) AS rejected, \
+                    (SELECT uniqExact(token_id) FROM {own}) AS inserted \
+             FROM (SELECT DISTINCT asset_id, asset_id IN ({staged}) AS staged FROM {workload}) AS w \
+             LEFT ANY JOIN (SELECT token_id, argMax(state, (at, state)) AS state FROM \
+                (SELECT token_id, toUInt8(1) AS state, asked_at AS at FROM {not_found} WHERE track = {{track:String}} \
+                 UNION ALL SELECT token_id, toUInt8(2), rejected_at FROM {rejected} WHERE track = {{track:String}}) \
+                GROUP BY token_id) AS answers ON w.asset_id = answers.token_id \
+             SETTINGS join_use_nulls = 0"
+        );
+        let query = self.query(&sql).param("track", source.name());
+        self.one("counting what the track has done", query).await
+    }
+}

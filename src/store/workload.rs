@@ -1,0 +1,167 @@
+//! The workloads: which tokens are unmapped, how they are split between the tracks, and how a track reads its own.
+
+use clickhouse::Row;
+use serde::Deserialize;
+
+use super::sql::{usable_map, well_formed_token};
+use super::{Store, StoreError, Table};
+use crate::ids::TokenId;
+use crate::settings::Percent;
+use crate::upstream::Source;
+
+/// The prefix of tables that live only while a statement sequence runs; what is left of a crash is dropped by the
+/// next run.
+const TEMPORARY: &str = "backfill_tmp_";
+
+/// A track's workload: how many tokens it has, and a hash of the set.
+#[derive(Debug, Clone, PartialEq, Eq, Row, Deserialize)]
+pub struct Workload {
+    /// The same for the same set of tokens, another for another.
+    pub id: String,
+    /// How many tokens.
+    pub total: u64,
+}
+
+/// A stretch of a workload in its order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The tokens of the stretch that have no answer yet.
+    pub open: Vec<TokenId>,
+    /// Where the stretch ends, `None` at the workload's end.
+    pub last: Option<String>,
+}
+
+/// What a share of the unmapped tokens became.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split {
+    /// The track.
+    pub source: Source,
+    /// Its workload.
+    pub workload: Workload,
+    /// Whether it is the workload that the track already had.
+    pub kept: bool,
+}
+
+impl Store {
+    /// Writes all unmapped traded tokens that are not already derived to `unmapped_tokens`, and says how many.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn list_unmapped(&self) -> Result<u64, StoreError> {
+        let doing = "listing the unmapped tokens";
+        let fills = &self.names().fills;
+        let (token, map) = (well_formed_token("asset_id"), usable_map(self.names()));
+        let derived = self.staging_table(&Source::Derived.staging_table());
+        let select = format!(
+            "SELECT DISTINCT asset_id FROM {fills} WHERE {token} \
+               AND asset_id GLOBAL NOT IN (SELECT token_id FROM {map} WHERE NOT disagreeing) \
+               AND asset_id GLOBAL NOT IN (SELECT token_id FROM {derived})"
+        );
+        self.replace_workload(doing, "unmapped_tokens", &select).await?;
+        Ok(self.workload_in(&self.staging_table("unmapped_tokens")).await?.total)
+    }
+
+    /// Gives each track its share of `unmapped_tokens`: ordered by a hash of the token and cut at the shares, so that
+    /// the same tokens are always split alike. A workload that is the same as before is left as it is.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn split(&self, unmapped: u64, shares: &[(Source, Percent)]) -> Result<Vec<Split>, StoreError> {
+        let doing = "splitting the workload";
+        let all = self.staging_table("unmapped_tokens");
+        let (mut splits, mut offset) = (Vec::new(), 0);
+        for (position, (source, share)) in shares.iter().enumerate() {
+            let last = position + 1 == shares.len();
+            let size = if last { unmapped - offset } else { share.of(unmapped).min(unmapped - offset) };
+            let part = format!(
+                "SELECT asset_id FROM {all} ORDER BY sipHash64(asset_id), asset_id LIMIT {size} OFFSET {offset}"
+            );
+            let kept = self.replace_workload(doing, &source.workload_table(), &part).await?;
+            let workload = self.workload_in(&self.staging_table(&source.workload_table())).await?;
+            splits.push(Split { source: *source, workload, kept });
+            offset += size;
+        }
+        Ok(splits)
+    }
+
+    /// Puts what `select` answers in the place of a workload table, in one step; `true` where it held just that set.
+    async fn replace_workload(&self, doing: &str, name: &str, select: &str) -> Result<bool, StoreError> {
+        let (table, fresh) = (self.staging_table(name), self.staging_table(&format!("{TEMPORARY}{name}")));
+        let columns = "(asset_id String) ENGINE = MergeTree ORDER BY asset_id";
+        self.run(doing, self.query(&format!("DROP TABLE IF EXISTS {fresh} SYNC"))).await?;
+        self.run(doing, self.query(&format!("CREATE TABLE {fresh} {columns}"))).await?;
+        self.run(doing, self.query(&format!("INSERT INTO {fresh} {select}"))).await?;
+        self.run(doing, self.query(&format!("CREATE TABLE IF NOT EXISTS {table} {columns}"))).await?;
+        let kept = self.workload_in(&table).await? == self.workload_in(&fresh).await?;
+        if !kept {
+            self.run(doing, self.query(&format!("EXCHANGE TABLES {table} AND {fresh}"))).await?;
+        }
+        self.run(doing, self.query(&format!("DROP TABLE IF EXISTS {fresh} SYNC"))).await?;
+        Ok(kept)
+    }
+
+    /// A track's workload, `None` where `setup` has not run for it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn workload(&self, source: Source) -> Result<Option<Workload>, StoreError> {
+        let table = self.staging_table(&source.workload_table());
+        match self.columns(&table).await? {
+            Some(_) => self.workload_in(&table).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn workload_in(&self, table: &Table) -> Result<Workload, StoreError> {
+        let sql = format!(
+            "SELECT concat(toString(count()), '-', lower(hex(groupBitXor(sipHash64(asset_id))))) AS id, \
+                    count() AS total FROM {table}"
+        );
+        self.one("reading a workload", self.query(&sql)).await
+    }
+
+    /// The next `size` tokens of a workload after `after`, without those that have an answer: staged by any source,
+    /// or not found or rejected by this one. Every table is read only between the two ends, by its primary key, so
+    /// that a page costs the same at the beginning and at the end of a workload.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn workload_page(
+        &self,
+        source: Source,
+        after: Option<&str>,
+        size: u64,
+    ) -> Result<Page, StoreError> {
+        let doing = "reading the workload";
+        let table = self.staging_table(&source.workload_table());
+        let after = after.unwrap_or_default();
+        let sql = format!(
+            "SELECT max(asset_id) FROM (SELECT asset_id FROM {table} WHERE asset_id > {{after:String}} \
+             ORDER BY asset_id LIMIT {size})"
+        );
+        let last: String = self.one(doing, self.query(&sql).param("after", after)).await?;
+        if last.is_empty() {
+            return Ok(Page { open: Vec::new(), last: None });
+        }
+        let range = "token_id > {after:String} AND token_id <= {last:String}";
+        let staged = Source::ALL.map(|source| {
+            let staged = self.staging_table(&source.staging_table());
+            format!("SELECT token_id FROM {staged} WHERE {range}")
+        });
+        let answered = ["not_found", "rejected_mappings"].map(|name| {
+            let answered = self.staging_table(name);
+            format!("SELECT token_id FROM {answered} WHERE track = {{track:String}} AND {range}")
+        });
+        let known = [staged.join(" UNION ALL "), answered.join(" UNION ALL ")].join(" UNION ALL ");
+        let sql = format!(
+            "SELECT DISTINCT asset_id FROM {table} \
+             WHERE asset_id > {{after:String}} AND asset_id <= {{last:String}} AND asset_id NOT IN ({known}) \
+             ORDER BY asset_id"
+        );
+        let query = self.query(&sql).param("after", after).param("last", &last).param("track", source.name());
+        let texts: Vec<String> = self.rows(doing, query).await?;
+        // A workload that was filled by hand may hold what is no token id: no API could know it.
+        let open = texts.iter().filter_map(|text| text.parse().ok()).collect();
+        Ok(Page { open, last: Some(last) })
+    }
+}

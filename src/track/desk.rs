@@ -1,0 +1,576 @@
+//! [`Desk`]: the one place where batches are handed out and taken back. Pure: it is told the time, does no I/O, and
+//! so every promise about who asks for what can be tested without a network.
+//!
+//! A token is in one of four places: not yet read from the workload, pending, in a batch that is waiting to be tried
+//! again, or in a batch that is under way. So no two workers ever ask for the same token, and none is passed over.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::time::Duration;
+
+use super::checkpoint::Gap;
+use super::quota::Moment;
+use crate::ids::TokenId;
+use crate::upstream::Room;
+
+/// How often a batch is asked before it is halved, or, when it is a single token, kept as failed.
+const ATTEMPTS: u32 = 7;
+
+/// How often a token is asked for whose claims have no proof, or whose absence is doubted.
+const DOUBTS: u8 = 6;
+
+/// Failures in a row, with no answer between them, after which the host is taken to be down.
+const DOWN_AFTER: u32 = 8;
+
+/// Tokens that are asked for together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// Its number, by which it is handed back.
+    pub number: u64,
+    /// The tokens.
+    pub tokens: Vec<TokenId>,
+    attempts: u32,
+    /// Whether it was handed out to find out whether the host is there.
+    probe: bool,
+}
+
+/// What a worker is told when it asks for work.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Ask for these.
+    Ask(Batch),
+    /// Nothing before this moment.
+    WaitUntil(Moment),
+    /// Nothing until something changes.
+    Wait,
+    /// Nothing any more.
+    Done,
+}
+
+/// What became of a batch that had no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Consequence {
+    /// It will be tried again.
+    Retried,
+    /// It was cut in two: one half may be what breaks it.
+    Halved,
+    /// It is kept for the next run.
+    Failed(Gap),
+}
+
+/// Why a batch had no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Asked too fast: the batch itself is not to blame.
+    Throttled,
+    /// Too large.
+    TooLarge,
+    /// Broken in a way that may pass.
+    Broken,
+    /// Refused for what it says.
+    Refused,
+}
+
+/// Whether the host answers at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Host {
+    /// It does.
+    Up,
+    /// Not since this moment; it is probed again at `next_probe`.
+    Down {
+        /// When the failures in a row began.
+        since: Moment,
+        /// When the next request may be sent to it.
+        next_probe: Moment,
+    },
+}
+
+/// One track's work in memory: a window of its workload, and what is under way.
+#[derive(Debug)]
+pub struct Desk {
+    pending: VecDeque<TokenId>,
+    /// The same tokens as in `pending`, less those that became known since: what a sibling's answer can take away.
+    open: HashSet<u128>,
+    waiting: BTreeMap<(Moment, u64), Batch>,
+    under_way: HashMap<u64, Batch>,
+    doubted: HashMap<TokenId, u8>,
+    failed: Vec<Gap>,
+    room: Room,
+    all_read: bool,
+    numbers: u64,
+    host: Host,
+    probing: bool,
+    failures_in_a_row: u32,
+    failing_since: Moment,
+    probes: u32,
+    ever_answered: bool,
+    /// Tokens that another track had in its hands and did not find: they are not lent again.
+    lent: HashSet<TokenId>,
+    last_taken: Option<TokenId>,
+}
+
+impl Desk {
+    /// An empty desk. The first request goes out alone: where the host is down or does not let us in, one request
+    /// finds out, not one a worker.
+    pub fn new(room: Room) -> Self {
+        Self {
+            pending: VecDeque::new(),
+            open: HashSet::new(),
+            waiting: BTreeMap::new(),
+            under_way: HashMap::new(),
+            doubted: HashMap::new(),
+            failed: Vec::new(),
+            room,
+            all_read: false,
+            numbers: 0,
+            host: Host::Down { since: Duration::ZERO, next_probe: Duration::ZERO },
+            probing: false,
+            failures_in_a_row: 0,
+            failing_since: Duration::ZERO,
+            probes: 0,
+            ever_answered: false,
+            lent: HashSet::new(),
+            last_taken: None,
+        }
+    }
+
+    /// Adds tokens that were read from the workload.
+    pub fn load(&mut self, tokens: impl IntoIterator<Item = TokenId>) {
+        for token in tokens {
+            self.push(token);
+        }
+    }
+
+    fn push(&mut self, token: TokenId) {
+        if self.open.insert(token.low128()) {
+            self.pending.push_back(token);
+        }
+    }
+
+    /// Nothing more will be read.
+    pub fn all_read(&mut self) {
+        self.all_read = true;
+    }
+
+    /// How many tokens a request takes at the moment.
+    pub fn room_tokens(&self) -> usize {
+        self.room.tokens
+    }
+
+    /// How many tokens are pending: what the reader keeps filled.
+    pub fn pending(&self) -> usize {
+        self.open.len()
+    }
+
+    /// A token became known from elsewhere; `true` where it was pending here and now need not be asked any more.
+    pub fn known(&mut self, token: &TokenId) -> bool {
+        self.open.remove(&token.low128())
+    }
+
+    /// Whether every token has an answer or is kept as failed.
+    pub fn is_done(&self) -> bool {
+        self.all_read && self.open.is_empty() && self.waiting.is_empty() && self.under_way.is_empty()
+    }
+
+    /// Work for one worker.
+    pub fn take(&mut self, now: Moment) -> Order {
+        if self.is_done() {
+            return Order::Done;
+        }
+        if let Host::Down { next_probe, .. } = self.host {
+            if self.probing {
+                return Order::Wait;
+            }
+            if now < next_probe {
+                return Order::WaitUntil(next_probe);
+            }
+        }
+        let Some(mut batch) = self.retry_due(now).or_else(|| self.fresh()) else {
+            return match self.waiting.keys().next() {
+                Some((ready, _)) => Order::WaitUntil(*ready),
+                None => Order::Wait,
+            };
+        };
+        batch.probe = matches!(self.host, Host::Down { .. });
+        self.probing |= batch.probe;
+        self.under_way.insert(batch.number, batch.clone());
+        Order::Ask(batch)
+    }
+
+    fn retry_due(&mut self, now: Moment) -> Option<Batch> {
+        let (key, _) = self.waiting.first_key_value().filter(|((ready, _), _)| *ready <= now)?;
+        let key = *key;
+        self.waiting.remove(&key)
+    }
+
+    /// As many pending tokens as one request takes.
+    fn fresh(&mut self) -> Option<Batch> {
+        let tokens = self.gather(self.room, |_| true);
+        self.last_taken = tokens.last().copied().or(self.last_taken);
+        (!tokens.is_empty()).then(|| self.batch(tokens, 0))
+    }
+
+    /// Takes pending tokens, from the front, that fit into `room` and are `wanted`; the others stay.
+    fn gather(&mut self, room: Room, wanted: impl Fn(&TokenId) -> bool) -> Vec<TokenId> {
+        let (mut tokens, mut bytes, mut unwanted) = (Vec::new(), 0, Vec::new());
+        while tokens.len() < room.tokens {
+            let Some(token) = self.pending.pop_front() else { break };
+            if !self.open.contains(&token.low128()) {
+                continue;
+            }
+            let cost = if room.bytes == usize::MAX { 0 } else { token.digits() + room.overhead };
+            let full = !tokens.is_empty() && bytes + cost > room.bytes;
+            if full || !wanted(&token) {
+                unwanted.push(token);
+                if full {
+                    break;
+                }
+                continue;
+            }
+            bytes += cost;
+            self.open.remove(&token.low128());
+            tokens.push(token);
+        }
+        for token in unwanted.into_iter().rev() {
+            self.pending.push_front(token);
+        }
+        tokens
+    }
+
+    /// A batch for another track that has nothing left of its own, sized by what that track's API takes. Each token
+    /// is lent once; it is under way here until it is handed back.
+    pub fn lend(&mut self, room: Room) -> Option<Batch> {
+        let lent = std::mem::take(&mut self.lent);
+        let tokens = self.gather(room, |token| !lent.contains(token));
+        self.lent = lent;
+        if tokens.is_empty() {
+            return None;
+        }
+        self.lent.extend(&tokens);
+        let batch = self.batch(tokens, 0);
+        self.under_way.insert(batch.number, batch.clone());
+        Some(batch)
+    }
+
+    /// A lent batch comes back; the tokens that the other track did not resolve are pending again.
+    pub fn handed_back(&mut self, number: u64, unresolved: impl IntoIterator<Item = TokenId>) {
+        self.under_way.remove(&number);
+        self.load(unresolved);
+    }
+
+    fn batch(&mut self, tokens: Vec<TokenId>, attempts: u32) -> Batch {
+        self.numbers += 1;
+        Batch { number: self.numbers, tokens, attempts, probe: false }
+    }
+
+    /// A batch was not sent after all.
+    pub fn put_back(&mut self, batch: Batch, now: Moment) {
+        self.under_way.remove(&batch.number);
+        self.probing &= !batch.probe;
+        self.waiting.insert((now, batch.number), batch);
+    }
+
+    /// The host answered; `true` where it had been down.
+    pub fn host_answered(&mut self) -> bool {
+        let recovered = self.ever_answered && matches!(self.host, Host::Down { .. });
+        self.host = Host::Up;
+        self.probing = false;
+        self.failures_in_a_row = 0;
+        self.probes = 0;
+        self.ever_answered = true;
+        recovered
+    }
+
+    /// The batch has its answer, of which these tokens are doubted: they are asked again, with others, unless they
+    /// were already doubted too often. Those are given back: what was said last is final.
+    pub fn answered(&mut self, number: u64, doubted: impl IntoIterator<Item = TokenId>) -> Vec<TokenId> {
+        self.under_way.remove(&number);
+        let mut finally = Vec::new();
+        for token in doubted {
+            let doubts = self.doubted.entry(token).or_default();
+            *doubts += 1;
+            if *doubts < DOUBTS {
+                self.push(token);
+            } else {
+                self.doubted.remove(&token);
+                finally.push(token);
+            }
+        }
+        finally
+    }
+
+    /// The batch has no answer. `pause` is how long it should rest before it is tried again.
+    pub fn no_answer(
+        &mut self,
+        batch: Batch,
+        fault: Fault,
+        why: &str,
+        now: Moment,
+        pause: Duration,
+    ) -> Consequence {
+        self.under_way.remove(&batch.number);
+        self.probing &= !batch.probe;
+        if fault == Fault::Throttled {
+            self.waiting.insert((now, batch.number), batch);
+            return Consequence::Retried;
+        }
+        let down = fault == Fault::Broken && self.host_failed(now, pause);
+        // While the host is down no batch is to blame, so none comes nearer to being given up.
+        let attempts = if down { batch.attempts } else { batch.attempts + 1 };
+        match fault {
+            Fault::TooLarge if batch.tokens.len() > 1 => {
+                // Remembered: no later batch is as large again.
+                self.room.tokens = self.room.tokens.min(batch.tokens.len().div_ceil(2));
+                self.halve(batch, 0, now)
+            }
+            Fault::Refused if batch.tokens.len() > 1 => self.halve(batch, 0, now),
+            Fault::Refused => self.fail(batch, why),
+            _ if attempts < ATTEMPTS => {
+                let batch = Batch { attempts, probe: false, ..batch };
+                self.waiting.insert((now + pause, batch.number), batch);
+                Consequence::Retried
+            }
+            // One token may break it: its neighbours shall not fail with it. They had their chances already.
+            _ if batch.tokens.len() > 1 => self.halve(batch, ATTEMPTS - 3, now + pause),
+            _ => self.fail(batch, why),
+        }
+    }
+
+    fn halve(&mut self, batch: Batch, attempts: u32, ready: Moment) -> Consequence {
+        let (left, right) = batch.tokens.split_at(batch.tokens.len() / 2);
+        for half in [left.to_vec(), right.to_vec()] {
+            let half = self.batch(half, attempts);
+            self.waiting.insert((ready, half.number), half);
+        }
+        Consequence::Halved
+    }
+
+    fn fail(&mut self, batch: Batch, why: &str) -> Consequence {
+        let gap = gap(&batch, Some(why.to_owned()));
+        self.failed.push(gap.clone());
+        Consequence::Failed(gap)
+    }
+
+    /// Counts a failure of the host; `true` while it is taken to be down.
+    fn host_failed(&mut self, now: Moment, pause: Duration) -> bool {
+        if self.failures_in_a_row == 0 {
+            self.failing_since = now;
+        }
+        self.failures_in_a_row += 1;
+        let down = self.failures_in_a_row >= DOWN_AFTER || matches!(self.host, Host::Down { .. });
+        if down {
+            self.probes += 1;
+            self.host = Host::Down { since: self.failing_since, next_probe: now + pause };
+        }
+        down
+    }
+
+    /// Whether the host answers.
+    pub fn host(&self) -> Host {
+        self.host
+    }
+
+    /// How many requests in a row found the host down.
+    pub fn probes(&self) -> u32 {
+        self.probes
+    }
+
+    /// Whether any request was ever answered.
+    pub fn ever_answered(&self) -> bool {
+        self.ever_answered
+    }
+
+    /// How often in a row the host has failed, for the length of the next pause.
+    pub fn failures_in_a_row(&self) -> u32 {
+        self.failures_in_a_row
+    }
+
+    /// The attempts behind a batch, for the length of its next pause.
+    pub fn attempts(batch: &Batch) -> u32 {
+        batch.attempts
+    }
+
+    /// Batches under way.
+    pub fn under_way(&self) -> usize {
+        self.under_way.len()
+    }
+
+    /// Tokens without a usable answer after all retries.
+    pub fn failed(&self) -> &[Gap] {
+        &self.failed
+    }
+
+    /// The position in the workload's order.
+    pub fn last_taken(&self) -> Option<TokenId> {
+        self.last_taken
+    }
+
+    /// What stands open before the position: batches under way, waiting and failed.
+    pub fn gaps(&self) -> Vec<Gap> {
+        let open = self.under_way.values().chain(self.waiting.values()).map(|batch| gap(batch, None));
+        self.failed.iter().cloned().chain(open).collect()
+    }
+}
+
+fn gap(batch: &Batch, failure: Option<String>) -> Gap {
+    // A batch is made of at least one token.
+    let first = batch.tokens.first().copied().unwrap_or_else(|| TokenId::from_be_bytes([0; 32]));
+    let last = batch.tokens.last().copied().unwrap_or(first);
+    Gap { first, last, tokens: batch.tokens.len(), failure }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn tokens(from: u64, count: u64) -> Vec<TokenId> {
+        (from..from + count).map(|n| n.to_string().parse().unwrap()).collect()
+    }
+
+    fn desk(count: u64, room: usize) -> Desk {
+        let mut desk = Desk::new(Room { tokens: room, bytes: usize::MAX, overhead: 0 });
+        desk.load(tokens(1, count));
+        desk.all_read();
+        desk.host_answered();
+        desk
+    }
+
+    fn take(desk: &mut Desk, now: Moment) -> Batch {
+        match desk.take(now) {
+            Order::Ask(batch) => batch,
+            order => panic!("expected work, got {order:?}"),
+        }
+    }
+
+    #[test]
+    fn no_two_workers_are_given_the_same_token_and_all_tokens_are_given_out() {
+        let mut desk = desk(1_000, 30);
+        let mut seen = HashSet::new();
+        let mut under_way = Vec::new();
+        while let Order::Ask(batch) = desk.take(Duration::ZERO) {
+            assert!(batch.tokens.iter().all(|token| seen.insert(*token)));
+            under_way.push(batch.number);
+        }
+        assert_eq!(seen.len(), 1_000);
+        assert_eq!(desk.take(Duration::ZERO), Order::Wait);
+        for number in under_way {
+            assert!(desk.answered(number, []).is_empty());
+        }
+        assert_eq!(desk.take(Duration::ZERO), Order::Done);
+    }
+
+    #[test]
+    fn a_batch_is_as_full_as_its_bytes_allow() {
+        let mut desk = Desk::new(Room { tokens: 100, bytes: 8_000 - 60, overhead: 10 });
+        let longest: TokenId = "1".repeat(78).parse().unwrap();
+        let near = (0..200u8).map(|n| {
+            let mut bytes = longest.to_be_bytes();
+            bytes[31] = n;
+            TokenId::from_be_bytes(bytes)
+        });
+        desk.load(near);
+        assert_eq!(take(&mut desk, Duration::ZERO).tokens.len(), 90);
+    }
+
+    #[test]
+    fn a_sibling_that_became_known_is_not_asked() {
+        let mut desk = desk(10, 4);
+        take(&mut desk, Duration::ZERO);
+        assert!(tokens(5, 3).iter().all(|token| desk.known(token)));
+        assert!(!desk.known(&tokens(1, 1)[0]), "it is under way, not pending");
+        assert_eq!(take(&mut desk, Duration::ZERO).tokens, tokens(8, 3));
+    }
+
+    #[test]
+    fn one_poisonous_token_is_isolated_and_its_neighbours_are_answered() {
+        let mut desk = desk(64, 64);
+        let poison: TokenId = "37".parse().unwrap();
+        let mut now = Duration::ZERO;
+        let mut answered = 0;
+        loop {
+            match desk.take(now) {
+                Order::Ask(batch) if batch.tokens.contains(&poison) => {
+                    desk.no_answer(batch, Fault::Broken, "HTTP 500", now, SECOND);
+                }
+                Order::Ask(batch) => {
+                    desk.host_answered();
+                    answered += batch.tokens.len();
+                    desk.answered(batch.number, []);
+                }
+                Order::WaitUntil(at) => now = at,
+                Order::Wait => panic!("nothing is under way"),
+                Order::Done => break,
+            }
+            // Others of the same host are answered meanwhile.
+            desk.host_answered();
+        }
+        assert_eq!(answered, 63);
+        assert_eq!(desk.failed().len(), 1);
+        assert_eq!((desk.failed()[0].first, desk.failed()[0].tokens), (poison, 1));
+    }
+
+    #[test]
+    fn a_refusal_for_size_halves_the_batch_and_every_later_one() {
+        let mut desk = desk(300, 100);
+        let batch = take(&mut desk, Duration::ZERO);
+        assert_eq!(
+            desk.no_answer(batch, Fault::TooLarge, "HTTP 414", Duration::ZERO, SECOND),
+            Consequence::Halved
+        );
+        let sizes: Vec<usize> = (0..6).map(|_| take(&mut desk, Duration::ZERO).tokens.len()).collect();
+        assert_eq!(sizes, [50, 50, 50, 50, 50, 50]);
+    }
+
+    #[test]
+    fn a_host_that_is_down_is_probed_by_one_request_and_no_batch_is_blamed() {
+        let mut desk = desk(1_000, 10);
+        let batches: Vec<Batch> = (0..8).map(|_| take(&mut desk, Duration::ZERO)).collect();
+        for batch in batches {
+            desk.no_answer(batch, Fault::Broken, "refused", Duration::ZERO, SECOND);
+        }
+        assert!(matches!(desk.host(), Host::Down { .. }));
+        assert_eq!(desk.take(Duration::ZERO), Order::WaitUntil(SECOND));
+        for round in 1..1_000 {
+            let now = SECOND * round;
+            let probe = take(&mut desk, now);
+            assert_eq!(desk.take(now), Order::Wait, "one probe at a time");
+            desk.no_answer(probe, Fault::Broken, "refused", now, SECOND);
+        }
+        assert!(desk.failed().is_empty());
+        let probe = take(&mut desk, SECOND * 1_000);
+        assert!(desk.host_answered());
+        desk.answered(probe.number, []);
+        assert!(matches!(desk.take(SECOND * 1_000), Order::Ask(_)));
+        assert!(matches!(desk.take(SECOND * 1_000), Order::Ask(_)));
+    }
+
+    #[test]
+    fn what_is_lent_is_asked_by_one_track_at_a_time_and_lent_once() {
+        let mut desk = desk(10, 4);
+        let own = take(&mut desk, Duration::ZERO);
+        let lent = desk.lend(Room { tokens: 5, bytes: usize::MAX, overhead: 0 }).unwrap();
+        assert_eq!((own.tokens, lent.tokens), (tokens(1, 4), tokens(5, 5)));
+        assert_eq!(take(&mut desk, Duration::ZERO).tokens, tokens(10, 1));
+        assert!(!desk.is_done());
+        desk.handed_back(lent.number, tokens(6, 2));
+        assert_eq!(desk.lend(Room { tokens: 5, bytes: usize::MAX, overhead: 0 }), None);
+        assert_eq!(take(&mut desk, Duration::ZERO).tokens, tokens(6, 2));
+    }
+
+    #[test]
+    fn a_doubted_token_is_asked_again_and_final_after_a_few_times() {
+        let mut desk = desk(2, 2);
+        let mut asked = 0;
+        let finally = loop {
+            let batch = take(&mut desk, Duration::ZERO);
+            asked += 1;
+            let finally = desk.answered(batch.number, tokens(1, 1));
+            if !finally.is_empty() {
+                break finally;
+            }
+        };
+        assert_eq!((asked, finally), (u32::from(DOUBTS), tokens(1, 1)));
+        assert!(desk.is_done());
+    }
+}

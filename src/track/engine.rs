@@ -1,0 +1,757 @@
+//! [`Engine`]: drives one source through its workload. It does not know which source that is.
+//!
+//! A reader keeps the [`Desk`] filled from the workload, `WORKER_COUNT` workers take batches from it as the [`Quota`]
+//! allows, and one writer turns their answers into large inserts and then saves the checkpoint. Where the source has
+//! nothing left, its workers help the tracks beside it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use rand::RngExt;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::timeout;
+
+use super::checkpoint::{Checkpoint, CheckpointError, CheckpointFile, Gap, Progress};
+use super::desk::{Batch, Consequence, Desk, Fault, Host, Order};
+use super::judge::{Rules, Verdict, judge};
+use super::quota::{Moment, Quota, Refusal, Slot};
+use super::writer::{Delivery, Load, Writer};
+use super::{Ending, Gauges, TrackResult, add, floored_percent, read};
+use crate::ids::TokenId;
+use crate::report::Progress as Shown;
+use crate::settings::RateLimit;
+use crate::stop::Stop;
+use crate::store::staging::{NotFoundRow, RejectedRow, StagedRow};
+use crate::store::workload::Workload;
+use crate::store::{Store, StoreError};
+use crate::upstream::{Answer, Source, Upstream, UpstreamError};
+
+/// Tokens that are read from the workload at once.
+const PAGE: u64 = 20_000;
+
+/// How long rows wait for company before they are written.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How long a worker may be at one batch before the operator is told.
+const STALLED: Duration = Duration::from_secs(60);
+
+/// Connections refused in a row, at the start, after which nobody is there.
+const UNREACHABLE_AT_START: u32 = 3;
+
+/// Failures in a row of any kind, at the start, after which the source cannot be used.
+const BROKEN_AT_START: u32 = 10;
+
+/// How a track works.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Requests under way at once.
+    pub workers: usize,
+    /// Tokens in a request, where the user wants fewer than fit.
+    pub batch_size: Option<usize>,
+    /// The API's limit.
+    pub rate_limit: RateLimit,
+    /// How long an outage may last.
+    pub give_up_after: Duration,
+    /// How claims are proven.
+    pub rules: Rules,
+    /// When the process started.
+    pub started: Instant,
+}
+
+/// Why a track could not be run at all, or not to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum TrackError {
+    /// `setup` has not run for this track.
+    #[error("the {0} track has no workload: run `backfill setup` first")]
+    NoWorkload(&'static str),
+    /// The checkpoint cannot be used.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// ClickHouse failed at the start, or for longer than an outage may last.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The source does not let us in, or is not there.
+    #[error("the {track} track cannot use its API: {reason}")]
+    Unusable {
+        /// The track.
+        track: &'static str,
+        /// What the source says.
+        reason: UpstreamError,
+    },
+}
+
+/// One source at work on its workload.
+pub struct Engine {
+    source: Source,
+    upstream: Box<dyn Upstream>,
+    store: Store,
+    plan: Plan,
+    file: CheckpointFile,
+    gauges: Arc<Gauges>,
+    shown: Arc<dyn Shown>,
+    stop: Stop,
+    clock: Instant,
+    desk: Mutex<Desk>,
+    quota: Mutex<Quota>,
+    /// Fingerprints of every token in this track's staging table: no token is staged twice.
+    staged: Mutex<HashSet<u128>>,
+    /// Batches that are answered but not acknowledged.
+    unwritten: Mutex<HashMap<u64, Gap>>,
+    /// What each worker is at, and since when.
+    at_work: Mutex<HashMap<usize, (TokenId, Moment, bool)>>,
+    ended: Mutex<Option<End>>,
+    /// Work came, went or ended: whoever waits looks again.
+    changed: Arc<Notify>,
+    /// The tracks beside this one.
+    peers: OnceLock<Vec<Weak<Engine>>>,
+    beginning: Checkpoint,
+    resumed: u64,
+}
+
+/// Why a track ends before its work does.
+enum End {
+    Unusable(UpstreamError),
+    Store(StoreError),
+    Outage,
+}
+
+/// A batch and whose it is.
+struct Task {
+    batch: Batch,
+    slot: Slot,
+    /// The track that lent it, where it is not our own.
+    lender: Option<Arc<Engine>>,
+}
+
+impl Engine {
+    /// Takes the track's lock, reads its checkpoint and its tables, and gets ready to run.
+    ///
+    /// # Errors
+    /// [`TrackError`]; nothing was asked of the source then.
+    pub async fn open(
+        upstream: Box<dyn Upstream>,
+        store: Store,
+        plan: Plan,
+        folder: &std::path::Path,
+        shown: Arc<dyn Shown>,
+        stop: Stop,
+        changed: Arc<Notify>,
+    ) -> Result<Arc<Self>, TrackError> {
+        let source = upstream.source();
+        let file = CheckpointFile::lock(folder, source)?;
+        let workload = store.workload(source).await?.ok_or(TrackError::NoWorkload(source.name()))?;
+        let found = file.load(source, &workload.id)?;
+        store.end_orphaned_inserts(source.name()).await?;
+        let staged: HashSet<u128> = store.staged_fingerprints(source).await?.into_iter().collect();
+        let tally = store.tally(source).await?;
+        let gauges = Gauges::new(source, tally.total, plan.workers);
+        let resumed = tally.resolved + tally.not_found + tally.rejected;
+        add(&gauges.processed, resumed);
+        add(&gauges.resolved, tally.resolved);
+        add(&gauges.inserted, tally.inserted);
+        add(&gauges.not_found, tally.not_found);
+        add(&gauges.rejected, tally.rejected);
+        let mut room = upstream.room();
+        room.tokens = plan.batch_size.map_or(room.tokens, |size| size.min(room.tokens));
+        let beginning = found.unwrap_or_else(|| new_checkpoint(source, &workload));
+        let quota = Quota::new(&plan.rate_limit, plan.workers);
+        Ok(Arc::new(Self {
+            source,
+            upstream,
+            store,
+            plan,
+            file,
+            gauges: Arc::new(gauges),
+            shown,
+            stop,
+            clock: Instant::now(),
+            desk: Mutex::new(Desk::new(room)),
+            quota: Mutex::new(quota),
+            staged: Mutex::new(staged),
+            unwritten: Mutex::default(),
+            at_work: Mutex::default(),
+            ended: Mutex::default(),
+            changed,
+            peers: OnceLock::new(),
+            beginning,
+            resumed,
+        }))
+    }
+
+    /// Names the tracks that run beside this one: whoever ends first helps the others.
+    pub fn beside(&self, peers: Vec<Weak<Engine>>) {
+        // Set once, before the tracks run; a second call would change nothing.
+        let _ = self.peers.set(peers);
+    }
+
+    /// What this track shows of itself.
+    pub fn gauges(&self) -> &Arc<Gauges> {
+        &self.gauges
+    }
+
+    /// Works until the workload is done, the source or ClickHouse gives out, or a stop is asked for.
+    ///
+    /// # Errors
+    /// [`TrackError`]; what was done until then is saved.
+    pub async fn run(self: Arc<Self>) -> Result<TrackResult, TrackError> {
+        self.shown.track_began(self.gauges.clone());
+        let (deliveries, delivered) = mpsc::channel(16);
+        let writer = tokio::spawn(self.clone().write(delivered));
+        let reader = tokio::spawn(self.clone().fill());
+        let watchdog = tokio::spawn(self.clone().watch());
+        let workers: Vec<_> = (1..=self.plan.workers)
+            .map(|number| tokio::spawn(self.clone().work(number, deliveries.clone())))
+            .collect();
+        drop(deliveries);
+        for worker in workers {
+            // A task that panicked has told so itself; its batch is still in the desk's hands and counts as open.
+            let _ = worker.await;
+        }
+        let _ = writer.await;
+        reader.abort();
+        watchdog.abort();
+        self.shown.track_ended(self.source);
+        let elapsed = self.plan.started.elapsed();
+        let ended = lock(&self.ended).take();
+        if let Some(End::Store(error)) = ended {
+            return Err(error.into());
+        }
+        let ever_answered = lock(&self.desk).ever_answered();
+        if let Some(End::Unusable(reason)) = ended
+            && !ever_answered
+        {
+            return Err(TrackError::Unusable { track: self.source.name(), reason });
+        }
+        self.finish(elapsed).await
+    }
+
+    /// Counts by the tables and saves for the last time.
+    async fn finish(&self, elapsed: Duration) -> Result<TrackResult, TrackError> {
+        let tally = self.store.tally(self.source).await?;
+        let (done, gaps) = {
+            let desk = lock(&self.desk);
+            (desk.is_done(), desk.gaps())
+        };
+        let failed: u64 = gaps.iter().filter(|gap| gap.failure.is_some()).map(|gap| gap.tokens as u64).sum();
+        let answered = tally.resolved + tally.not_found + tally.rejected;
+        let ending = match (done, self.stop.is_set()) {
+            (true, _) if failed == 0 && answered == tally.total => Ending::Complete,
+            (false, true) => Ending::Interrupted,
+            _ => Ending::WorkLeft,
+        };
+        let progress = Progress {
+            processed: answered + failed,
+            inserted: tally.inserted,
+            not_found: tally.not_found,
+            rejected: tally.rejected,
+            failed,
+        };
+        self.save(progress);
+        let seconds = elapsed.as_secs_f64();
+        let this_run = (answered + failed).saturating_sub(self.resumed);
+        Ok(TrackResult {
+            phase: self.source.name(),
+            total: tally.total,
+            processed: answered + failed,
+            inserted: tally.inserted,
+            not_found: tally.not_found,
+            rejected: tally.rejected,
+            failed,
+            coverage_pct: floored_percent(tally.resolved, tally.total),
+            requests: read(&self.gauges.requests),
+            throttled: read(&self.gauges.throttled),
+            retries: read(&self.gauges.retries),
+            resumed: self.resumed,
+            tokens_per_second: (this_run as f64 / seconds.max(0.001) * 10.0).round() / 10.0,
+            elapsed_seconds: (seconds * 1000.0).round() / 1000.0,
+            resolved: tally.resolved,
+            source: self.source,
+            ending,
+        })
+    }
+
+    fn now(&self) -> Moment {
+        self.clock.elapsed()
+    }
+
+    /// Keeps the desk filled.
+    async fn fill(self: Arc<Self>) {
+        let low = self.plan.workers * lock(&self.desk).room_tokens() + PAGE as usize / 2;
+        let writer = Writer::new(self.store.clone(), self.source, self.plan.give_up_after);
+        let notice = |text: &str| self.shown.notice(text);
+        let mut after: Option<String> = None;
+        while !self.is_over() {
+            let changed = self.changed.notified();
+            if lock(&self.desk).pending() >= low {
+                changed.await;
+                continue;
+            }
+            let page = writer
+                .persist(&notice, || self.store.workload_page(self.source, after.as_deref(), PAGE))
+                .await;
+            match page {
+                Ok(page) => {
+                    // What was staged since the page was read, or is not yet acknowledged, is in memory only.
+                    let (known, open): (Vec<_>, Vec<_>) =
+                        page.open.into_iter().partition(|token| self.is_staged(token));
+                    add(&self.gauges.processed, known.len() as u64);
+                    add(&self.gauges.resolved, known.len() as u64);
+                    let mut desk = lock(&self.desk);
+                    desk.load(open);
+                    if page.last.is_none() {
+                        desk.all_read();
+                    }
+                    drop(desk);
+                    self.changed.notify_waiters();
+                    match page.last {
+                        Some(last) => after = Some(last),
+                        None => return,
+                    }
+                }
+                Err(error) => return self.end(End::Store(error)),
+            }
+        }
+    }
+
+    /// Whether this track, or one that runs beside it, has the token staged.
+    fn is_staged(&self, token: &TokenId) -> bool {
+        let fingerprint = token.low128();
+        lock(&self.staged).contains(&fingerprint)
+            || self.others().any(|peer| lock(&peer.staged).contains(&fingerprint))
+    }
+
+    fn others(&self) -> impl Iterator<Item = Arc<Engine>> {
+        self.peers.get().into_iter().flatten().filter_map(Weak::upgrade)
+    }
+
+    fn is_over(&self) -> bool {
+        self.stop.is_set() || lock(&self.ended).is_some()
+    }
+
+    fn end(&self, end: End) {
+        lock(&self.ended).get_or_insert(end);
+        self.changed.notify_waiters();
+    }
+
+    /// One worker: takes what there is to do, asks, delivers.
+    async fn work(self: Arc<Self>, number: usize, deliveries: mpsc::Sender<Delivery>) {
+        while let Some(task) = self.next_task().await {
+            if let Some(first) = task.batch.tokens.first() {
+                lock(&self.at_work).insert(number, (*first, self.now(), false));
+            }
+            add(&self.gauges.active, 1);
+            let answer = self.ask(&task).await;
+            self.gauges.active.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+            let delivery = match answer {
+                Ok(pages) => Some(self.answered(task, &pages)),
+                Err(error) => self.no_answer(task, error),
+            };
+            if let Some(delivery) = delivery
+                && deliveries.send(delivery).await.is_err()
+            {
+                // The writer has ended, and with it the track.
+                return;
+            }
+            lock(&self.at_work).remove(&number);
+        }
+    }
+
+    /// The next batch with its place in the quota, `None` when there is nothing left to do here.
+    async fn next_task(&self) -> Option<Task> {
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            // From here on no change is missed, also one that happens before it is waited for.
+            changed.as_mut().enable();
+            if self.is_over() {
+                return None;
+            }
+            let wait = match self.look() {
+                Look::Task(task) => {
+                    // A stretch of the workload may have room in memory now.
+                    self.changed.notify_waiters();
+                    return Some(task);
+                }
+                Look::Over => return None,
+                Look::Until(moment) => Some(moment.saturating_sub(self.now())),
+                Look::Wait => None,
+            };
+            let asked = self.stop.asked();
+            tokio::select! {
+                () = changed => {}
+                () = asked => {}
+                () = sleep_or_forever(wait) => {}
+            }
+        }
+    }
+
+    /// One look at the quota and the desk. The quota comes first, so that no batch is held while its turn is awaited:
+    /// until then a sibling's answer may make it smaller.
+    fn look(&self) -> Look {
+        let now = self.now();
+        let mut quota = lock(&self.quota);
+        let next = quota.next(now);
+        if next > now {
+            return Look::Until(next);
+        }
+        let order = lock(&self.desk).take(now);
+        match order {
+            Order::Ask(batch) => Look::Task(Task { batch, slot: quota.take(now), lender: None }),
+            Order::WaitUntil(moment) => Look::Until(moment),
+            Order::Wait => Look::Wait,
+            Order::Done => {
+                let room = self.upstream.room();
+                let mut others_work = false;
+                for lender in self.others().filter(|lender| !lender.is_over()) {
+                    let mut desk = lock(&lender.desk);
+                    if let Some(batch) = desk.lend(room) {
+                        drop(desk);
+                        return Look::Task(Task { batch, slot: quota.take(now), lender: Some(lender) });
+                    }
+                    others_work |= !desk.is_done();
+                }
+                if others_work { Look::Wait } else { Look::Over }
+            }
+        }
+    }
+
+    /// Asks for a batch, following an answer that says it has more.
+    async fn ask(&self, task: &Task) -> Result<Vec<Answer>, (Slot, UpstreamError)> {
+        let mut pages: Vec<Answer> = Vec::new();
+        let mut slot = task.slot;
+        loop {
+            add(&self.gauges.requests, 1);
+            let more = pages.last().and_then(|page| page.more.as_deref());
+            let answer = self.upstream.ask(&task.batch.tokens, more).await;
+            let now = self.now();
+            lock(&self.quota).settle(slot, now);
+            let answer = answer.map_err(|error| (slot, error))?;
+            let more = answer.more.clone();
+            // A key that repeats itself would lead in a circle.
+            let circle = more.is_some() && pages.last().is_some_and(|page| page.more == more);
+            pages.push(answer);
+            if circle || pages.len() > task.batch.tokens.len() + 1 {
+                return Err((slot, UpstreamError::Broken("an answer whose pages do not end".to_owned())));
+            }
+            if more.is_none() {
+                return Ok(pages);
+            }
+            slot = self.another_slot().await;
+        }
+    }
+
+    async fn another_slot(&self) -> Slot {
+        loop {
+            let now = self.now();
+            let next = {
+                let mut quota = lock(&self.quota);
+                match quota.next(now) {
+                    next if next <= now => return quota.take(now),
+                    next => next,
+                }
+            };
+            tokio::time::sleep(next - now).await;
+        }
+    }
+
+    /// Sorts an answer and makes rows of it.
+    fn answered(&self, task: Task, pages: &[Answer]) -> Delivery {
+        let Task { batch, lender, .. } = task;
+        let verdict = judge(&batch, pages, &self.plan.rules);
+        if lock(&self.desk).host_answered() {
+            self.shown.notice(&format!("The {} API answers again; going on", self.source.title()));
+        }
+        let delivery = match lender {
+            None => self.own_answer(&batch, verdict),
+            Some(lender) => self.lent_answer(&lender, &batch, verdict),
+        };
+        self.changed.notify_waiters();
+        delivery
+    }
+
+    fn own_answer(&self, batch: &Batch, verdict: Verdict) -> Delivery {
+        let mut delivery = Delivery { batch: batch.number, ..Delivery::default() };
+        let gap = Gap {
+            first: batch.tokens[0],
+            last: batch.tokens[batch.tokens.len() - 1],
+            tokens: batch.tokens.len(),
+            failure: None,
+        };
+        lock(&self.unwritten).insert(batch.number, gap);
+        let doubted = verdict.rejected.iter().map(|rejection| rejection.claim.token);
+        let doubted: Vec<TokenId> = doubted.chain(verdict.missing.iter().copied()).collect();
+        let unresolved = verdict.rejected.len() + verdict.missing.len() + verdict.not_found.len();
+        delivery.resolved = (batch.tokens.len() - unresolved) as u64;
+        let finally: HashSet<TokenId> =
+            lock(&self.desk).answered(batch.number, doubted).into_iter().collect();
+        let (now, track) = (unix_time(), self.source.name());
+        let unknown = verdict.missing.into_iter().filter(|token| finally.contains(token));
+        delivery.not_found = (verdict.not_found.into_iter().chain(unknown))
+            .map(|token_id| NotFoundRow { track, token_id, asked_at: now })
+            .collect();
+        let refuted = verdict.rejected.into_iter().filter(|it| finally.contains(&it.claim.token));
+        delivery.rejected = refuted
+            .map(|it| RejectedRow {
+                track,
+                token_id: it.claim.token,
+                claimed_condition: it.claim.condition,
+                claimed_index: it.claim.outcome_index.map(|index| index.to_string()).unwrap_or_default(),
+                claimed_label: it.claim.label,
+                reason: it.reason.to_owned(),
+                rejected_at: now,
+            })
+            .collect();
+        self.stage(&mut delivery, verdict.mappings);
+        delivery
+    }
+
+    /// What we did not find of another track's tokens that track asks itself.
+    fn lent_answer(&self, lender: &Engine, batch: &Batch, verdict: Verdict) -> Delivery {
+        let mut delivery = Delivery { batch: 0, ..Delivery::default() };
+        let rejected = verdict.rejected.iter().map(|rejection| rejection.claim.token);
+        let unresolved: Vec<TokenId> = rejected.chain(verdict.missing).chain(verdict.not_found).collect();
+        let resolved = (batch.tokens.len() - unresolved.len()) as u64;
+        add(&lender.gauges.processed, resolved);
+        add(&lender.gauges.resolved, resolved);
+        lock(&lender.desk).handed_back(batch.number, unresolved);
+        self.stage(&mut delivery, verdict.mappings);
+        delivery
+    }
+
+    /// Makes rows of the mappings that are not staged yet, and takes their tokens off every list.
+    fn stage(&self, delivery: &mut Delivery, mappings: Vec<super::judge::Mapping>) {
+        let fetched_at = unix_time();
+        let mut staged = lock(&self.staged);
+        let fresh: Vec<_> =
+            mappings.into_iter().filter(|mapping| staged.insert(mapping.token.low128())).collect();
+        drop(staged);
+        {
+            let mut desk = lock(&self.desk);
+            delivery.resolved += fresh.iter().filter(|mapping| desk.known(&mapping.token)).count() as u64;
+        }
+        for peer in self.others() {
+            let mut desk = lock(&peer.desk);
+            let known = fresh.iter().filter(|mapping| desk.known(&mapping.token)).count() as u64;
+            add(&peer.gauges.processed, known);
+            add(&peer.gauges.resolved, known);
+        }
+        let row = |mapping: super::judge::Mapping| StagedRow {
+            token_id: mapping.token,
+            condition_id_norm: mapping.condition,
+            outcome_index: mapping.outcome_index,
+            outcome_label: mapping.label,
+            source: self.source.label(),
+            fetched_at,
+            collateral: mapping.collateral,
+        };
+        delivery.staged = fresh.into_iter().map(row).collect();
+    }
+
+    /// Decides what happens to a batch without an answer, and whether the track goes on.
+    fn no_answer(&self, task: Task, (slot, error): (Slot, UpstreamError)) -> Option<Delivery> {
+        let Task { batch, lender, .. } = task;
+        let now = self.now();
+        add(&self.gauges.retries, 1);
+        let fault = match &error {
+            UpstreamError::Throttled { retry_after } => {
+                add(&self.gauges.throttled, 1);
+                let refusal = lock(&self.quota).refused(slot, now, *retry_after);
+                if let Refusal::SlowedDown(pause) = refusal {
+                    self.shown.notice(&format!(
+                        "{} refuses requests (429) although the limit {} is kept: someone else uses the key? \
+                         Waiting {} ms, then slower",
+                        self.source.title(),
+                        self.plan.rate_limit,
+                        pause.as_millis()
+                    ));
+                }
+                Fault::Throttled
+            }
+            UpstreamError::TooLarge(_) => Fault::TooLarge,
+            UpstreamError::Timeout(_) if Desk::attempts(&batch) >= 2 => Fault::TooLarge,
+            UpstreamError::Timeout(_) | UpstreamError::Unreachable(_) | UpstreamError::Broken(_) => {
+                Fault::Broken
+            }
+            UpstreamError::BadRequest(_) => Fault::Refused,
+            UpstreamError::Shut(_) => Fault::Broken,
+        };
+        if let Some(lender) = lender {
+            lock(&lender.desk).handed_back(batch.number, batch.tokens);
+            self.changed.notify_waiters();
+            return None;
+        }
+        let mut desk = lock(&self.desk);
+        let at_start = !desk.ever_answered();
+        let failures = desk.failures_in_a_row().max(Desk::attempts(&batch));
+        let tokens = batch.tokens.len() as u64;
+        let consequence = desk.no_answer(batch, fault, &error.to_string(), now, pause(failures));
+        let (host, failures) = (desk.host(), desk.failures_in_a_row());
+        let first_of_outage = desk.probes() == 1;
+        drop(desk);
+        if let Consequence::Failed(_) = consequence {
+            add(&self.gauges.failed, tokens);
+            add(&self.gauges.processed, tokens);
+            self.shown.notice(&format!(
+                "{}: {tokens} token(s) got no usable answer ({error}); kept for the next run",
+                self.source.title()
+            ));
+        }
+        let shut = matches!(error, UpstreamError::Shut(_))
+            || at_start
+                && match &error {
+                    UpstreamError::Unreachable(_) => failures >= UNREACHABLE_AT_START,
+                    UpstreamError::BadRequest(_) => true,
+                    _ => failures >= BROKEN_AT_START,
+                };
+        if shut {
+            if !at_start {
+                self.shown.notice(&format!("The {} track ends early: {error}", self.source.title()));
+            }
+            self.end(End::Unusable(error));
+        } else if let Host::Down { since, .. } = host
+            && !at_start
+        {
+            if first_of_outage {
+                self.shown.notice(&format!(
+                    "The {} API is down ({error}); the track waits, probes, and goes on by itself",
+                    self.source.title()
+                ));
+            }
+            if now.saturating_sub(since) > self.plan.give_up_after {
+                self.shown.notice(&format!("The {} API stayed down; giving up", self.source.title()));
+                self.end(End::Outage);
+            }
+        }
+        self.changed.notify_waiters();
+        None
+    }
+
+    /// Collects deliveries into large inserts, and saves the checkpoint behind each.
+    async fn write(self: Arc<Self>, mut deliveries: mpsc::Receiver<Delivery>) {
+        let writer = Writer::new(self.store.clone(), self.source, self.plan.give_up_after);
+        let notice = |text: &str| self.shown.notice(text);
+        let mut open = true;
+        while open {
+            let mut load = Load::default();
+            let mut since: Option<tokio::time::Instant> = None;
+            while !load.is_large() {
+                let next = match since {
+                    None => Ok(deliveries.recv().await),
+                    Some(since) => timeout(PATIENCE.saturating_sub(since.elapsed()), deliveries.recv()).await,
+                };
+                match next {
+                    Ok(Some(delivery)) => {
+                        since.get_or_insert_with(tokio::time::Instant::now);
+                        load.add(delivery);
+                    }
+                    Ok(None) => {
+                        open = false;
+                        break;
+                    }
+                    Err(_) => break,
+                }
+            }
+            if load.is_empty() {
+                continue;
+            }
+            if let Err(error) = writer.write(&load, &notice).await {
+                return self.end(End::Store(error));
+            }
+            self.acknowledged(&load);
+        }
+    }
+
+    /// The rows are there: now the gauges and the checkpoint may say so.
+    fn acknowledged(&self, load: &Load) {
+        let mut unwritten = lock(&self.unwritten);
+        load.batches.iter().for_each(|batch| {
+            unwritten.remove(batch);
+        });
+        drop(unwritten);
+        let gauges = &self.gauges;
+        let (not_found, rejected) = (load.not_found.len() as u64, load.rejected.len() as u64);
+        add(&gauges.inserted, load.staged.len() as u64);
+        add(&gauges.not_found, not_found);
+        add(&gauges.rejected, rejected);
+        add(&gauges.resolved, load.resolved);
+        add(&gauges.processed, load.resolved + not_found + rejected);
+        self.save(Progress {
+            processed: read(&gauges.processed),
+            inserted: read(&gauges.inserted),
+            not_found: read(&gauges.not_found),
+            rejected: read(&gauges.rejected),
+            failed: read(&gauges.failed),
+        });
+    }
+
+    /// Replaces the checkpoint. Where that fails (a full disk) the work goes on: the tables are the truth, and the
+    /// next insert tries again.
+    fn save(&self, progress: Progress) {
+        let (last_token, mut gaps) = {
+            let desk = lock(&self.desk);
+            (desk.last_taken(), desk.gaps())
+        };
+        gaps.extend(lock(&self.unwritten).values().cloned());
+        gaps.sort_unstable_by_key(|gap| gap.first);
+        let checkpoint = Checkpoint {
+            progress,
+            last_token: last_token.or(self.beginning.last_token),
+            gaps,
+            updated_at: jiff::Timestamp::now(),
+            ..self.beginning.clone()
+        };
+        if let Err(error) = self.file.save(&checkpoint) {
+            self.shown.notice(&format!("{error}; the staged rows are safe, going on"));
+        }
+    }
+
+    /// Tells the operator of workers that make no headway.
+    async fn watch(self: Arc<Self>) {
+        let mut beat = tokio::time::interval(Duration::from_secs(1));
+        loop {
+            beat.tick().await;
+            let now = self.now();
+            for (worker, (token, since, told)) in lock(&self.at_work).iter_mut() {
+                let stalled = now.saturating_sub(*since);
+                if stalled > STALLED && !*told {
+                    *told = true;
+                    self.shown.stalled(*worker, stalled, token);
+                }
+            }
+        }
+    }
+}
+
+/// What a look at the quota and the desk shows.
+enum Look {
+    Task(Task),
+    Until(Moment),
+    Wait,
+    Over,
+}
+
+async fn sleep_or_forever(wait: Option<Duration>) {
+    match wait {
+        Some(wait) => tokio::time::sleep(wait).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Twice as long with each failure, up to ten seconds, and not the same for all.
+fn pause(failures: u32) -> Duration {
+    let longest = Duration::from_millis(200) * 2u32.pow(failures.min(6));
+    longest.min(Duration::from_secs(10)).mul_f64(rand::rng().random_range(0.5..1.0))
+}
+
+fn unix_time() -> u32 {
+    u32::try_from(jiff::Timestamp::now().as_second()).unwrap_or(u32::MAX)
+}
+
+fn new_checkpoint(source: Source, workload: &Workload) -> Checkpoint {
+    Checkpoint::new(source, &workload.id, workload.total, jiff::Timestamp::now())
+}
+
+/// No holder of these locks can panic between two changes that belong together, so a poisoned one is as good as any.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

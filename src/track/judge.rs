@@ -1,0 +1,114 @@
+//! [`judge`]: what an answer is worth. Every claim is proven by the hash that its token is, or it is not believed.
+
+use std::collections::{HashMap, HashSet};
+
+use super::desk::Batch;
+use crate::ctf::{self, Collateral};
+use crate::ids::{ConditionId, TokenId};
+use crate::upstream::{Answer, Claim};
+
+/// A mapping that the hash proves, or one that was accepted without a proof.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mapping {
+    /// The token.
+    pub token: TokenId,
+    /// Its condition.
+    pub condition: ConditionId,
+    /// Its outcome index, 0 or 1, as the proof gives it.
+    pub outcome_index: u8,
+    /// The label of the answer.
+    pub label: String,
+    /// The collateral's name, empty where nothing is proven.
+    pub collateral: String,
+}
+
+/// A claim that is not believed, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// What was claimed.
+    pub claim: Claim,
+    /// Why that is not so.
+    pub reason: &'static str,
+}
+
+/// An answer, sorted. Each token that was asked for is in exactly one of the parts.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// Mappings to stage, siblings of what was asked included.
+    pub mappings: Vec<Mapping>,
+    /// Tokens that the API does not know.
+    pub not_found: Vec<TokenId>,
+    /// Tokens that are missing from an answer that speaks of markets nobody asked for: perhaps it was not ours.
+    pub missing: Vec<TokenId>,
+    /// Claims about tokens that were asked for, none of which has a proof.
+    pub rejected: Vec<Rejection>,
+}
+
+/// How claims are proven.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// The tokens that may back positions.
+    pub collaterals: Vec<Collateral>,
+    /// Whether to stage what has no proof, marked as such.
+    pub accept_unproven: bool,
+}
+
+/// Sorts the `pages` of the answer to `batch`.
+pub fn judge(batch: &Batch, pages: &[Answer], rules: &Rules) -> Verdict {
+    let asked: HashSet<&TokenId> = batch.tokens.iter().collect();
+    let mut mappings: HashMap<TokenId, Mapping> = HashMap::new();
+    let mut rejected: HashMap<TokenId, Rejection> = HashMap::new();
+    let mut unasked = false;
+    for market in pages.iter().flat_map(|page| &page.markets) {
+        if !market.iter().any(|claim| asked.contains(&claim.token)) {
+            // Some APIs answer with any market at all where they do not know the token. Never believed.
+            unasked = true;
+            continue;
+        }
+        for claim in market {
+            match weigh(claim, rules) {
+                Ok(mapping) => {
+                    mappings.entry(claim.token).or_insert(mapping);
+                }
+                Err(reason) if asked.contains(&claim.token) => {
+                    rejected.insert(claim.token, Rejection { claim: claim.clone(), reason });
+                }
+                Err(_) => {}
+            }
+        }
+    }
+    let mut verdict = Verdict::default();
+    for token in &batch.tokens {
+        match rejected.remove(token) {
+            _ if mappings.contains_key(token) => {}
+            Some(rejection) => verdict.rejected.push(rejection),
+            None if unasked => verdict.missing.push(*token),
+            None => verdict.not_found.push(*token),
+        }
+    }
+    verdict.mappings = mappings.into_values().collect();
+    // In an order of their own, so that the same answer always makes the same rows.
+    verdict.mappings.sort_unstable_by_key(|mapping| mapping.token);
+    verdict
+}
+
+fn weigh(claim: &Claim, rules: &Rules) -> Result<Mapping, &'static str> {
+    let condition: ConditionId = claim.condition.parse().map_err(|_| "the condition is malformed")?;
+    if condition.is_zero() {
+        return Err("the condition is zero");
+    }
+    let mapping = |outcome_index, collateral: &str| Mapping {
+        token: claim.token,
+        condition,
+        outcome_index,
+        label: claim.label.clone(),
+        collateral: collateral.to_owned(),
+    };
+    if let Some(proof) = ctf::prove(&claim.token, &condition, &rules.collaterals) {
+        return Ok(mapping(proof.outcome_index, &proof.collateral.name));
+    }
+    match claim.outcome_index {
+        Some(index @ (0 | 1)) if rules.accept_unproven => Ok(mapping(index as u8, "")),
+        _ => Err("no outcome of this condition has this token, with any collateral listed"),
+    }
+}

@@ -1,0 +1,138 @@
+//! [`Writer`]: rows of many answers become few large inserts, acknowledged before the checkpoint speaks of them.
+
+use std::time::{Duration, Instant};
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+
+use crate::store::staging::{NotFoundRow, RejectedRow, StagedRow};
+use crate::store::{Store, StoreError};
+use crate::upstream::Source;
+
+/// Rows that are collected before an insert is worth its trip.
+const LARGE: usize = 40_000;
+
+/// What one answer gave, to be written together.
+#[derive(Debug, Default)]
+pub struct Delivery {
+    /// The batch that was answered.
+    pub batch: u64,
+    /// Mappings.
+    pub staged: Vec<StagedRow>,
+    /// Tokens that are not known.
+    pub not_found: Vec<NotFoundRow>,
+    /// Claims without a proof.
+    pub rejected: Vec<RejectedRow>,
+    /// Tokens of the workload that this resolves, siblings that were pending included.
+    pub resolved: u64,
+}
+
+/// What is collected for the next insert.
+#[derive(Debug, Default)]
+pub struct Load {
+    /// The batches whose answers are in it.
+    pub batches: Vec<u64>,
+    /// Mappings.
+    pub staged: Vec<StagedRow>,
+    /// Tokens that are not known.
+    pub not_found: Vec<NotFoundRow>,
+    /// Claims without a proof.
+    pub rejected: Vec<RejectedRow>,
+    /// Tokens of the workload that it resolves.
+    pub resolved: u64,
+}
+
+impl Load {
+    /// Adds what one answer gave. Both tokens of a market stay in one insert.
+    pub fn add(&mut self, delivery: Delivery) {
+        self.batches.push(delivery.batch);
+        self.staged.extend(delivery.staged);
+        self.not_found.extend(delivery.not_found);
+        self.rejected.extend(delivery.rejected);
+        self.resolved += delivery.resolved;
+    }
+
+    /// Whether there is nothing to write and nothing to report.
+    pub fn is_empty(&self) -> bool {
+        self.batches.is_empty()
+    }
+
+    /// Whether it is time for an insert.
+    pub fn is_large(&self) -> bool {
+        self.staged.len() + self.not_found.len() + self.rejected.len() >= LARGE
+    }
+}
+
+/// Writes one source's rows, through outages.
+#[derive(Clone)]
+pub struct Writer {
+    store: Store,
+    source: Source,
+    give_up_after: Duration,
+}
+
+impl Writer {
+    /// The writer of `source`; an outage of ClickHouse may last `give_up_after`.
+    pub fn new(store: Store, source: Source, give_up_after: Duration) -> Self {
+        Self { store, source, give_up_after }
+    }
+
+    /// Writes a load; when it returns, ClickHouse has acknowledged all of it.
+    ///
+    /// # Errors
+    /// The last error, where the outage outlasted the limit or trying again cannot help.
+    pub async fn write(&self, load: &Load, notice: &(dyn Fn(&str) + Send + Sync)) -> Result<(), StoreError> {
+        let (store, track) = (&self.store, self.source.name());
+        let staging = store.staging_table(&self.source.staging_table());
+        let (not_found, rejected) =
+            (store.staging_table("not_found"), store.staging_table("rejected_mappings"));
+        if !load.staged.is_empty() {
+            self.persist(notice, || store.insert(&staging, track, &load.staged)).await?;
+        }
+        if !load.not_found.is_empty() {
+            self.persist(notice, || store.insert(&not_found, track, &load.not_found)).await?;
+        }
+        if !load.rejected.is_empty() {
+            self.persist(notice, || store.insert(&rejected, track, &load.rejected)).await?;
+        }
+        Ok(())
+    }
+
+    /// Repeats `what` until it succeeds, for as long as an outage may last.
+    ///
+    /// # Errors
+    /// As [`Writer::write`].
+    pub async fn persist<T, F: Future<Output = Result<T, StoreError>>>(
+        &self,
+        notice: &(dyn Fn(&str) + Send + Sync),
+        what: impl Fn() -> F,
+    ) -> Result<T, StoreError> {
+        let mut pauses = ExponentialBuilder::default()
+            .with_jitter()
+            .with_min_delay(Duration::from_millis(200))
+            .with_max_delay(Duration::from_secs(10))
+            .without_max_times()
+            .build();
+        let mut failing: Option<Instant> = None;
+        loop {
+            match what().await {
+                Ok(done) => {
+                    if failing.is_some() {
+                        notice("ClickHouse is back; going on");
+                    }
+                    return Ok(done);
+                }
+                Err(error) => {
+                    let since = *failing.get_or_insert_with(|| {
+                        notice(&format!("{error}; waiting for ClickHouse, nothing is lost"));
+                        Instant::now()
+                    });
+                    let pause = pauses.next().unwrap_or(Duration::from_secs(10));
+                    if !error.may_pass() || since.elapsed() + pause > self.give_up_after {
+                        return Err(error);
+                    }
+                    tokio::time::sleep(pause).await;
+                }
+            }
+        }
+    }
+}

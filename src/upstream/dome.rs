@@ -1,0 +1,154 @@
+//! The Dome API: markets by token, both sides of each, with labels.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use serde::Deserialize;
+
+use super::{Answer, Claim, Http, Room, Source, Upstream, UpstreamError};
+use crate::ids::{TokenId, Wallet};
+use crate::settings::SourceSettings;
+
+/// Gateways refuse request lines above 8 KB; what is left of them for the tokens, beside path, host and version.
+const REQUEST_LINE: usize = 8_000;
+
+/// Markets in one answer.
+const LIMIT: usize = 100;
+
+/// `GET /polymarket/markets`, of which the base URL may carry a prefix.
+#[derive(Debug, Clone)]
+pub struct Dome {
+    http: Http,
+}
+
+impl Dome {
+    /// The API at `settings.url`.
+    ///
+    /// # Errors
+    /// Where no HTTP client can be made.
+    pub fn new(settings: &SourceSettings, timeout: Duration) -> Result<Self, UpstreamError> {
+        let http = Http::new(
+            settings.url.clone(),
+            settings.api_key.clone(),
+            "DOME_API_KEY and DOME_API_URL",
+            timeout,
+        )?;
+        Ok(Self { http })
+    }
+
+    async fn markets(&self, tokens: &[TokenId], page: Option<&str>) -> Result<Answer, UpstreamError> {
+        let ids: Vec<String> = tokens.iter().map(TokenId::to_string).collect();
+        let limit = LIMIT.to_string();
+        let mut query = vec![("limit", limit.as_str())];
+        query.extend(ids.iter().map(|id| ("token_id", id.as_str())));
+        query.extend(page.map(|key| ("pagination_key", key)));
+        let body = self.http.send(self.http.get("/polymarket/markets", &query)).await?;
+        let page: Page = parse(&body)?;
+        let more = match (page.pagination.has_more, page.pagination.pagination_key) {
+            (false, _) => None,
+            (true, Some(key)) if !key.is_empty() => Some(key),
+            (true, _) => {
+                return Err(UpstreamError::TooLarge(
+                    "more markets than one page, and no key to them".to_owned(),
+                ));
+            }
+        };
+        Ok(Answer { markets: page.markets.into_iter().map(Market::claims).collect(), more })
+    }
+
+    /// A wallet's realized P&L to date in USD, as the shortest decimal of what the API sends; `None` where the API
+    /// knows no point of it.
+    ///
+    /// # Errors
+    /// As for every request.
+    pub async fn realized_pnl(&self, wallet: &Wallet) -> Result<Option<String>, UpstreamError> {
+        let path = format!("/polymarket/wallet/pnl/{wallet}");
+        let body = self.http.send(self.http.get(&path, &[("granularity", "all")])).await?;
+        let pnl: WalletPnl = parse(&body)?;
+        let last = pnl.pnl_over_time.into_iter().max_by_key(|point| point.timestamp);
+        Ok(last.map(|point| point.pnl_to_date.to_string()))
+    }
+}
+
+impl Upstream for Dome {
+    fn source(&self) -> Source {
+        Source::Dome
+    }
+
+    fn room(&self) -> Room {
+        let fixed =
+            self.http.url().endpoint().path().len() + "GET /polymarket/markets?limit=100 HTTP/1.1".len();
+        Room {
+            tokens: LIMIT,
+            bytes: REQUEST_LINE.saturating_sub(fixed).max(100),
+            overhead: "&token_id=".len(),
+        }
+    }
+
+    fn ask<'a>(
+        &'a self,
+        tokens: &'a [TokenId],
+        page: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Answer, UpstreamError>> {
+        Box::pin(self.markets(tokens, page))
+    }
+}
+
+fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, UpstreamError> {
+    serde_json::from_slice(body).map_err(|error| {
+        UpstreamError::Broken(format!("an answer that is not the documented JSON ({error})"))
+    })
+}
+
+#[derive(Deserialize)]
+struct Page {
+    markets: Vec<Market>,
+    pagination: Pagination,
+}
+
+#[derive(Deserialize)]
+struct Pagination {
+    has_more: bool,
+    #[serde(default)]
+    pagination_key: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Market {
+    condition_id: String,
+    side_a: Side,
+    side_b: Side,
+}
+
+#[derive(Deserialize)]
+struct Side {
+    id: String,
+    label: String,
+}
+
+#[derive(Deserialize)]
+struct WalletPnl {
+    pnl_over_time: Vec<PnlPoint>,
+}
+
+#[derive(Deserialize)]
+struct PnlPoint {
+    timestamp: i64,
+    pnl_to_date: serde_json::Number,
+}
+
+impl Market {
+    /// One claim a side. Which side is which index is not promised, so no index is claimed. A side whose id is no
+    /// token id says nothing.
+    fn claims(self) -> Vec<Claim> {
+        let claim = |side: Side| {
+            Some(Claim {
+                token: side.id.parse().ok()?,
+                condition: self.condition_id.clone(),
+                outcome_index: None,
+                label: side.label,
+            })
+        };
+        [self.side_a, self.side_b].into_iter().filter_map(claim).collect()
+    }
+}

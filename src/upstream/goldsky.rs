@@ -1,0 +1,148 @@
+//! Goldsky's positions subgraph: condition and outcome index by token, without labels.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Answer, Claim, Http, Room, Source, Upstream, UpstreamError};
+use crate::ids::TokenId;
+use crate::settings::SourceSettings;
+
+/// Rows in one answer. It must be asked for: left out, `first` is 100 and the rest is dropped in silence.
+const FIRST: usize = 1_000;
+
+const QUERY: &str = "query Tokens($ids: [String!]!, $first: Int!) { \
+    tokenIdConditions(first: $first, where: {id_in: $ids}) { id condition { id } complement outcomeIndex } }";
+
+/// A positions subgraph, public or private.
+#[derive(Debug, Clone)]
+pub struct Goldsky {
+    http: Http,
+}
+
+impl Goldsky {
+    /// The subgraph at `settings.url`.
+    ///
+    /// # Errors
+    /// Where no HTTP client can be made.
+    pub fn new(settings: &SourceSettings, timeout: Duration) -> Result<Self, UpstreamError> {
+        let http = Http::new(
+            settings.url.clone(),
+            settings.api_key.clone(),
+            "GOLDSKY_URL (and GOLDSKY_API_KEY, where the endpoint is private)",
+            timeout,
+        )?;
+        Ok(Self { http })
+    }
+
+    async fn conditions(&self, tokens: &[TokenId]) -> Result<Answer, UpstreamError> {
+        let body = json!({"query": QUERY, "variables": {"ids": tokens, "first": FIRST}});
+        let body = self.http.send(self.http.post(&body)).await?;
+        let reply: Reply = serde_json::from_slice(&body).map_err(|error| {
+            UpstreamError::Broken(format!("an answer that is not the documented JSON ({error})"))
+        })?;
+        if let Some(error) = reply.errors.unwrap_or_default().into_iter().next() {
+            return Err(graphql_error(&error.message));
+        }
+        let rows = reply
+            .data
+            .and_then(|data| data.token_id_conditions)
+            .ok_or_else(|| UpstreamError::Broken("an answer with neither data nor errors".to_owned()))?;
+        Ok(Answer { markets: rows.into_iter().map(TokenIdCondition::claims).collect(), more: None })
+    }
+}
+
+impl Upstream for Goldsky {
+    fn source(&self) -> Source {
+        Source::Goldsky
+    }
+
+    fn room(&self) -> Room {
+        Room { tokens: FIRST, bytes: usize::MAX, overhead: 0 }
+    }
+
+    fn ask<'a>(
+        &'a self,
+        tokens: &'a [TokenId],
+        _page: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Answer, UpstreamError>> {
+        // No token has two rows, so an answer to at most `first` tokens is never cut.
+        Box::pin(self.conditions(tokens))
+    }
+}
+
+/// Errors come as HTTP 200; what they mean stands only in their words.
+fn graphql_error(message: &str) -> UpstreamError {
+    let shown: String = message.chars().filter(|c| !c.is_control()).take(200).collect();
+    let lower = message.to_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    if says(&["timeout", "timed out", "too complex", "complexity", "too large"]) {
+        UpstreamError::TooLarge(shown)
+    } else if says(&["rate limit", "too many requests"]) {
+        UpstreamError::Throttled { retry_after: None }
+    } else if says(&[
+        "cannot query",
+        "unknown field",
+        "no field",
+        "type `query` has",
+        "syntax",
+        "parse error",
+        "expected",
+    ]) {
+        UpstreamError::BadRequest(format!("{shown}; is GOLDSKY_URL a positions subgraph?"))
+    } else if says(&["not found", "does not exist", "no subgraph"]) {
+        UpstreamError::Shut(format!("{shown}; check GOLDSKY_URL"))
+    } else {
+        UpstreamError::Broken(shown)
+    }
+}
+
+#[derive(Deserialize)]
+struct Reply {
+    data: Option<Rows>,
+    errors: Option<Vec<GraphqlError>>,
+}
+
+#[derive(Deserialize)]
+struct GraphqlError {
+    message: String,
+}
+
+#[derive(Deserialize)]
+struct Rows {
+    #[serde(rename = "tokenIdConditions")]
+    token_id_conditions: Option<Vec<TokenIdCondition>>,
+}
+
+#[derive(Deserialize)]
+struct TokenIdCondition {
+    id: String,
+    condition: Condition,
+    complement: Option<String>,
+    #[serde(rename = "outcomeIndex")]
+    outcome_index: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Condition {
+    id: String,
+}
+
+impl TokenIdCondition {
+    /// The token, and its complement: the other token of the same condition.
+    fn claims(self) -> Vec<Claim> {
+        let index: Option<i64> = self.outcome_index.and_then(|index| index.parse().ok());
+        let claim = |id: &str, outcome_index| {
+            let condition = self.condition.id.clone();
+            Some(Claim { token: id.parse().ok()?, condition, outcome_index, label: String::new() })
+        };
+        let other = match index {
+            Some(index @ (0 | 1)) => Some(1 - index),
+            _ => None,
+        };
+        let complement = self.complement.as_deref().and_then(|id| claim(id, other));
+        claim(&self.id, index).into_iter().chain(complement).collect()
+    }
+}

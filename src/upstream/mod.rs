@@ -1,0 +1,330 @@
+//! What the engine needs of an API: [`Upstream`]. A further source of mappings costs one file that implements it
+//! and one line in [`Source`]. Rate limits, batch sizes, retries, proof, checkpoints and writing belong to the
+//! engine.
+
+pub mod dome;
+pub mod goldsky;
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+
+use crate::ids::TokenId;
+use crate::settings::{HttpUrl, Secret};
+
+/// Where a mapping comes from.
+///
+/// The order is that of precedence in a merge: a field is taken from the first source that has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// Computed from the condition ids that ClickHouse already holds.
+    Derived,
+    /// The Dome API.
+    Dome,
+    /// The Goldsky subgraph.
+    Goldsky,
+}
+
+impl Source {
+    /// Every source, in the order of precedence.
+    pub const ALL: [Self; 3] = [Self::Derived, Self::Dome, Self::Goldsky];
+
+    /// The word for it in commands, tables, files and JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Derived => "derived",
+            Self::Dome => "dome",
+            Self::Goldsky => "goldsky",
+        }
+    }
+
+    /// What the reports call it.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Derived => "Derived",
+            Self::Dome => "Dome",
+            Self::Goldsky => "Goldsky",
+        }
+    }
+
+    /// What stands in the column `source` of the rows that come from it.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Derived => "derived",
+            Self::Dome => "dome_api",
+            Self::Goldsky => "goldsky_subgraph",
+        }
+    }
+
+    /// Its staging table.
+    pub fn staging_table(self) -> String {
+        format!("clob_asset_map_{}", self.name())
+    }
+
+    /// Its share of the unmapped tokens.
+    pub fn workload_table(self) -> String {
+        format!("unmapped_tokens_{}", self.name())
+    }
+}
+
+/// How much one request of an API takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Tokens at the most, since an answer holds so many rows.
+    pub tokens: usize,
+    /// Bytes for all tokens together, where they stand in the request line.
+    pub bytes: usize,
+    /// Bytes that a token costs beside its digits.
+    pub overhead: usize,
+}
+
+/// What an API says of one token, unproven.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// The token.
+    pub token: TokenId,
+    /// The condition, as the answer spells it.
+    pub condition: String,
+    /// The outcome index, where the answer gives one: a hint that the proof overrules.
+    pub outcome_index: Option<i64>,
+    /// The outcome's label, empty where the answer has none.
+    pub label: String,
+}
+
+/// One page of an answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// The claims, in groups of tokens that share a market: both sides of one stand together.
+    pub markets: Vec<Vec<Claim>>,
+    /// Where the answer says that it has more: what to ask with for the rest.
+    pub more: Option<String>,
+}
+
+/// Why there is no answer, in the kinds that the engine treats differently.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UpstreamError {
+    /// Asked too fast.
+    #[error("rate limited (429)")]
+    Throttled {
+        /// How long the server wants to be left alone, where it says so.
+        retry_after: Option<Duration>,
+    },
+    /// The request or its answer is too large: ask for less.
+    #[error("too large: {0}")]
+    TooLarge(String),
+    /// No whole answer in time.
+    #[error("no answer within {}", humantime::format_duration(*.0))]
+    Timeout(Duration),
+    /// Nobody is there: no connection could be made.
+    #[error("unreachable: {0}")]
+    Unreachable(String),
+    /// Something broke that may work the next time: a 5xx, a reset, a body cut short, an answer of another form.
+    #[error("{0}")]
+    Broken(String),
+    /// The request itself is refused; the same request would be again.
+    #[error("the request was refused: {0}")]
+    BadRequest(String),
+    /// We are not let in, or the service is gone: nothing that is asked will be answered.
+    #[error("{0}")]
+    Shut(String),
+}
+
+/// An API that is asked for tokens and answers with mappings.
+pub trait Upstream: Send + Sync {
+    /// Which source this is.
+    fn source(&self) -> Source;
+
+    /// What one request takes.
+    fn room(&self) -> Room;
+
+    /// Asks for these tokens, or, with `page`, for the rest of an answer about them.
+    fn ask<'a>(
+        &'a self,
+        tokens: &'a [TokenId],
+        page: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Answer, UpstreamError>>;
+}
+
+/// The largest answer that is read: the largest honest one, a thousand rows, has about a megabyte.
+const LARGEST_ANSWER: usize = 32 << 20;
+
+/// One API's HTTP client: the key, the timeouts, and what every API's failures have in common.
+#[derive(Debug, Clone)]
+pub struct Http {
+    client: reqwest::Client,
+    url: HttpUrl,
+    key: Option<Secret>,
+    key_setting: &'static str,
+    timeout: Duration,
+}
+
+impl Http {
+    /// A client for the API at `url`; `key_setting` is what the user would have to change where the key is refused.
+    ///
+    /// # Errors
+    /// Where the system's certificates cannot be read.
+    pub fn new(
+        url: HttpUrl,
+        key: Option<Secret>,
+        key_setting: &'static str,
+        timeout: Duration,
+    ) -> Result<Self, UpstreamError> {
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("backfill/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(timeout.min(Duration::from_secs(10)))
+            // Between two reads: an answer that has begun may not hang either.
+            .read_timeout(timeout)
+            .redirect(reqwest::redirect::Policy::none())
+            .tcp_nodelay(true)
+            .build()
+            .map_err(|error| UpstreamError::Shut(cause(&error)))?;
+        Ok(Self { client, url, key, key_setting, timeout })
+    }
+
+    /// The base URL, without anything secret.
+    pub fn url(&self) -> &HttpUrl {
+        &self.url
+    }
+
+    /// A `GET` of `path` below the base URL.
+    pub fn get(&self, path: &str, query: &[(&str, &str)]) -> reqwest::RequestBuilder {
+        let mut url = self.url.endpoint();
+        let joined = format!("{}{path}", url.path().trim_end_matches('/'));
+        url.set_path(&joined);
+        url.query_pairs_mut().extend_pairs(query);
+        self.client.get(url)
+    }
+
+    /// A `POST` of JSON to the URL itself.
+    pub fn post(&self, body: &impl serde::Serialize) -> reqwest::RequestBuilder {
+        self.client.post(self.url.endpoint()).json(body)
+    }
+
+    /// Sends a request and reads the whole answer of a 200, within the timeout.
+    ///
+    /// # Errors
+    /// What went wrong, sorted.
+    pub async fn send(&self, request: reqwest::RequestBuilder) -> Result<Vec<u8>, UpstreamError> {
+        let request = match &self.key {
+            Some(key) => request.bearer_auth(key.expose()),
+            None => request,
+        };
+        // The watchdog: whatever the connection does, this request is over when its time is.
+        match tokio::time::timeout(self.timeout, self.read(request)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(UpstreamError::Timeout(self.timeout)),
+        }
+    }
+
+    async fn read(&self, request: reqwest::RequestBuilder) -> Result<Vec<u8>, UpstreamError> {
+        let mut response = request.send().await.map_err(|error| self.sorted(&error))?;
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        let mut body = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() <= LARGEST_ANSWER => {
+                    body.extend_from_slice(&chunk);
+                }
+                Ok(Some(_)) => {
+                    return Err(UpstreamError::TooLarge("an answer of more than 32 MB".to_owned()));
+                }
+                Ok(None) => break,
+                Err(_) if status != 200 => break,
+                Err(error) => return Err(self.sorted(&error)),
+            }
+        }
+        if status == 200 { Ok(body) } else { Err(self.refused(status, &headers, &body)) }
+    }
+
+    fn sorted(&self, error: &reqwest::Error) -> UpstreamError {
+        if error.is_timeout() && !error.is_connect() {
+            UpstreamError::Timeout(self.timeout)
+        } else if error.is_connect() {
+            UpstreamError::Unreachable(format!("{} ({})", self.url, cause(error)))
+        } else if error.is_builder() {
+            UpstreamError::BadRequest(cause(error))
+        } else {
+            UpstreamError::Broken(format!("the connection broke ({})", cause(error)))
+        }
+    }
+
+    fn refused(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> UpstreamError {
+        let said = said(body);
+        let url = &self.url;
+        match status {
+            429 => UpstreamError::Throttled { retry_after: retry_after(headers) },
+            401 | 403 => UpstreamError::Shut(format!(
+                "{url} does not let us in (HTTP {status}{said}); check {}",
+                self.key_setting
+            )),
+            410 => UpstreamError::Shut(format!(
+                "{url} is gone for good (HTTP 410{said}); set the URL of a service that is still there, or use the other track"
+            )),
+            413 | 414 => UpstreamError::TooLarge(format!("HTTP {status}")),
+            300..400 | 404 | 405 => UpstreamError::Shut(format!(
+                "nothing answers under {url} (HTTP {status}{said}); check the URL"
+            )),
+            400..500 => UpstreamError::BadRequest(format!("HTTP {status}{said}")),
+            _ => UpstreamError::Broken(format!("HTTP {status}")),
+        }
+    }
+}
+
+/// What a JSON error says, for the end of a sentence; nothing of an HTML page.
+fn said(body: &[u8]) -> String {
+    let json: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+    let text =
+        json.as_ref().and_then(|json| ["message", "error"].iter().find_map(|key| json.get(key)?.as_str()));
+    text.map(|text| format!(": {}", text.chars().filter(|c| !c.is_control()).take(200).collect::<String>()))
+        .unwrap_or_default()
+}
+
+/// Seconds, or an HTTP date; a wait of more than an hour is a mistake and taken for one.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = match text.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok()?,
+        Err(_) => {
+            let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+            Duration::try_from(date.duration_since(jiff::Timestamp::now())).unwrap_or_default()
+        }
+    };
+    Some(wait.min(Duration::from_secs(3600)))
+}
+
+/// The innermost cause: reqwest's own text repeats the whole URL, tokens and all.
+fn cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string().chars().take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let with = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, text.parse().unwrap());
+            retry_after(&headers)
+        };
+        assert_eq!(with("7"), Some(Duration::from_secs(7)));
+        assert_eq!(with("1e300"), None);
+        assert_eq!(with("99999999"), Some(Duration::from_secs(3600)));
+        assert_eq!(with("-3"), None);
+        assert_eq!(with("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
+        assert_eq!(with("soon"), None);
+    }
+
+    #[test]
+    fn what_a_server_says_is_cut_and_cleaned() {
+        assert_eq!(said(br#"{"error":"unauthorized","message":"bad\u001b[31m key"}"#), ": bad[31m key");
+        assert_eq!(said(b"<html>"), "");
+    }
+}
