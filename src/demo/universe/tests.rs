@@ -257,10 +257,8 @@ fn tokens_are_found_by_id_and_are_the_hash_of_their_condition() {
     for market in universe.markets() {
         let collateral =
             collaterals.iter().find(|collateral| collateral.name == market.collateral()).unwrap();
-        assert_eq!(
-            crate::ctf::Collections::of(&market.condition()).tokens(&collateral.address),
-            *market.tokens()
-        );
+        let token = |index| crate::ctf::token_id(&market.condition(), index, &collateral.address);
+        assert_eq!([token(0), token(1)], *market.tokens());
         for index in [0, 1] {
             let found = universe.find(&market.tokens()[usize::from(index)]).unwrap();
             assert_eq!((found.market.number(), found.index), (market.number(), index));
