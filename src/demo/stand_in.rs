@@ -242,14 +242,14 @@ impl Shared {
     }
 
     /// Everything that is decided when the request arrives: `Err` is the refusal.
-    fn admit(&self, parts: &Parts) -> Result<Option<Fault>, Response> {
+    fn admit(&self, parts: &Parts) -> Result<Option<Fault>, Box<Response>> {
         let api = self.options.api;
         if self.options.gone {
-            return Err(reply::error(api, StatusCode::GONE, "This service has been shut down."));
+            return Err(Box::new(reply::error(api, StatusCode::GONE, "This service has been shut down.")));
         }
         if request_line(parts) > MAX_REQUEST_LINE {
             self.tally.count(|counters| counters.bad_requests += 1);
-            return Err(reply::html(StatusCode::URI_TOO_LONG));
+            return Err(Box::new(reply::html(StatusCode::URI_TOO_LONG)));
         }
         let admitted = self.limiter.lock().unwrap_or_else(PoisonError::into_inner).admit(Instant::now());
         if let Err(wait) = admitted {
@@ -259,11 +259,11 @@ impl Shared {
                 RetryAfterStyle::Seconds => RetryAfter::Seconds(wait),
                 RetryAfterStyle::HttpDate => RetryAfter::Date(wait),
             };
-            return Err(reply::throttled(api, retry_after));
+            return Err(Box::new(reply::throttled(api, retry_after)));
         }
         if !self.authorized(parts) {
             self.tally.count(|counters| counters.unauthorized += 1);
-            return Err(reply::error(api, StatusCode::UNAUTHORIZED, "Invalid or missing API key."));
+            return Err(Box::new(reply::error(api, StatusCode::UNAUTHORIZED, "Invalid or missing API key.")));
         }
         let fault = self.fault_dice.lock().unwrap_or_else(PoisonError::into_inner).draw(&self.options.faults);
         if fault.is_some() {
@@ -310,7 +310,7 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response 
         Ok(fault) => fault,
         Err(refusal) => {
             wait(half).await;
-            return refusal;
+            return *refusal;
         }
     };
     if fault == Some(Fault::Hang) {

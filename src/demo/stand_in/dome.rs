@@ -1,6 +1,5 @@
 //! The Dome API: markets by token, and a wallet's P&L.
 
-use std::borrow::Cow;
 use std::fmt::Write;
 
 use axum::http::request::Parts;
@@ -74,7 +73,7 @@ impl Filters {
     }
 }
 
-fn in_range(value: &Cow<'_, str>, least: usize, most: usize, name: &str) -> Result<usize, String> {
+fn in_range(value: &str, least: usize, most: usize, name: &str) -> Result<usize, String> {
     let number = value.parse::<usize>().ok().filter(|number| (least..=most).contains(number));
     number.ok_or_else(|| format!("{name} must be a number from {least} to {most}"))
 }

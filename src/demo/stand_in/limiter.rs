@@ -57,7 +57,7 @@ impl Limiter {
 
     /// How long until this window has room; `None` if it has.
     fn wait(&self, window: &Window, now: Instant) -> Option<Duration> {
-        let Some(back) = self.arrivals.len().checked_sub(window.requests) else { return None };
+        let back = self.arrivals.len().checked_sub(window.requests)?;
         // A window of no requests at all never has room.
         let Some(oldest) = self.arrivals.get(back) else { return Some(window.per) };
         let free_at = *oldest + window.per;

@@ -251,7 +251,7 @@ fn other_wallet(rng: &mut ChaCha8Rng, markets: &[MarketCore]) -> Vec<PlannedFill
                 0b11 => (rng.next_u64() & 1) as u8,
                 _ => held_side(&markets[market]),
             };
-            let buy = rng.next_u64() % 4 != 0;
+            let buy = !rng.next_u64().is_multiple_of(4);
             PlannedFill { buy, ..random_fill(rng, market, index) }
         })
         .collect()
