@@ -82,7 +82,9 @@ pub async fn load(
         .clone()
         .with_database(database)
         // Acknowledged when it is written, in the blocks that are sent.
-        .with_setting("async_insert", "0");
+        .with_setting("async_insert", "0")
+        // The replacing tables are to hold duplicates, as they do in production between two merges.
+        .with_setting("optimize_on_insert", "0");
     let lanes = options.inserts_at_once.max(1);
     let share = universe.options().fills.div_ceil(lanes);
     let fills = (0..lanes).map(|lane| {
@@ -135,4 +137,31 @@ where
         insert.end().await
     };
     write.await.map_err(|source| LoadError::Insert { table, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo::universe::{MapRow, ResolutionRow, WinnerRow};
+
+    /// The column names of one of the statements, in their order.
+    fn columns(statement: &str) -> Vec<&str> {
+        let inside = statement.split_once('(').unwrap().1.split(") ENGINE").next().unwrap();
+        let inside = inside.split(")\n").next().unwrap();
+        // Commas inside of a type's brackets do not occur in these tables.
+        inside.split(',').filter_map(|column| column.split_whitespace().next()).collect()
+    }
+
+    #[test]
+    fn the_rows_have_the_tables_columns_in_their_order() {
+        let rows = [
+            FillRow::COLUMN_NAMES,
+            MapRow::COLUMN_NAMES,
+            WinnerRow::COLUMN_NAMES,
+            ResolutionRow::COLUMN_NAMES,
+        ];
+        for (statement, names) in TABLES.iter().zip(rows) {
+            assert_eq!(columns(statement), names, "{statement}");
+        }
+    }
 }
