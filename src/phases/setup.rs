@@ -84,5 +84,15 @@ pub async fn run(context: &Context, options: &SetupOptions) -> Result<SetupResul
     drop(locks);
     let (dome_share, reset) = (options.dome_share, options.reset);
     let elapsed_seconds = context.elapsed();
-    Ok(SetupResult { coverage, created, unmapped, dome_share, tracks, staged, reset, put_aside, elapsed_seconds })
+    Ok(SetupResult {
+        coverage,
+        created,
+        unmapped,
+        dome_share,
+        tracks,
+        staged,
+        reset,
+        put_aside,
+        elapsed_seconds,
+    })
 }

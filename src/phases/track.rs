@@ -42,9 +42,11 @@ fn choose(context: &Context, source: Source) -> Result<Chosen, Failure> {
         Source::Dome => {
             chosen(Dome::new(&settings.dome, timeout).map(|it| Box::new(it) as _), &settings.dome, 16)
         }
-        Source::Goldsky => {
-            chosen(Goldsky::new(&settings.goldsky, timeout).map(|it| Box::new(it) as _), &settings.goldsky, 32)
-        }
+        Source::Goldsky => chosen(
+            Goldsky::new(&settings.goldsky, timeout).map(|it| Box::new(it) as _),
+            &settings.goldsky,
+            32,
+        ),
         Source::Derived => Err(Failure::Usage("what is derived is computed, not asked for".to_owned())),
     }
 }

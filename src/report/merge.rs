@@ -27,7 +27,8 @@ pub fn text(result: &MergeResult) -> String {
         page.line("   Will deduplicate (derived, then Dome, then Goldsky takes precedence).");
     }
     if staged.conflicting > 0 {
-        page.blank().line(format!("⚠️  Conflicting tokens: {} (the hash decides)", thousands(staged.conflicting)));
+        page.blank()
+            .line(format!("⚠️  Conflicting tokens: {} (the hash decides)", thousands(staged.conflicting)));
         for conflict in &staged.conflicts {
             page.line(format!("   {}", conflict.token_id));
             conflict.claims.iter().for_each(|claim| {
@@ -92,9 +93,7 @@ pub fn json(result: &MergeResult) -> Value {
     let staged: Map<String, Value> = (result.staged.by_source.iter())
         .map(|(source, count)| (source.name().to_owned(), json!(count)))
         .collect();
-    let coverage = |of: &crate::store::coverage::Coverage| {
-        json!({"mapped": of.mapped, "coverage_pct": floored_percent(of.mapped, of.total)})
-    };
+    let coverage = |of: &crate::store::coverage::Coverage| json!({"mapped": of.mapped, "coverage_pct": floored_percent(of.mapped, of.total)});
     json!({
         "phase": "merge",
         "staged": staged,

@@ -45,7 +45,8 @@ pub fn text(result: &SetupResult) -> String {
     page.section(4, &format!("Splitting Workload ({dome}/{rest})"));
     for split in &result.tracks {
         let name = if split.source == Source::Dome { "Dome API track" } else { "Goldsky track" };
-        let kept = if split.kept && split.workload.total > 0 { " (as before; its progress is kept)" } else { "" };
+        let kept =
+            if split.kept && split.workload.total > 0 { " (as before; its progress is kept)" } else { "" };
         page.entry(21, name, format!("{} tokens{kept}", thousands(split.workload.total)));
     }
     for path in &result.put_aside {

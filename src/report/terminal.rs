@@ -180,7 +180,11 @@ async fn print_blocks(gauges: Arc<Gauges>, json: bool) {
         let rate = processed.saturating_sub(before) as f64 / BLOCK.as_secs_f64();
         before = processed;
         let block = block(&gauges, &jiff::Zoned::now().strftime("%I:%M:%S %p").to_string(), rate);
-        let _ = if json { writeln!(std::io::stderr(), "{block}") } else { writeln!(std::io::stdout(), "{block}") };
+        let _ = if json {
+            writeln!(std::io::stderr(), "{block}")
+        } else {
+            writeln!(std::io::stdout(), "{block}")
+        };
     }
 }
 

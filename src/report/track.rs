@@ -32,7 +32,9 @@ pub fn text(result: &TrackResult) -> String {
     let title = match result.ending {
         Ending::Complete => format!("✅ {number} COMPLETE - {name}"),
         Ending::WorkLeft => format!("⚠️  {number} INCOMPLETE - {name}: run the same command again"),
-        Ending::Interrupted => format!("⚠️  {number} INTERRUPTED - {name}: saved, run the same command again"),
+        Ending::Interrupted => {
+            format!("⚠️  {number} INTERRUPTED - {name}: saved, run the same command again")
+        }
     };
     let mut page = Page::titled(&title);
     page.blank();

@@ -110,10 +110,8 @@ impl Store {
         for source in Source::ALL {
             let table = self.staging_table(&source.staging_table());
             self.require(&table, "STAGING_DATABASE (has `backfill setup` run?)", &["token_id"]).await?;
-            let sql = format!(
-                "SELECT uniqExact(token_id) FROM {table} WHERE {}",
-                well_formed_token("token_id")
-            );
+            let sql =
+                format!("SELECT uniqExact(token_id) FROM {table} WHERE {}", well_formed_token("token_id"));
             by_source.push((source, self.one(doing, self.query(&sql)).await?));
         }
         let all = self.all_staged();
@@ -160,7 +158,8 @@ impl Store {
                 .await
                 .map_err(|_| StoreError::NoAnswer { doing: doing.to_owned(), limit: self.query_limit })?
                 .map_err(failed)?;
-            let same = matches!((&row, group.first()), (Some(row), Some(first)) if row.token_id == first.token_id);
+            let same =
+                matches!((&row, group.first()), (Some(row), Some(first)) if row.token_id == first.token_id);
             if !same && !group.is_empty() {
                 chunk.extend(weigh(&group, collaterals, &mut weighed));
                 group.clear();
@@ -207,7 +206,8 @@ impl Store {
         }
         if has("fetched_at") {
             targets.push("fetched_at");
-            values.push("greatest(toUInt64(toUnixTimestamp(now())), least(toUInt64(newest) + 1, 4294967295))");
+            values
+                .push("greatest(toUInt64(toUnixTimestamp(now())), least(toUInt64(newest) + 1, 4294967295))");
         }
         // The newest of all rows of the token, broken ones above all.
         let newest = if has("fetched_at") {
@@ -235,7 +235,8 @@ impl Store {
     /// [`StoreError`].
     pub async fn duplicated_tokens(&self) -> Result<u64, StoreError> {
         let map = usable_map(self.names());
-        self.one("counting duplicates", self.query(&format!("SELECT countIf(usable_rows > 1) FROM {map}"))).await
+        self.one("counting duplicates", self.query(&format!("SELECT countIf(usable_rows > 1) FROM {map}")))
+            .await
     }
 
     /// Proves every usable row of the map.
@@ -244,11 +245,8 @@ impl Store {
     /// [`StoreError`].
     pub async fn prove_map(&self, collaterals: &[Collateral]) -> Result<MapProof, StoreError> {
         let doing = "proving the map";
-        let (map, token, condition) = (
-            &self.names().token_map,
-            well_formed_token("token_id"),
-            condition_norm("condition_id_norm"),
-        );
+        let (map, token, condition) =
+            (&self.names().token_map, well_formed_token("token_id"), condition_norm("condition_id_norm"));
         let sql = format!(
             "SELECT DISTINCT token_id, {condition} AS condition_id, outcome_index FROM {map} \
              WHERE {token} AND outcome_index < 2 AND condition_id != ''"
@@ -302,7 +300,8 @@ fn weigh(rows: &[StagedText], collaterals: &[Collateral], weighed: &mut Weighed)
             (&other.condition_id, other.outcome_index) == (&row.condition_id, row.outcome_index)
         });
         let marked = row.source.ends_with(UNPROVEN);
-        Some((row, row.condition_id.parse::<ConditionId>().ok()?, row.outcome_index)).filter(|_| agree && marked)
+        Some((row, row.condition_id.parse::<ConditionId>().ok()?, row.outcome_index))
+            .filter(|_| agree && marked)
     };
     let is_proven = proven.is_some();
     let Some((row, condition_id_norm, outcome_index)) = proven.or_else(accepted) else {

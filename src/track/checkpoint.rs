@@ -274,9 +274,11 @@ pub fn put_aside(path: &Path) -> Result<Option<PathBuf>, CheckpointError> {
     match fs::rename(path, &aside) {
         Ok(()) => Ok(Some(aside)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => {
-            Err(CheckpointError::Io { doing: "cannot put aside the checkpoint", path: path.to_owned(), source })
-        }
+        Err(source) => Err(CheckpointError::Io {
+            doing: "cannot put aside the checkpoint",
+            path: path.to_owned(),
+            source,
+        }),
     }
 }
 

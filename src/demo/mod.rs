@@ -1,0 +1,11 @@
+//! The whole backfill on one machine: a generated [`Universe`] and [`StandIn`] servers for both APIs.
+//!
+//! The demo, the tests and the benchmarks run on these. Everything comes from a seed: the same options give the same
+//! markets, rows, answers and baseline P&L on every machine.
+
+pub mod load;
+pub mod stand_in;
+pub mod universe;
+
+pub use stand_in::{StandIn, StandInOptions};
+pub use universe::{Universe, UniverseOptions};

@@ -1,0 +1,232 @@
+//! [`Market`]: one condition with its two tokens, and all that is known about it.
+
+use super::text::TEAMS;
+use crate::ids::{ConditionId, TokenId};
+
+/// The two services that the tracks ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Api {
+    /// The Dome API, track 1.
+    Dome,
+    /// The Goldsky subgraphs, track 2.
+    Goldsky,
+}
+
+/// How a market ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Payout {
+    /// It is open.
+    Unresolved,
+    /// This outcome index pays 1, the other 0.
+    Winner(u8),
+    /// Both outcomes pay one half.
+    Half,
+}
+
+impl Payout {
+    /// Twice what a share of this outcome pays (0, 1 or 2); `None` while the market is open.
+    pub fn doubled(self, index: u8) -> Option<u8> {
+        match self {
+            Self::Unresolved => None,
+            Self::Winner(winner) => Some(if winner == index { 2 } else { 0 }),
+            Self::Half => Some(1),
+        }
+    }
+}
+
+/// Which tables say how a market ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listing {
+    /// None of the two.
+    Nowhere,
+    /// `market_resolutions_final` alone.
+    Resolutions,
+    /// `gamma_resolved` alone; there the winner is a label.
+    Winners,
+    /// Both.
+    Both,
+    /// `gamma_resolved` has the condition as still open, without a winner.
+    OpenInWinners,
+}
+
+impl Listing {
+    /// Whether `market_resolutions_final` has the condition.
+    pub fn in_resolutions(self) -> bool {
+        matches!(self, Self::Resolutions | Self::Both)
+    }
+
+    /// Whether `gamma_resolved` has the condition.
+    pub fn in_winners(self) -> bool {
+        matches!(self, Self::Winners | Self::Both | Self::OpenInWinners)
+    }
+}
+
+/// What its outcomes are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Labels {
+    YesNo,
+    UpDown,
+    Teams,
+}
+
+/// What is kept of a market; the rest follows from it.
+#[derive(Debug, Clone)]
+pub(super) struct MarketCore {
+    pub(super) condition: ConditionId,
+    pub(super) tokens: [TokenId; 2],
+    /// Decides everything that needs no exact count.
+    pub(super) dice: u64,
+    /// Bit i: the token of index i is traded.
+    pub(super) traded: u8,
+    /// Bit i: the token of index i has a usable map row.
+    pub(super) mapped: u8,
+    pub(super) known_to_dome: bool,
+    pub(super) known_to_goldsky: bool,
+    pub(super) labels: Labels,
+    pub(super) payout: Payout,
+    pub(super) listing: Listing,
+    pub(super) neg_risk: bool,
+    pub(super) condition_in_fills: bool,
+}
+
+/// One condition with its two tokens.
+#[derive(Clone, Copy)]
+pub struct Market<'a> {
+    pub(super) core: &'a MarketCore,
+    pub(super) number: usize,
+}
+
+impl<'a> Market<'a> {
+    /// Its place in the universe.
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
+    /// The condition id.
+    pub fn condition(&self) -> ConditionId {
+        self.core.condition
+    }
+
+    /// The tokens of outcome index 0 and 1.
+    pub fn tokens(&self) -> &'a [TokenId; 2] {
+        &self.core.tokens
+    }
+
+    /// The labels of outcome index 0 and 1.
+    pub fn labels(&self) -> [&'static str; 2] {
+        match self.core.labels {
+            Labels::YesNo => ["Yes", "No"],
+            Labels::UpDown => ["Up", "Down"],
+            Labels::Teams => {
+                let home = self.core.dice as usize % TEAMS.len();
+                let away = home + 1 + (self.core.dice >> 5) as usize % (TEAMS.len() - 1);
+                [TEAMS[home], TEAMS[away % TEAMS.len()]]
+            }
+        }
+    }
+
+    /// Whether its tokens are backed by the neg-risk collateral (`neg_risk`), else by USDC.e (`usdc_e`).
+    pub fn neg_risk(&self) -> bool {
+        self.core.neg_risk
+    }
+
+    /// The name of its collateral.
+    pub fn collateral(&self) -> &'static str {
+        if self.core.neg_risk { "neg_risk" } else { "usdc_e" }
+    }
+
+    /// How it ended.
+    pub fn payout(&self) -> Payout {
+        self.core.payout
+    }
+
+    /// Which tables say how it ended.
+    pub fn listing(&self) -> Listing {
+        self.core.listing
+    }
+
+    /// Whether its condition id stands in its fills.
+    pub fn condition_in_fills(&self) -> bool {
+        self.core.condition_in_fills && self.core.traded != 0
+    }
+
+    /// Whether ClickHouse holds its condition id anywhere: in fills, resolutions, winners or a usable map row.
+    pub fn condition_in_tables(&self) -> bool {
+        self.condition_in_fills() || self.core.listing != Listing::Nowhere || self.core.mapped != 0
+    }
+
+    /// Whether the token of this index is traded.
+    pub fn traded(&self, index: u8) -> bool {
+        self.core.traded >> index & 1 == 1
+    }
+
+    /// Whether the token of this index has a usable map row from the start.
+    pub fn mapped(&self, index: u8) -> bool {
+        self.core.mapped >> index & 1 == 1
+    }
+
+    /// Whether an API has this market.
+    pub fn known_to(&self, api: Api) -> bool {
+        match api {
+            Api::Dome => self.core.known_to_dome,
+            Api::Goldsky => self.core.known_to_goldsky,
+        }
+    }
+
+    /// Its slug, distinct for each market; ends in the market's number.
+    pub fn slug(&self) -> String {
+        match self.core.labels {
+            Labels::YesNo => format!("will-it-happen-{}", self.number),
+            Labels::UpDown => format!("btc-updown-15m-{}", self.number),
+            Labels::Teams => {
+                let [home, away] = self.labels();
+                format!("{}-vs-{}-{}", home.to_ascii_lowercase(), away.to_ascii_lowercase(), self.number)
+            }
+        }
+    }
+
+    /// The number in a slug, to find its market with.
+    pub fn number_in_slug(slug: &str) -> Option<usize> {
+        slug.rsplit('-').next()?.parse().ok()
+    }
+
+    /// Its title.
+    pub fn title(&self) -> String {
+        match self.core.labels {
+            Labels::YesNo => format!("Will it happen, number {}?", self.number),
+            Labels::UpDown => format!("Bitcoin up or down, quarter hour {}", self.number),
+            Labels::Teams => {
+                let [home, away] = self.labels();
+                format!("{home} vs. {away}, match {}", self.number)
+            }
+        }
+    }
+
+    /// Its volume in micro-USD.
+    pub fn volume_micro(&self) -> u64 {
+        (self.core.dice >> 24) % 5_000_000_000_000
+    }
+
+    /// Which outcome index the Dome API shows as its first side: a third of the time it is 1.
+    pub fn first_side(&self) -> u8 {
+        u8::from((self.core.dice >> 10).is_multiple_of(3))
+    }
+
+    /// When trading began, in Unix seconds.
+    pub fn start_time(&self) -> u32 {
+        1_704_067_200 + (self.core.dice >> 32) as u32 % 50_000_000
+    }
+
+    /// A number below `sides` that belongs to this market; `salt` tells several of them apart.
+    pub(in crate::demo) fn dice(&self, salt: u64, sides: u64) -> u64 {
+        mix(self.core.dice ^ mix(salt)) % sides
+    }
+}
+
+/// A bijection that scatters its input over 64 bits (the finalizer of SplitMix64, Steele et al. 2014).
+pub(in crate::demo) fn mix(value: u64) -> u64 {
+    let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ value >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ value >> 31
+}
