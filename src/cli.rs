@@ -75,16 +75,8 @@ pub enum Command {
     Goldsky(TrackArgs),
     /// Phase 3: staging into production
     Merge(MergeArgs),
-    /// Phase 4: coverage of all tokens and of the baseline wallet
-    Verify,
-    /// Phase 5: realized P&L against the baseline
-    Validate,
-    /// Which outcome and collateral a token and a condition make, or that they do not belong together
-    Prove(ProveArgs),
     /// A genuine ClickHouse server on this machine, until Ctrl-C
     Clickhouse(ClickhouseArgs),
-    /// The whole pipeline on this machine, without accounts
-    Demo(DemoArgs),
     /// Holds the engine of the embedded server
     #[command(hide = true)]
     ClickhouseEngine {
@@ -126,19 +118,6 @@ pub struct MergeArgs {
     pub dry_run: bool,
 }
 
-/// `prove`
-#[derive(Debug, Args)]
-pub struct ProveArgs {
-    /// The token id
-    #[arg(requires = "condition", required_unless_present = "file", conflicts_with = "file")]
-    pub token: Option<String>,
-    /// The condition id
-    pub condition: Option<String>,
-    /// A CSV file with the columns token_id and condition_id; - for standard input
-    #[arg(long)]
-    pub file: Option<PathBuf>,
-}
-
 /// `clickhouse`
 #[derive(Debug, Args)]
 pub struct ClickhouseArgs {
@@ -148,56 +127,6 @@ pub struct ClickhouseArgs {
     /// The HTTP port; 0 for any
     #[arg(long, default_value_t = 8123)]
     pub port: u16,
-}
-
-/// `demo`
-#[derive(Debug, Args)]
-pub struct DemoArgs {
-    /// Distinct tokens in the fills
-    #[arg(long, default_value_t = 118_870, value_parser = clap::value_parser!(u32).range(2_000..=10_000_000))]
-    pub tokens: u32,
-    /// Fills
-    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(10_000..=1_000_000_000))]
-    pub fills: u64,
-    /// The universe's seed
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-    /// Share of all answers that are bad, 0 to 0.9
-    #[arg(long, default_value_t = 0.0, value_parser = fault_rate)]
-    pub faults: f64,
-    /// Dome's published tier
-    #[arg(long, value_enum, default_value = "dev")]
-    pub dome_tier: DomeTier,
-    /// Leave the server running at the end, until Ctrl-C
-    #[arg(long)]
-    pub keep: bool,
-}
-
-fn fault_rate(text: &str) -> Result<f64, String> {
-    let rate: f64 = text.parse().map_err(|_| "expected a number from 0 to 0.9".to_owned())?;
-    if (0.0..=0.9).contains(&rate) { Ok(rate) } else { Err("expected a number from 0 to 0.9".to_owned()) }
-}
-
-/// The limits that Dome publishes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum DomeTier {
-    /// 10 per second, 100 per 10 s.
-    Free,
-    /// 100 per second, 500 per 10 s.
-    Dev,
-    /// 300 per second, 3,000 per 10 s.
-    Pro,
-}
-
-impl DomeTier {
-    /// The tier's windows.
-    pub const fn rate_limit(self) -> &'static str {
-        match self {
-            Self::Free => "100/10s,10/1s",
-            Self::Dev => "500/10s,100/1s",
-            Self::Pro => "3000/10s,300/1s",
-        }
-    }
 }
 
 #[cfg(test)]

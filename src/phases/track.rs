@@ -6,7 +6,7 @@ use tokio::sync::Notify;
 
 use super::Context;
 use crate::failure::Failure;
-use crate::settings::SourceSettings;
+use crate::settings::{Settings, SourceSettings};
 use crate::track::TrackResult;
 use crate::track::engine::{Engine, Plan, TrackError};
 use crate::track::judge::Rules;
@@ -28,17 +28,28 @@ struct Chosen {
     workers: usize,
 }
 
+/// Whether a source can be asked with these settings.
+///
+/// # Errors
+/// What is missing.
+pub fn check(settings: &Settings, source: Source) -> Result<(), Failure> {
+    match source {
+        Source::Dome if settings.dome.api_key.is_none() => Err(Failure::Usage(
+            "the dome track needs DOME_API_KEY: set it, or run the goldsky track alone".to_owned(),
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// The one place that knows which sources there are to ask.
 fn choose(context: &Context, source: Source) -> Result<Chosen, Failure> {
     let settings = &context.settings;
+    check(settings, source)?;
     let timeout = settings.work.request_timeout;
     let chosen = |upstream: Result<Box<dyn Upstream>, UpstreamError>, of: &SourceSettings, workers| {
         Ok(Chosen { upstream: upstream?, settings: of.clone(), workers })
     };
     match source {
-        Source::Dome if settings.dome.api_key.is_none() => Err(Failure::Usage(
-            "the dome track needs DOME_API_KEY: set it, or run the goldsky track alone".to_owned(),
-        )),
         Source::Dome => {
             chosen(Dome::new(&settings.dome, timeout).map(|it| Box::new(it) as _), &settings.dome, 16)
         }
