@@ -102,11 +102,18 @@ pub async fn run(
         let others = engines.iter().filter(|other| !Arc::ptr_eq(other, engine));
         engine.beside(others.map(Arc::downgrade).collect());
     }
-    let runs: Vec<_> = engines.into_iter().map(|engine| tokio::spawn(engine.run())).collect();
-    let mut results = Vec::new();
+    let runs: Vec<_> = engines.iter().map(|engine| tokio::spawn(engine.clone().run())).collect();
+    let mut ends = Vec::new();
     for run in runs {
         // A panic inside a track would be a defect of ours; it is told as one, not passed on.
-        results.push(run.await.map_err(|error| Failure::Unusable(format!("a track broke: {error}")))?);
+        ends.push(run.await.map_err(|error| Failure::Unusable(format!("a track broke: {error}")))?);
+    }
+    let mut results = Vec::new();
+    for (engine, end) in engines.iter().zip(ends) {
+        results.push(match end {
+            Ok(elapsed) => engine.finish(elapsed).await,
+            Err(error) => Err(error),
+        });
     }
     Ok(results)
 }

@@ -44,7 +44,7 @@ impl Store {
         // The map's rows are joined as numbers, not looked for as NULLs: unmatched rows of a left join have none here.
         let sql = format!(
             "SELECT countIf(token) AS total, countIf(token AND usable AND NOT disagreeing) AS mapped, \
-                    total - mapped AS unmapped, countIf(token AND usable AND disagreeing) AS ambiguous, \
+                    countIf(token AND NOT (usable AND NOT disagreeing)) AS unmapped, countIf(token AND usable AND disagreeing) AS ambiguous, \
                     countIf(NOT token) AS malformed \
              FROM (SELECT asset_id, {token} AS token FROM (SELECT DISTINCT asset_id FROM {fills})) AS traded \
              GLOBAL LEFT ANY JOIN (SELECT token_id, disagreeing, true AS usable FROM {map}) AS map \

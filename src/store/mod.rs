@@ -156,7 +156,8 @@ impl Store {
 
     /// A statement to bind values to and to run with [`Store::rows`], [`Store::one`] or [`Store::run`].
     pub fn query(&self, sql: &str) -> clickhouse::query::Query {
-        self.client.query(sql)
+        // Raw: values are bound as {name:Type}, and a question mark in a pattern is no placeholder.
+        self.client.query_raw(sql)
     }
 
     /// A client whose unqualified names mean `database`, which inserts need.

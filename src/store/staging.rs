@@ -217,7 +217,7 @@ impl Store {
         let sql = format!(
             "SELECT count() AS total, countIf(staged) AS resolved, \
                     countIf(NOT staged AND state = 1) AS not_found, countIf(NOT staged AND state = 2) AS rejected, \
-                    (SELECT uniqExact(token_id) FROM {own}) AS inserted \
+                    ifNull((SELECT uniqExact(token_id) FROM {own}), 0) AS inserted \
              FROM (SELECT DISTINCT asset_id, asset_id IN ({staged}) AS staged FROM {workload}) AS w \
              LEFT ANY JOIN (SELECT token_id, argMax(state, (at, state)) AS state FROM \
                 (SELECT token_id, toUInt8(1) AS state, asked_at AS at FROM {not_found} WHERE track = {{track:String}} \

@@ -191,11 +191,12 @@ impl Engine {
         &self.gauges
     }
 
-    /// Works until the workload is done, the source or ClickHouse gives out, or a stop is asked for.
+    /// Works until the workload is done, the source or ClickHouse gives out, or a stop is asked for, and says when the
+    /// last row was acknowledged.
     ///
     /// # Errors
     /// [`TrackError`]; what was done until then is saved.
-    pub async fn run(self: Arc<Self>) -> Result<TrackResult, TrackError> {
+    pub async fn run(self: Arc<Self>) -> Result<Duration, TrackError> {
         self.shown.track_began(self.gauges.clone());
         let (deliveries, delivered) = mpsc::channel(16);
         let writer = tokio::spawn(self.clone().write(delivered));
@@ -224,11 +225,15 @@ impl Engine {
         {
             return Err(TrackError::Unusable { track: self.source.name(), reason });
         }
-        self.finish(elapsed).await
+        Ok(elapsed)
     }
 
-    /// Counts by the tables and saves for the last time.
-    async fn finish(&self, elapsed: Duration) -> Result<TrackResult, TrackError> {
+    /// Counts by the tables and saves for the last time. Where tracks run side by side, all of them have to be at
+    /// their end: what one has left to another is counted when that one has written it.
+    ///
+    /// # Errors
+    /// ClickHouse cannot be asked.
+    pub async fn finish(&self, elapsed: Duration) -> Result<TrackResult, TrackError> {
         let tally = self.store.tally(self.source).await?;
         let (done, gaps) = {
             let desk = lock(&self.desk);

@@ -206,7 +206,7 @@ pub fn sources(dome: &StandIn, goldsky: &StandIn) -> Vec<String> {
         ("--dome-rate-limit", "100000/1s".to_owned()),
         ("--goldsky-url", goldsky.url()),
         ("--goldsky-rate-limit", "100000/1s".to_owned()),
-        ("--request-timeout", "5s".to_owned()),
+        ("--request-timeout", "2s".to_owned()),
     ]
     .into_iter()
     .flat_map(|(name, value)| [name.to_owned(), value])
