@@ -151,8 +151,17 @@ pub(super) fn cut_short(body: String) -> Response {
 /// Half of the body, then the connection breaks.
 pub(super) fn reset(body: String) -> Response {
     let length = body.len();
-    let parts = [Ok(halves(body).0), Err(io::Error::from(io::ErrorKind::ConnectionReset))];
-    with_length(length, Body::from_stream(stream::iter(parts)))
+    let parts = stream::unfold(Some(halves(body).0), |part| async move {
+        match part {
+            Some(part) => Some((Ok(part), None)),
+            // Waiting for a moment has the server send what it has before the connection breaks.
+            None => {
+                tokio::task::yield_now().await;
+                Some((Err(io::Error::from(io::ErrorKind::ConnectionReset)), None))
+            }
+        }
+    });
+    with_length(length, Body::from_stream(parts))
 }
 
 /// Half of the body, a long silence, the other half.
