@@ -25,7 +25,7 @@ async fn map_rows(world: &World) -> BTreeMap<String, (String, u8, String)> {
     let client = clickhouse::Client::default().with_url(&world.url);
     let sql = format!(
         "SELECT token_id, lower(replace(condition_id_norm, '0x', '')) AS c, outcome_index, outcome_label \
-         FROM {}.ctf_token_map WHERE match(condition_id_norm, '[1-9a-fA-F]')",
+         FROM {}.ctf_token_map WHERE match(condition_id_norm, '[1-9a-fA-F]') AND outcome_index < 2",
         world.database
     );
     let rows: Vec<(String, String, u8, String)> = client.query(&sql).fetch_all().await.unwrap();
@@ -110,5 +110,12 @@ async fn with_a_fifth_of_all_answers_bad_the_result_is_the_same() {
             .map(|(token, (condition, index, _))| (token.clone(), condition.clone(), *index))
             .collect::<Vec<_>>()
     };
-    assert_eq!(proven(&quiet), proven(&loud));
+    let (quiet, loud) = (proven(&quiet), proven(&loud));
+    let differing: Vec<_> = quiet.iter().filter(|row| !loud.contains(row)).take(3).collect();
+    assert!(
+        quiet == loud,
+        "{} rows undisturbed, {} disturbed, such as {differing:?}",
+        quiet.len(),
+        loud.len()
+    );
 }
