@@ -7,6 +7,7 @@ pub mod demo;
 pub mod failure;
 pub mod ids;
 pub mod phases;
+pub mod pnl;
 pub mod report;
 pub mod settings;
 pub mod stop;

@@ -2,10 +2,13 @@
 //! [`Progress`] and return results, and this module alone decides how those look.
 
 pub mod merge;
+pub mod run;
 pub mod setup;
 pub mod terminal;
 pub mod text;
 pub mod track;
+pub mod validate;
+pub mod verify;
 
 use std::sync::Arc;
 use std::time::Duration;
