@@ -1,5 +1,7 @@
 //! Fills `ctf_token_map`: which market and which outcome each traded Polymarket token stands for.
 
+#![warn(clippy::unwrap_used)]
+
 pub mod cli;
 pub mod commands;
 pub mod ctf;

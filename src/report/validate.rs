@@ -93,7 +93,10 @@ fn position_lines(page: &mut Page, number: usize, position: &Position, realized:
     page.entry(24, "    → Realized P&L", realized.cents());
 }
 
-fn top(wallet: &WalletResult) -> (Vec<(&Position, Usd)>, Vec<(&Position, Usd)>) {
+/// A position and its realized P&L.
+type Realized<'a> = (&'a Position, Usd);
+
+fn top(wallet: &WalletResult) -> (Vec<Realized<'_>>, Vec<Realized<'_>>) {
     let gains = wallet.resolved().filter(|(_, realized)| realized.is_gain()).take(TOP).collect();
     let loss = |(_, realized): &(&Position, Usd)| !realized.is_gain() && !realized.is_zero();
     let losses = wallet.resolved().rev().filter(loss).take(TOP).collect();
@@ -218,7 +221,7 @@ pub fn json(result: &ValidateResult) -> Value {
 fn wallet_json(wallet: &WalletResult) -> Value {
     let (winners, losers) = top(wallet);
     let (wins, losses) = wins_and_losses(wallet);
-    let positions = |list: Vec<(&Position, Usd)>| list.into_iter().map(position_json).collect::<Vec<_>>();
+    let positions = |list: Vec<Realized<'_>>| list.into_iter().map(position_json).collect::<Vec<_>>();
     // A number with two decimals, read back from what is shown.
     let variance_pct = wallet.variance.as_ref().and_then(|it| it.percent().parse::<f64>().ok());
     let odd = &wallet.oddities;
@@ -245,7 +248,7 @@ fn wallet_json(wallet: &WalletResult) -> Value {
     })
 }
 
-fn position_json((position, realized): (&Position, Usd)) -> Value {
+fn position_json((position, realized): Realized<'_>) -> Value {
     json!({
         "condition_id": position.condition_id,
         "outcome_index": position.outcome_index,
