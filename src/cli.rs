@@ -75,6 +75,12 @@ pub enum Command {
     Goldsky(TrackArgs),
     /// Phase 3: staging into production
     Merge(MergeArgs),
+    /// Whether a token belongs to a condition, and as which outcome; asks nobody
+    ///
+    /// A token id is a hash of its condition, outcome index and collateral. So a claimed mapping is proven (an index
+    /// and a listed collateral give the token) or refuted (none does) by computing it. A token that a collateral
+    /// backs which is not listed looks refuted too: add it with --collaterals. The hash says nothing about labels.
+    Prove(ProveArgs),
     /// A genuine ClickHouse server on this machine, until Ctrl-C
     Clickhouse(ClickhouseArgs),
     /// Holds the engine of the embedded server
@@ -116,6 +122,23 @@ pub struct MergeArgs {
     /// Only say what would be done
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// `prove`
+#[derive(Debug, Args)]
+pub struct ProveArgs {
+    /// The token id, decimal or 0x and hex digits
+    #[arg(required_unless_present = "file", requires = "condition", conflicts_with = "file")]
+    pub token: Option<String>,
+    /// The condition id, 64 hex digits with or without 0x
+    pub condition: Option<String>,
+    /// Prove every row of a CSV file, - for standard input
+    ///
+    /// Its first line names the columns token_id and condition_id, others are ignored. Standard output gets a CSV in
+    /// the same order: token_id,condition_id,outcome_index,collateral,verdict, where the verdict is proven, refuted
+    /// or malformed. With --format json only the counts are printed.
+    #[arg(long, value_name = "CSV")]
+    pub file: Option<PathBuf>,
 }
 
 /// `clickhouse`

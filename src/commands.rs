@@ -1,13 +1,16 @@
 //! Each command: its phase, its report, its exit code.
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::cli::{Cli, ClickhouseArgs, Command, Format};
+use crate::cli::{Cli, ClickhouseArgs, Command, Format, ProveArgs};
+use crate::ctf;
 use crate::failure::{Exit, Failure};
+use crate::ids::{MalformedId, TokenId};
 use crate::phases::{self, Context};
 use crate::report;
 use crate::report::terminal::Terminal;
@@ -91,6 +94,7 @@ pub async fn run(cli: Cli, started: Instant) -> Result<Exit, Failure> {
             session.print(|| report::merge::text(&result), || report::merge::json(&result));
             Ok(Exit::Done)
         }
+        Command::Prove(args) => prove(&session, args).await,
         Command::Clickhouse(args) => clickhouse(&session, &args).await,
         // The engine was started before any of this was set up.
         Command::ClickhouseEngine { .. } => Ok(Exit::Done),
@@ -110,6 +114,57 @@ async fn track(session: &Session, source: Source, accept_unproven: bool) -> Resu
         exit = ending(&result);
     }
     Ok(exit)
+}
+
+async fn prove(session: &Session, args: ProveArgs) -> Result<Exit, Failure> {
+    if let (Some(token), Some(condition)) = (&args.token, &args.condition) {
+        let malformed = |error: MalformedId| Failure::Usage(error.to_string());
+        let token = TokenId::from_any_spelling(token.trim()).map_err(malformed)?;
+        let condition = condition.trim().parse().map_err(malformed)?;
+        let proof = ctf::prove(&token, &condition, &session.settings.collaterals);
+        session.print(
+            || report::prove::text(&token, &condition, proof),
+            || report::prove::json(&token, &condition, proof),
+        );
+        return Ok(Exit::Done);
+    }
+    let Some(file) = args.file else {
+        return Err(Failure::Usage("prove needs a token and a condition, or --file".to_owned()));
+    };
+    let (settings, format) = (session.settings.clone(), session.format);
+    // Reading a pipe that nobody fills blocks its thread, and Ctrl-C must end the command all the same.
+    let work = tokio::task::spawn_blocking(move || prove_file(&file, format, &settings.collaterals));
+    let verdicts = tokio::select! {
+        verdicts = work => {
+            verdicts.map_err(|error| Failure::Unusable(format!("the proof did not end: {error}")))??
+        }
+        () = session.stop.asked() => return Err(Failure::Interrupted),
+    };
+    if session.format == Format::Json {
+        let elapsed = (session.started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
+        session.print(String::new, || report::prove::counts(&verdicts, elapsed));
+    }
+    Ok(Exit::Done)
+}
+
+fn prove_file(
+    file: &Path,
+    format: Format,
+    collaterals: &[ctf::Collateral],
+) -> Result<phases::prove::Verdicts, Failure> {
+    let name = if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() };
+    let input: Box<dyn Read> = if file == Path::new("-") {
+        Box::new(std::io::stdin().lock())
+    } else {
+        let file = std::fs::File::open(file)
+            .map_err(|error| Failure::File(format!("cannot open {name}: {error}")))?;
+        Box::new(std::io::BufReader::new(file))
+    };
+    let output: Box<dyn Write> = match format {
+        Format::Text => Box::new(std::io::stdout().lock()),
+        Format::Json => Box::new(std::io::sink()),
+    };
+    phases::prove::run(&name, input, output, collaterals)
 }
 
 /// The exit code of a track's end.

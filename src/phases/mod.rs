@@ -2,6 +2,7 @@
 //! HTTP and no printing.
 
 pub mod merge;
+pub mod prove;
 pub mod setup;
 pub mod track;
 

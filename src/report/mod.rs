@@ -2,6 +2,7 @@
 //! [`Progress`] and return results, and this module alone decides how those look.
 
 pub mod merge;
+pub mod prove;
 pub mod setup;
 pub mod terminal;
 pub mod text;
