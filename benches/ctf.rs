@@ -26,14 +26,16 @@ fn keccak(parts: [&[u8]; 2]) -> [u8; 32] {
 
 /// Conditions that look as random as real ones, always the same.
 fn conditions() -> Vec<ConditionId> {
-    (0..IDS / 2).map(|number| ConditionId::from_bytes(keccak([&number.to_be_bytes(), b"condition"]))).collect()
+    (0..IDS / 2)
+        .map(|number| ConditionId::from_bytes(keccak([&number.to_be_bytes(), b"condition"])))
+        .collect()
 }
 
 /// The token ids of both outcomes, folded into one so that nothing of the work can be left out.
 fn both(condition: &ConditionId, collateral: &Address) -> u128 {
-    [false, true].iter().fold(0, |sum, second| {
-        sum ^ CollectionId::of(condition, *second).token(collateral).low128()
-    })
+    [false, true]
+        .iter()
+        .fold(0, |sum, second| sum ^ CollectionId::of(condition, *second).token(collateral).low128())
 }
 
 fn share(conditions: &[ConditionId], collateral: &Address) -> u128 {
@@ -41,7 +43,12 @@ fn share(conditions: &[ConditionId], collateral: &Address) -> u128 {
 }
 
 /// The same token id, by ark-bn254, where `has_root` says whether there is a point with this x.
-fn with_ark(condition: &ConditionId, second: bool, collateral: &Address, has_root: impl Fn(ArkFq) -> bool) -> TokenId {
+fn with_ark(
+    condition: &ConditionId,
+    second: bool,
+    collateral: &Address,
+    has_root: impl Fn(ArkFq) -> bool,
+) -> TokenId {
     let mut index_set = [0; 32];
     index_set[31] = 1 << u8::from(second);
     let hash = keccak([condition.as_bytes(), &index_set]);
@@ -60,9 +67,9 @@ fn with_ark(condition: &ConditionId, second: bool, collateral: &Address, has_roo
 
 fn ark_share(conditions: &[ConditionId], collateral: &Address, has_root: impl Fn(ArkFq) -> bool) -> u128 {
     conditions.iter().fold(0, |sum, condition| {
-        [false, true].iter().fold(sum, |sum, second| {
-            sum ^ with_ark(condition, *second, collateral, &has_root).low128()
-        })
+        [false, true]
+            .iter()
+            .fold(sum, |sum, second| sum ^ with_ark(condition, *second, collateral, &has_root).low128())
     })
 }
 
