@@ -75,6 +75,14 @@ pub enum Command {
     Goldsky(TrackArgs),
     /// Phase 3: staging into production
     Merge(MergeArgs),
+    /// Phase 4: coverage of all tokens and of the baseline wallet, resolved positions, and where the gap is
+    Verify(VerifyArgs),
+    /// Phase 5: realized P&L against the baseline
+    Validate(ValidateArgs),
+    /// All six phases in one process, both tracks at once
+    Run(RunArgs),
+    /// The whole pipeline on this machine, without accounts: a real server, generated data, stand-in APIs
+    Demo(DemoArgs),
     /// Whether a token belongs to a condition, and as which outcome; asks nobody
     ///
     /// A token id is a hash of its condition, outcome index and collateral. So a claimed mapping is proven (an index
@@ -139,6 +147,92 @@ pub struct ProveArgs {
     /// or malformed. With --format json only the counts are printed.
     #[arg(long, value_name = "CSV")]
     pub file: Option<PathBuf>,
+}
+
+/// `verify`
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Write all unmapped tokens to this CSV file, the largest volume first
+    #[arg(long, value_name = "FILE")]
+    pub gaps: Option<PathBuf>,
+    /// Check these wallets (CSV: wallet,expected_pnl[,label]) instead of BASELINE_WALLET
+    #[arg(long, value_name = "FILE")]
+    pub baselines: Option<PathBuf>,
+}
+
+/// `validate`
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    /// Validate these wallets (CSV: wallet,expected_pnl[,label]) instead of BASELINE_WALLET
+    #[arg(long, value_name = "FILE")]
+    pub baselines: Option<PathBuf>,
+    /// Write every position with its intermediate numbers to this CSV file
+    #[arg(long, value_name = "FILE")]
+    pub positions: Option<PathBuf>,
+    /// The full page for each wallet, not only the table
+    #[arg(long)]
+    pub detail: bool,
+}
+
+/// `run`
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Percent of the unmapped tokens that Dome is asked for; Goldsky is asked for the rest
+    #[arg(long, default_value = "50")]
+    pub dome_share: Percent,
+    /// Stage mappings without a proof, marked as such
+    #[arg(long)]
+    pub accept_unproven: bool,
+}
+
+/// `demo`
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Distinct tokens in the fills
+    #[arg(long, default_value_t = 118_870, value_parser = clap::value_parser!(u32).range(2_000..=10_000_000))]
+    pub tokens: u32,
+    /// Rows of the fills table
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(5_000..=1_000_000_000))]
+    pub fills: u64,
+    /// The universe's seed: the same seed makes the same universe
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Share of all answers that are bad, from 0 to 0.9
+    #[arg(long, default_value_t = 0.0, value_parser = fault_rate)]
+    pub faults: f64,
+    /// Dome's published tier
+    #[arg(long, value_enum, default_value = "dev")]
+    pub dome_tier: DomeTier,
+    /// Leave everything running at the end, until Ctrl-C, to look at
+    #[arg(long)]
+    pub keep: bool,
+}
+
+fn fault_rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().ok().filter(|rate| (0.0..=0.9).contains(rate));
+    rate.ok_or_else(|| "expected a number from 0 to 0.9".to_owned())
+}
+
+/// The limits that Dome publishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DomeTier {
+    /// 10 per second, 100 per 10 s
+    Free,
+    /// 100 per second, 500 per 10 s
+    Dev,
+    /// 300 per second, 3,000 per 10 s
+    Pro,
+}
+
+impl DomeTier {
+    /// The tier's windows, as `DOME_RATE_LIMIT` writes them.
+    pub const fn rate_limit(self) -> &'static str {
+        match self {
+            Self::Free => "100/10s,10/1s",
+            Self::Dev => "500/10s,100/1s",
+            Self::Pro => "3000/10s,300/1s",
+        }
+    }
 }
 
 /// `clickhouse`

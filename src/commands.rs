@@ -1,20 +1,23 @@
 //! Each command: its phase, its report, its exit code.
 
-use std::io::{Read, Write};
-use std::path::Path;
+mod prove;
+
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::cli::{Cli, ClickhouseArgs, Command, Format, ProveArgs};
-use crate::ctf;
+use crate::cli::{Cli, ClickhouseArgs, Command, DemoArgs, Format};
+use crate::demo::UniverseOptions;
 use crate::failure::{Exit, Failure};
-use crate::ids::{MalformedId, TokenId};
+use crate::phases::demo::{Demo, DemoOptions};
+use crate::phases::run::{PhaseResult, RunOptions};
+use crate::phases::validate::Baseline;
 use crate::phases::{self, Context};
 use crate::report;
 use crate::report::terminal::Terminal;
-use crate::settings::Settings;
+use crate::settings::{Percent, Settings};
 use crate::stop::Stop;
 use crate::store::embedded::{Server, ServerOptions};
 use crate::track::{Ending, TrackResult};
@@ -42,6 +45,13 @@ impl Session {
             context = connecting => Ok(context?),
             () = self.stop.asked() => Err(Failure::Interrupted),
         }
+    }
+
+    /// The settings with a key, which the demo's stand-in takes.
+    fn settings_for_demo(&self) -> Settings {
+        let mut settings = (*self.settings).clone();
+        settings.dome.api_key = Some(crate::settings::Secret::from("demo"));
+        settings
     }
 
     /// A phase that is not a track has nothing to finish when it is interrupted: each of its statements is whole or
@@ -76,6 +86,7 @@ pub async fn run(cli: Cli, started: Instant) -> Result<Exit, Failure> {
     match cli.command {
         Command::Setup(args) => {
             let options = phases::setup::SetupOptions {
+                sources: vec![Source::Dome, Source::Goldsky],
                 dome_share: args.dome_share,
                 reset: args.reset,
                 create_tables: args.create_tables,
@@ -94,7 +105,41 @@ pub async fn run(cli: Cli, started: Instant) -> Result<Exit, Failure> {
             session.print(|| report::merge::text(&result), || report::merge::json(&result));
             Ok(Exit::Done)
         }
-        Command::Prove(args) => prove(&session, args).await,
+        Command::Verify(args) => {
+            let options = phases::verify::VerifyOptions {
+                wallets: baselines(&session.settings, args.baselines.as_deref())?
+                    .into_iter()
+                    .map(|baseline| baseline.wallet)
+                    .collect(),
+                gaps_file: args.gaps,
+            };
+            let context = session.context().await?;
+            let result = session.phase(phases::verify::run(&context, &options)).await?;
+            session.print(|| report::verify::text(&result), || report::verify::json(&result));
+            Ok(if result.passes() { Exit::Done } else { Exit::BelowThreshold })
+        }
+        Command::Validate(args) => {
+            let options = phases::validate::ValidateOptions {
+                baselines: baselines(&session.settings, args.baselines.as_deref())?,
+                positions_file: args.positions,
+                detail: args.detail,
+            };
+            let context = session.context().await?;
+            let result = session.phase(phases::validate::run(&context, &options)).await?;
+            session.print(|| report::validate::text(&result), || report::validate::json(&result));
+            Ok(if result.passes() { Exit::Done } else { Exit::BelowThreshold })
+        }
+        Command::Run(args) => {
+            let options = run_options(&session.settings, args.dome_share, args.accept_unproven)?;
+            let context = session.context().await?;
+            let mut told = Told::default();
+            let exit =
+                phases::run::run(&context, &options, &mut |result| told.tell(&session, result)).await?;
+            told.end(&session, exit, "");
+            Ok(exit)
+        }
+        Command::Demo(args) => demo(&session, &args).await,
+        Command::Prove(args) => prove::run(&session, args).await,
         Command::Clickhouse(args) => clickhouse(&session, &args).await,
         // The engine was started before any of this was set up.
         Command::ClickhouseEngine { .. } => Ok(Exit::Done),
@@ -116,55 +161,121 @@ async fn track(session: &Session, source: Source, accept_unproven: bool) -> Resu
     Ok(exit)
 }
 
-async fn prove(session: &Session, args: ProveArgs) -> Result<Exit, Failure> {
-    if let (Some(token), Some(condition)) = (&args.token, &args.condition) {
-        let malformed = |error: MalformedId| Failure::Usage(error.to_string());
-        let token = TokenId::from_any_spelling(token.trim()).map_err(malformed)?;
-        let condition = condition.trim().parse().map_err(malformed)?;
-        let proof = ctf::prove(&token, &condition, &session.settings.collaterals);
-        session.print(
-            || report::prove::text(&token, &condition, proof),
-            || report::prove::json(&token, &condition, proof),
-        );
-        return Ok(Exit::Done);
-    }
-    let Some(file) = args.file else {
-        return Err(Failure::Usage("prove needs a token and a condition, or --file".to_owned()));
-    };
-    let (settings, format) = (session.settings.clone(), session.format);
-    // Reading a pipe that nobody fills blocks its thread, and Ctrl-C must end the command all the same.
-    let work = tokio::task::spawn_blocking(move || prove_file(&file, format, &settings.collaterals));
-    let verdicts = tokio::select! {
-        verdicts = work => {
-            verdicts.map_err(|error| Failure::Unusable(format!("the proof did not end: {error}")))??
+/// The wallets of a file, or the one of the settings.
+fn baselines(settings: &Settings, file: Option<&std::path::Path>) -> Result<Vec<Baseline>, Failure> {
+    match file {
+        Some(file) => phases::validate::read_baselines(file),
+        None => {
+            let (wallet, expected) = (settings.baseline_wallet, settings.expected_pnl.clone());
+            Ok(vec![Baseline { wallet, expected, label: None }])
         }
-        () = session.stop.asked() => return Err(Failure::Interrupted),
-    };
-    if session.format == Format::Json {
-        let elapsed = (session.started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
-        session.print(String::new, || report::prove::counts(&verdicts, elapsed));
     }
-    Ok(Exit::Done)
 }
 
-fn prove_file(
-    file: &Path,
-    format: Format,
-    collaterals: &[ctf::Collateral],
-) -> Result<phases::prove::Verdicts, Failure> {
-    let name = if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() };
-    let input: Box<dyn Read> = if file == Path::new("-") {
-        Box::new(std::io::stdin().lock())
+fn run_options(
+    settings: &Settings,
+    dome_share: Percent,
+    accept_unproven: bool,
+) -> Result<RunOptions, Failure> {
+    let baselines = baselines(settings, None)?;
+    let sources = vec![Source::Dome, Source::Goldsky];
+    if sources.iter().all(|source| phases::track::check(settings, *source).is_err()) {
+        return Err(Failure::Usage("no track can be used with these settings".to_owned()));
+    }
+    Ok(RunOptions {
+        setup: phases::setup::SetupOptions { sources, dome_share, reset: false, create_tables: false },
+        track: phases::track::TrackOptions { accept_unproven },
+        verify: phases::verify::VerifyOptions {
+            wallets: baselines.iter().map(|baseline| baseline.wallet).collect(),
+            gaps_file: None,
+        },
+        validate: phases::validate::ValidateOptions { baselines, positions_file: None, detail: false },
+    })
+}
+
+/// What several phases have told: each page as it comes, or all objects in one at the end.
+#[derive(Default)]
+struct Told {
+    phases: Vec<Value>,
+}
+
+impl Told {
+    fn tell(&mut self, session: &Session, result: PhaseResult) {
+        self.phases.push(report::run::json(&result));
+        if session.format == Format::Text {
+            session.print(|| format!("{}\n", report::run::text(&result)), || Value::Null);
+        }
+    }
+
+    fn end(self, session: &Session, exit: Exit, last: &str) {
+        let elapsed = (session.started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
+        session.print(
+            || last.to_owned(),
+            || json!({"passed": exit == Exit::Done, "phases": self.phases, "elapsed_seconds": elapsed}),
+        );
+    }
+}
+
+async fn demo(session: &Session, args: &DemoArgs) -> Result<Exit, Failure> {
+    let traded_tokens = args.tokens as usize;
+    let universe = UniverseOptions {
+        seed: args.seed,
+        traded_tokens,
+        // The guide's share of what was mapped before.
+        mapped_tokens: traded_tokens * 19_964 / 118_870,
+        fills: args.fills,
+        ..UniverseOptions::default()
+    };
+    let options = DemoOptions {
+        universe,
+        faults: args.faults,
+        dome_limit: args.dome_tier.rate_limit().parse()?,
+        latency: std::time::Duration::from_millis(50),
+        launcher: launcher()?,
+    };
+    let run_options = run_options(&session.settings_for_demo(), Percent::whole(50), false)?;
+    let starting = Demo::start(
+        &session.settings,
+        &options,
+        session.progress.clone(),
+        session.stop.clone(),
+        session.started,
+    );
+    let demo = tokio::select! {
+        demo = starting => demo?,
+        () = session.stop.asked() => return Err(Failure::Interrupted),
+    };
+    let mut told = Told::default();
+    let ended = demo.run(&run_options, &mut |result| told.tell(session, result)).await;
+    let exit = match ended {
+        Ok(exit) => exit,
+        Err(failure) => {
+            demo.stop().await;
+            return Err(failure);
+        }
+    };
+    let url = demo.server.url();
+    let place = if args.keep {
+        format!(
+            "The server is still up: {url}, databases demo and demo_staging, checkpoints in {}.\nCtrl-C ends it.\n",
+            demo.folder.display()
+        )
     } else {
-        let file = std::fs::File::open(file)
-            .map_err(|error| Failure::File(format!("cannot open {name}: {error}")))?;
-        Box::new(std::io::BufReader::new(file))
+        "Everything ran on this machine and is cleared away; --keep leaves it up to look at.\n".to_owned()
     };
-    let output: Box<dyn Write> = match format {
-        Format::Text => Box::new(std::io::stdout().lock()),
-        Format::Json => Box::new(std::io::sink()),
-    };
-    phases::prove::run(&name, input, output, collaterals)
+    told.end(
+        session,
+        exit,
+        &format!(
+            "{place}For real: set CLICKHOUSE_URL and DOME_API_KEY, then run `backfill setup`, `backfill dome` and \
+             `backfill goldsky` side by side, `backfill merge`, `backfill verify`, `backfill validate`.\n"
+        ),
+    );
+    if args.keep {
+        session.stop.asked().await;
+    }
+    demo.stop().await;
+    Ok(exit)
 }
 
 /// The exit code of a track's end.

@@ -1,5 +1,7 @@
 //! Fills `ctf_token_map`: which market and which outcome each traded Polymarket token stands for.
 
+#![warn(clippy::unwrap_used)]
+
 pub mod cli;
 pub mod commands;
 pub mod cores;
@@ -8,6 +10,7 @@ pub mod demo;
 pub mod failure;
 pub mod ids;
 pub mod phases;
+pub mod pnl;
 pub mod report;
 pub mod settings;
 pub mod stop;

@@ -1,5 +1,7 @@
 //! One process: settings, logging, one command, an exit code.
 
+#![warn(clippy::unwrap_used)]
+
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Instant;

@@ -14,6 +14,7 @@ use url::Url;
 
 use crate::ctf::{self, Collateral};
 use crate::ids::Wallet;
+use crate::pnl::Usd;
 use crate::store::{Table, TableNames};
 
 /// A key or a password: never printed, never serialized.
@@ -329,7 +330,7 @@ pub struct SettingsArgs {
     baseline_wallet: Wallet,
     /// That wallet's expected realized P&L in USD
     #[arg(long, env, global = true, default_value = "87030.51", allow_negative_numbers = true, help_heading = THRESHOLDS)]
-    expected_pnl: String,
+    expected_pnl: Usd,
 }
 
 /// Polymarket's public positions subgraph at Goldsky.
@@ -400,8 +401,8 @@ pub struct Settings {
     pub variance_limit: Percent,
     /// The wallet that is checked when no baselines are given.
     pub baseline_wallet: Wallet,
-    /// That wallet's expected realized P&L, a decimal in USD.
-    pub expected_pnl: String,
+    /// That wallet's expected realized P&L.
+    pub expected_pnl: Usd,
 }
 
 impl SettingsArgs {

@@ -17,7 +17,12 @@ use backfill::upstream::Source;
 use common::{World, small_universe, sources, stand_ins};
 
 fn half() -> SetupOptions {
-    SetupOptions { dome_share: Percent::whole(50), reset: false, create_tables: false }
+    SetupOptions {
+        sources: vec![Source::Dome, Source::Goldsky],
+        dome_share: Percent::whole(50),
+        reset: false,
+        create_tables: false,
+    }
 }
 
 /// Every row of the map that is usable, as the users see it.

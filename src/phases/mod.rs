@@ -1,10 +1,14 @@
 //! One file a subcommand. A phase is a short sequence of named steps that returns a typed result: it holds no SQL, no
 //! HTTP and no printing.
 
+pub mod demo;
 pub mod merge;
 pub mod prove;
+pub mod run;
 pub mod setup;
 pub mod track;
+pub mod validate;
+pub mod verify;
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -13,7 +13,9 @@ use crate::upstream::Source;
 /// How phase 0 is run.
 #[derive(Debug, Clone)]
 pub struct SetupOptions {
-    /// Dome's share of the unmapped tokens; Goldsky has the rest.
+    /// The tracks to split between, the guide's two or one of them.
+    pub sources: Vec<Source>,
+    /// Dome's share of the unmapped tokens where both are there; Goldsky has the rest.
     pub dome_share: Percent,
     /// Forget everything that was staged or learned.
     pub reset: bool,
@@ -70,8 +72,14 @@ pub async fn run(context: &Context, options: &SetupOptions) -> Result<SetupResul
     context.progress.step("Listing the unmapped tokens");
     let unmapped = store.list_unmapped().await?;
     context.progress.step("Splitting the workload");
-    let rest = Percent::whole(100).minus(options.dome_share);
-    let shares = [(Source::Dome, options.dome_share), (Source::Goldsky, rest)];
+    let has = |source| options.sources.contains(&source);
+    let dome_share = match (has(Source::Dome), has(Source::Goldsky)) {
+        (true, true) => options.dome_share,
+        (true, false) => Percent::whole(100),
+        _ => Percent::whole(0),
+    };
+    let rest = Percent::whole(100).minus(dome_share);
+    let shares = [(Source::Dome, dome_share), (Source::Goldsky, rest)];
     let tracks = store.split(unmapped, &shares).await?;
     let staged = store.staged().await?.by_source;
     let mut put_aside = Vec::new();
@@ -82,8 +90,7 @@ pub async fn run(context: &Context, options: &SetupOptions) -> Result<SetupResul
         }
     }
     drop(locks);
-    let (dome_share, reset) = (options.dome_share, options.reset);
-    let elapsed_seconds = context.elapsed();
+    let (reset, elapsed_seconds) = (options.reset, context.elapsed());
     Ok(SetupResult {
         coverage,
         created,

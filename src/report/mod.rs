@@ -3,10 +3,13 @@
 
 pub mod merge;
 pub mod prove;
+pub mod run;
 pub mod setup;
 pub mod terminal;
 pub mod text;
 pub mod track;
+pub mod validate;
+pub mod verify;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -4,7 +4,9 @@
 mod connect;
 pub mod coverage;
 pub mod embedded;
+pub mod gaps;
 pub mod merge;
+pub mod positions;
 mod schema;
 pub mod sql;
 pub mod staging;

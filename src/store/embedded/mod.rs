@@ -15,7 +15,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 
 pub use fetch::{FetchError, Package};
 pub use locate::{Engine, locate};
@@ -95,6 +95,8 @@ fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Embed
 #[derive(Debug)]
 pub struct Server {
     child: Child,
+    /// Its end ends the engine. Kept apart from the child, whose `wait` would close it.
+    stdin: Option<ChildStdin>,
     http_port: u16,
     errors: PathBuf,
     /// The folder is ours for as long as this is open.
@@ -138,7 +140,7 @@ impl Server {
             command.arg(format!("--config-file={}", config.display()));
         }
         command.arg(format!("--query={}", script(&port_file, options.tcp_port.is_some())));
-        let child = command
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::from(log))
@@ -147,7 +149,8 @@ impl Server {
             .kill_on_drop(true)
             .spawn()
             .map_err(io_error("cannot start", &options.launcher))?;
-        let mut server = Self { child, http_port: 0, errors, _lock: lock };
+        let stdin = child.stdin.take();
+        let mut server = Self { child, stdin, http_port: 0, errors, _lock: lock };
         match tokio::time::timeout(FIRST_ANSWER, server.answers(&port_file, options.http_port)).await {
             Ok(answer) => answer.map(|()| server),
             Err(_) => Err(EmbeddedError::Silent { port: options.http_port }),
@@ -204,7 +207,7 @@ impl Server {
 
     /// Ends it in good order: running queries finish, parts are written down.
     pub async fn stop(mut self) {
-        drop(self.child.stdin.take());
+        drop(self.stdin.take());
         if tokio::time::timeout(LAST_WORK, self.child.wait()).await.is_err() {
             let _ = self.child.kill().await;
         }

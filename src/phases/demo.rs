@@ -1,0 +1,179 @@
+//! The whole pipeline on this machine, without accounts: a genuine server, a generated universe, stand-ins of both
+//! APIs, and then the same six phases as anywhere.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Context;
+use super::run::{PhaseResult, RunOptions, run};
+use crate::demo::load::{LoadError, LoadOptions, load};
+use crate::demo::stand_in::{FaultPlan, Window};
+use crate::demo::universe::UniverseError;
+use crate::demo::{StandIn, StandInOptions, Universe, UniverseOptions};
+use crate::failure::{Exit, Failure};
+use crate::report::Progress;
+use crate::settings::{RateLimit, Secret, Settings};
+use crate::stop::Stop;
+use crate::store::embedded::{Server, ServerOptions};
+use crate::store::quoted;
+
+/// What is demonstrated.
+#[derive(Debug, Clone)]
+pub struct DemoOptions {
+    /// The universe.
+    pub universe: UniverseOptions,
+    /// Share of all answers that are bad.
+    pub faults: f64,
+    /// Dome's limit.
+    pub dome_limit: RateLimit,
+    /// How long an answer of an API takes.
+    pub latency: std::time::Duration,
+    /// This program's file.
+    pub launcher: PathBuf,
+}
+
+/// What is up while the demo runs.
+pub struct Demo {
+    /// The server, its data in a folder of the demo's own.
+    pub server: Server,
+    /// The folder.
+    pub folder: PathBuf,
+    /// The stand-ins of Dome and Goldsky.
+    pub stand_ins: [StandIn; 2],
+    /// What there is to find out.
+    pub universe: Arc<Universe>,
+    /// What the phases work with.
+    pub context: Context,
+}
+
+impl From<UniverseError> for Failure {
+    fn from(error: UniverseError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        Self::Unusable(error.to_string())
+    }
+}
+
+impl Demo {
+    /// Starts the server and the stand-ins and fills the tables.
+    ///
+    /// # Errors
+    /// Where the engine cannot be had or started, or the numbers make no universe.
+    pub async fn start(
+        settings: &Settings,
+        options: &DemoOptions,
+        progress: Arc<dyn Progress>,
+        stop: Stop,
+        started: Instant,
+    ) -> Result<Self, Failure> {
+        clear_leftovers(Path::new("tmp"));
+        let folder = PathBuf::from(format!("tmp/demo-{}", std::process::id()));
+        let notice = |text: &str| progress.notice(text);
+        let options_of = options.universe.clone();
+        let generating = tokio::task::spawn_blocking(move || Universe::generate(options_of));
+        let server = ServerOptions {
+            data: folder.join("clickhouse"),
+            http_port: 0,
+            tcp_port: None,
+            config: None,
+            engine: settings.engine.clone(),
+            launcher: options.launcher.clone(),
+        };
+        let server = Server::start(server, &notice).await?;
+        let universe = generating.await.map_err(|error| Failure::Unusable(error.to_string()))??;
+        let universe = Arc::new(universe);
+        progress.step("Filling the tables");
+        let mut demo_settings = settings.clone();
+        let names = &mut demo_settings.store.names;
+        for table in [&mut names.fills, &mut names.token_map, &mut names.resolutions, &mut names.winners] {
+            table.database = "demo".to_owned();
+        }
+        names.database = "default".to_owned();
+        names.staging = "demo_staging".to_owned();
+        // Each was made here from parts that are valid.
+        demo_settings.store.url = server.url().parse()?;
+        demo_settings.store.user = "default".to_owned();
+        demo_settings.store.password = Secret::from("");
+        let client = clickhouse::Client::default().with_url(server.url());
+        let client = client.with_compression(clickhouse::Compression::None);
+        load(&client, "demo", &universe, LoadOptions::default()).await?;
+        let windows = |limit: &RateLimit| -> Vec<Window> {
+            limit.0.iter().map(|it| Window { requests: it.requests, per: it.window }).collect()
+        };
+        let faults = |seed| {
+            if options.faults > 0.0 { FaultPlan::faults(seed, options.faults) } else { FaultPlan::none() }
+        };
+        let dome = StandInOptions {
+            windows: windows(&options.dome_limit),
+            latency: options.latency,
+            faults: faults(options.universe.seed),
+            ..StandInOptions::dome()
+        };
+        let goldsky = StandInOptions {
+            latency: options.latency,
+            faults: faults(options.universe.seed + 1),
+            ..StandInOptions::goldsky()
+        };
+        let bind = |error: std::io::Error| Failure::Unusable(format!("a stand-in cannot listen: {error}"));
+        let dome = StandIn::start(universe.clone(), dome).await.map_err(bind)?;
+        let goldsky = StandIn::start(universe.clone(), goldsky).await.map_err(bind)?;
+        demo_settings.dome.url = dome.url().parse()?;
+        demo_settings.dome.api_key = Some(Secret::from("demo"));
+        demo_settings.dome.rate_limit = options.dome_limit.clone();
+        demo_settings.goldsky.url = goldsky.url().parse()?;
+        demo_settings.goldsky.api_key = None;
+        demo_settings.goldsky.rate_limit = "50/10s".parse()?;
+        demo_settings.work.checkpoint_dir = folder.clone();
+        if options.faults > 0.0 {
+            // A stand-in that hangs on purpose hangs for minutes; nobody wants to watch that.
+            demo_settings.work.request_timeout = std::time::Duration::from_secs(2);
+        }
+        let context = Context::connect(Arc::new(demo_settings), progress, stop, started).await?;
+        Ok(Self { server, folder, stand_ins: [dome, goldsky], universe, context })
+    }
+
+    /// Runs all six phases.
+    ///
+    /// # Errors
+    /// The first phase that could not do its work.
+    pub async fn run(
+        &self,
+        options: &RunOptions,
+        told: &mut (dyn FnMut(PhaseResult) + Send),
+    ) -> Result<Exit, Failure> {
+        run(&self.context, options, told).await
+    }
+
+    /// Ends the server and the stand-ins and removes what the demo has written.
+    pub async fn stop(self) {
+        for stand_in in self.stand_ins {
+            stand_in.stop().await;
+        }
+        self.server.stop().await;
+        // What cannot be removed now is removed by the next demo.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+
+    /// The demo's tables, for a person who wants to look.
+    pub fn tables(&self) -> String {
+        quoted("demo")
+    }
+}
+
+/// Removes the folders of demos whose process is gone.
+fn clear_leftovers(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let pid = name.strip_prefix("demo-").and_then(|pid| pid.parse().ok());
+        let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) else { continue };
+        if rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}

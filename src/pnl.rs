@@ -1,0 +1,460 @@
+//! Positions, payouts, realized P&L and variance (no I/O). All arithmetic is exact, on rationals; a figure is rounded
+//! once, when it is shown.
+
+use std::fmt;
+use std::iter::Sum;
+use std::ops::{Add, Neg, Sub};
+use std::str::FromStr;
+
+use num_bigint::BigInt;
+use num_rational::BigRational;
+use num_traits::{One, Signed, Zero};
+
+use crate::ids::Wallet;
+use crate::settings::Percent;
+
+/// An exact amount of USD.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Usd(BigRational);
+
+/// Why a text is no amount.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected a decimal number of at most 40 digits, such as 87030.51 or -12.5")]
+pub struct BadAmount;
+
+/// A decimal text as an exact number: digits with an optional sign and point.
+fn decimal(text: &str) -> Option<BigRational> {
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let all = format!("{whole}{fraction}");
+    let valid =
+        !whole.is_empty() && !all.is_empty() && all.len() <= 160 && all.bytes().all(|b| b.is_ascii_digit());
+    if !valid {
+        return None;
+    }
+    let number: BigInt = all.parse().ok()?;
+    let scale = BigInt::from(10).pow(u32::try_from(fraction.len()).ok()?);
+    Some(BigRational::new(if negative { -number } else { number }, scale))
+}
+
+impl FromStr for Usd {
+    type Err = BadAmount;
+
+    fn from_str(text: &str) -> Result<Self, BadAmount> {
+        if text.len() > 42 {
+            return Err(BadAmount);
+        }
+        decimal(text.trim()).map(Self).ok_or(BadAmount)
+    }
+}
+
+impl Usd {
+    /// Nothing.
+    pub fn zero() -> Self {
+        Self(BigRational::zero())
+    }
+
+    /// Without its sign.
+    pub fn abs(&self) -> Self {
+        Self(self.0.abs())
+    }
+
+    /// Whether it is above zero.
+    pub fn is_gain(&self) -> bool {
+        self.0.is_positive()
+    }
+
+    /// Whether it is zero.
+    pub fn is_zero(&self) -> bool {
+        self.0.is_zero()
+    }
+
+    /// Rounded half away from zero to `decimals`, as digits without a sign, and whether it is negative.
+    fn rounded(&self, decimals: usize) -> (bool, String, String) {
+        let scale = BigInt::from(10).pow(decimals as u32);
+        // BigRational rounds half away from zero.
+        let scaled = (&self.0 * BigRational::from_integer(scale)).round().to_integer();
+        let negative = scaled.is_negative();
+        let digits = format!("{:0>width$}", scaled.abs().to_string(), width = decimals + 1);
+        let (whole, fraction) = digits.split_at(digits.len() - decimals);
+        (negative, whole.to_owned(), fraction.to_owned())
+    }
+
+    /// `-$10,234.57`
+    pub fn cents(&self) -> String {
+        let (negative, whole, fraction) = self.rounded(2);
+        format!("{}${}.{fraction}", if negative { "-" } else { "" }, with_commas(&whole))
+    }
+
+    /// `-697.39`, as the guide repeats a delta without its currency.
+    pub fn plain_cents(&self) -> String {
+        let (negative, whole, fraction) = self.rounded(2);
+        format!("{}{whole}.{fraction}", if negative { "-" } else { "" })
+    }
+
+    /// Exact, as a decimal where it is one, else as a fraction.
+    pub fn exact(&self) -> String {
+        exact(&self.0)
+    }
+
+    /// `-10234.567890`, for programs.
+    pub fn six(&self) -> String {
+        let (negative, whole, fraction) = self.rounded(6);
+        format!("{}{whole}.{fraction}", if negative { "-" } else { "" })
+    }
+}
+
+impl Add for Usd {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+}
+
+impl Sub for Usd {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        Self(self.0 - other.0)
+    }
+}
+
+impl Neg for Usd {
+    type Output = Self;
+    fn neg(self) -> Self {
+        Self(-self.0)
+    }
+}
+
+impl Sum for Usd {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        amounts.fold(Self::zero(), Self::add)
+    }
+}
+
+fn with_commas(digits: &str) -> String {
+    let groups: Vec<&str> = (digits.as_bytes().rchunks(3).rev())
+        .map(|group| std::str::from_utf8(group).unwrap_or_default())
+        .collect();
+    groups.join(",")
+}
+
+/// An exact number of micro-units: micro-shares, or micro-USD.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Micro(BigRational);
+
+impl FromStr for Micro {
+    type Err = BadAmount;
+
+    fn from_str(text: &str) -> Result<Self, BadAmount> {
+        decimal(text).map(Self).ok_or(BadAmount)
+    }
+}
+
+impl Micro {
+    /// A whole number of micro-units.
+    pub fn whole(number: i128) -> Self {
+        Self(BigRational::from_integer(number.into()))
+    }
+
+    /// As units: a millionth of it.
+    pub fn units(&self) -> Usd {
+        Usd(&self.0 / BigRational::from_integer(1_000_000.into()))
+    }
+
+    /// Rounded to a whole number, with commas: `-42,345,678,901`.
+    pub fn commas(&self) -> String {
+        let (negative, whole, _) = Usd(self.0.clone()).rounded(0);
+        format!("{}{}", if negative { "-" } else { "" }, with_commas(&whole))
+    }
+
+    /// Exact, as a decimal where it is one.
+    pub fn exact(&self) -> String {
+        exact(&self.0)
+    }
+}
+
+/// A rational as a decimal where that ends, else as a fraction.
+fn exact(number: &BigRational) -> String {
+    if number.is_integer() {
+        return number.to_integer().to_string();
+    }
+    for decimals in 1..=60_u32 {
+        let scaled = number * BigRational::from_integer(BigInt::from(10).pow(decimals));
+        if scaled.is_integer() {
+            let (negative, whole, fraction) = Usd(number.clone()).rounded(decimals as usize);
+            return format!("{}{whole}.{fraction}", if negative { "-" } else { "" });
+        }
+    }
+    number.to_string()
+}
+
+/// What one share pays: a part of a USD.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payout(BigRational);
+
+impl Payout {
+    /// `numerator` of `denominator`; `None` where that is zero.
+    pub fn new(numerator: u64, denominator: u64) -> Option<Self> {
+        (denominator > 0).then(|| Self(BigRational::new(numerator.into(), denominator.into())))
+    }
+
+    /// All or nothing.
+    pub fn of_winner(won: bool) -> Self {
+        Self(if won { BigRational::one() } else { BigRational::zero() })
+    }
+
+    /// Whether anything is paid.
+    pub fn pays(&self) -> bool {
+        self.0.is_positive()
+    }
+
+    /// `0`, `1`, `0.5`, or a fraction.
+    pub fn exact(&self) -> String {
+        exact(&self.0)
+    }
+}
+
+/// What the resolutions table says of a condition, its newest row.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Resolution {
+    /// What each outcome is paid, of the denominator.
+    pub numerators: Vec<u64>,
+    /// The whole.
+    pub denominator: u64,
+    /// The winner's index, where the row has one below 2.
+    pub winning_index: Option<u64>,
+    /// The winner's label, or empty.
+    pub winning_outcome: String,
+}
+
+/// What a condition pays for an outcome, and what is odd about it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Decision {
+    /// The payout; `None` where the condition has none.
+    pub payout: Option<Payout>,
+    /// The label of the winner, empty where nothing says so.
+    pub winner: String,
+    /// The row contradicts itself: the vector does not add up, or names another winner than the index.
+    pub contradicts_itself: bool,
+    /// The vector has a denominator of zero: such a row decides nothing.
+    pub zero_denominator: bool,
+    /// A winner is named, but this token has no label to compare with.
+    pub undecidable: bool,
+}
+
+/// What the token at `index` with `label` is paid: by the payout vector, else the winning index, else the winner's
+/// label, first the resolution's, then `winner` from the other table.
+pub fn decide(index: u8, label: &str, resolution: Option<&Resolution>, winner: &str) -> Decision {
+    let mut decision = Decision { winner: winner.to_owned(), ..Decision::default() };
+    if let Some(resolution) = resolution {
+        if !resolution.winning_outcome.is_empty() {
+            decision.winner.clone_from(&resolution.winning_outcome);
+        }
+        if let Some(numerator) = resolution.numerators.get(usize::from(index)) {
+            decision.payout = Payout::new(*numerator, resolution.denominator);
+            decision.zero_denominator = resolution.denominator == 0;
+            let sum: u128 = resolution.numerators.iter().map(|it| u128::from(*it)).sum();
+            let most = resolution.numerators.iter().max();
+            let index_pays_most = |winning: &u64| {
+                let of_winner = usize::try_from(*winning).ok().and_then(|it| resolution.numerators.get(it));
+                of_winner == most
+            };
+            decision.contradicts_itself = sum != u128::from(resolution.denominator)
+                || !resolution.winning_index.iter().all(index_pays_most);
+            if decision.payout.is_some() || decision.zero_denominator {
+                return decision;
+            }
+        } else if let Some(winning) = resolution.winning_index {
+            decision.payout = Some(Payout::of_winner(winning == u64::from(index)));
+            return decision;
+        }
+    }
+    if decision.winner.is_empty() {
+        return decision;
+    }
+    let winner = decision.winner.to_lowercase();
+    let won = match (label.is_empty(), winner.as_str()) {
+        (false, winner) => Some(label.to_lowercase() == winner),
+        // Only a token without a label may take yes and no for indexes.
+        (true, "yes") => Some(index == 0),
+        (true, "no") => Some(index == 1),
+        (true, _) => None,
+    };
+    decision.undecidable = won.is_none();
+    decision.payout = won.map(Payout::of_winner);
+    decision
+}
+
+/// All fills of a wallet in one mapped token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// The wallet.
+    pub wallet: Wallet,
+    /// The token.
+    pub token_id: String,
+    /// Its condition.
+    pub condition_id: String,
+    /// Its outcome index.
+    pub outcome_index: u8,
+    /// Its label, empty where none is known.
+    pub label: String,
+    /// Fills, each counted once.
+    pub fills: u64,
+    /// Bought less sold, in micro-shares.
+    pub net_shares: Micro,
+    /// Received less paid, in micro-USD.
+    pub cashflow: Micro,
+    /// What the condition pays.
+    pub decision: Decision,
+}
+
+impl Position {
+    /// What the shares are paid, in USD; `None` while the condition is unresolved.
+    pub fn paid_out(&self) -> Option<Usd> {
+        let payout = self.decision.payout.as_ref()?;
+        Some(Usd(&self.net_shares.0 * &payout.0 / BigRational::from_integer(1_000_000.into())))
+    }
+
+    /// Realized P&L in USD: `(net_shares · payout + cashflow) / 1,000,000`; `None` while unresolved.
+    pub fn realized(&self) -> Option<Usd> {
+        Some(self.paid_out()? + self.cashflow.units())
+    }
+}
+
+/// How far a total is from what was expected: `(total − expected) ÷ |expected|`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Variance(BigRational);
+
+impl Variance {
+    /// `None` where nothing was expected: then there is no variance.
+    pub fn of(total: &Usd, expected: &Usd) -> Option<Self> {
+        (!expected.is_zero()).then(|| Self((&total.0 - &expected.0) / expected.0.abs()))
+    }
+
+    /// Whether it is strictly below the limit, on either side.
+    pub fn is_below(&self, limit: Percent) -> bool {
+        let limit = BigRational::new(limit.numerator().into(), Percent::DENOMINATOR.into());
+        self.0.abs() < limit
+    }
+
+    /// In percent with two decimals, rounded half away from zero: `-0.80`.
+    pub fn percent(&self) -> String {
+        Usd(&self.0 * BigRational::from_integer(100.into())).plain_cents()
+    }
+}
+
+impl fmt::Display for Variance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}%", self.percent())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn usd(text: &str) -> Usd {
+        text.parse().unwrap()
+    }
+
+    fn position(net: i128, cash: i128, payout: Option<Payout>) -> Position {
+        Position {
+            wallet: Wallet::from_bytes([1; 20]),
+            token_id: "1".to_owned(),
+            condition_id: "c".to_owned(),
+            outcome_index: 0,
+            label: String::new(),
+            fills: 1,
+            net_shares: Micro::whole(net),
+            cashflow: Micro::whole(cash),
+            decision: Decision { payout, ..Decision::default() },
+        }
+    }
+
+    #[test]
+    fn the_guides_figures_come_out_to_the_cent() {
+        let won = position(45_678_901_234, -42_345_678_901, Payout::new(1, 1));
+        assert_eq!(won.realized().unwrap().cents(), "$3,333.22");
+        assert_eq!(won.paid_out().unwrap().cents(), "$45,678.90");
+        assert_eq!(won.cashflow.commas(), "-42,345,678,901");
+        let lost = position(12_345_678_901, -10_234_567_890, Payout::new(0, 1));
+        assert_eq!(lost.realized().unwrap().cents(), "-$10,234.57");
+        let total = usd("124567.23") + usd("-38234.11");
+        assert_eq!(total.cents(), "$86,333.12");
+        let expected = usd("87030.51");
+        assert_eq!((total.clone() - expected.clone()).cents(), "-$697.39");
+        let variance = Variance::of(&total, &expected).unwrap();
+        assert_eq!(variance.to_string(), "-0.80%");
+        assert!(variance.is_below(Percent::whole(2)));
+    }
+
+    #[test]
+    fn a_variance_at_the_limit_is_no_pass() {
+        let variance = Variance::of(&usd("102"), &usd("100")).unwrap();
+        assert!(!variance.is_below(Percent::whole(2)));
+        assert!(Variance::of(&usd("-101.99"), &usd("-100")).unwrap().is_below(Percent::whole(2)));
+        assert_eq!(Variance::of(&usd("1"), &usd("0.00")), None);
+    }
+
+    #[test]
+    fn amounts_round_half_away_from_zero() {
+        assert_eq!(usd("0.005").cents(), "$0.01");
+        assert_eq!(usd("-0.005").cents(), "-$0.01");
+        assert_eq!(usd("-0.0049999").cents(), "$0.00");
+        assert_eq!(usd("1234567.891").cents(), "$1,234,567.89");
+        assert_eq!(usd("-1.5").six(), "-1.500000");
+        for bad in ["", "-", ".", "1e5", "NaN", "1,000", "--1", "+1", &"9".repeat(50)] {
+            assert!(bad.parse::<Usd>().is_err(), "{bad:?}");
+        }
+    }
+
+    fn vector(numerators: &[u64], denominator: u64, winning_index: Option<u64>) -> Resolution {
+        Resolution { numerators: numerators.to_vec(), denominator, winning_index, ..Resolution::default() }
+    }
+
+    #[test]
+    fn the_payout_vector_decides_then_the_index_then_the_label() {
+        let paid = |decision: Decision| decision.payout.map(|payout| payout.exact());
+        let half = vector(&[1, 1], 2, None);
+        assert_eq!(paid(decide(0, "Yes", Some(&half), "No")).as_deref(), Some("0.5"));
+        let third = vector(&[1, 2], 3, Some(1));
+        assert_eq!(paid(decide(0, "", Some(&third), "")).as_deref(), Some("1/3"));
+        let by_index = vector(&[], 0, Some(1));
+        assert_eq!(paid(decide(1, "Up", Some(&by_index), "Up")).as_deref(), Some("1"));
+        assert_eq!(paid(decide(0, "Lakers", None, "LAKERS")).as_deref(), Some("1"));
+        assert_eq!(paid(decide(0, "Lakers", None, "Yes")).as_deref(), Some("0"), "a label is not an index");
+        assert_eq!(paid(decide(0, "", None, "Yes")).as_deref(), Some("1"));
+        assert_eq!(paid(decide(1, "", None, "no")).as_deref(), Some("1"));
+        assert!(decide(1, "", None, "Lakers").undecidable);
+        assert_eq!(paid(decide(1, "", None, "")), None);
+    }
+
+    #[test]
+    fn rows_that_contradict_themselves_or_divide_by_zero_are_named() {
+        assert!(decide(0, "", Some(&vector(&[1, 1], 1, None)), "").contradicts_itself);
+        assert!(decide(0, "", Some(&vector(&[1, 0], 1, Some(1))), "").contradicts_itself);
+        assert!(!decide(0, "", Some(&vector(&[1, 1], 2, Some(0))), "").contradicts_itself);
+        let zero = decide(0, "Yes", Some(&vector(&[0, 0], 0, None)), "Yes");
+        assert!(zero.zero_denominator && zero.payout.is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn realized_pnl_equals_integer_arithmetic(
+            net in -1_000_000_000_000_i128..1_000_000_000_000, cash in -1_000_000_000_000_i128..1_000_000_000_000,
+            numerator in 0_u64..5, denominator in 1_u64..5,
+        ) {
+            let realized = position(net, cash, Payout::new(numerator, denominator)).realized().unwrap();
+            // In parts of 1/denominator micro-USD, rounded half away from zero to cents by integers alone.
+            let exact = net * i128::from(numerator) + cash * i128::from(denominator);
+            let cent = 10_000 * i128::from(denominator);
+            let cents = (exact.abs() * 2 + cent) / (2 * cent) * exact.signum();
+            let shown = realized.cents().replace(['$', ',', '.'], "");
+            prop_assert_eq!(shown.parse::<i128>().unwrap(), cents);
+        }
+    }
+}

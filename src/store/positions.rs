@@ -1,0 +1,299 @@
+//! The wallets' positions: one pass over the fills, each fill once, sums exact, joined to the map and the payouts.
+
+use clickhouse::Row;
+use serde::Deserialize;
+
+use super::sql::{condition_norm, usable_map, well_formed_token};
+use super::{Store, StoreError, Table};
+use crate::ids::Wallet;
+use crate::pnl::{Decision, Micro, Position, Resolution, decide};
+
+/// All fills of a wallet in one token, before anything is known of the token.
+#[derive(Row, Deserialize)]
+struct Traded {
+    wallet: String,
+    asset_id: String,
+    well_formed: bool,
+    fills: u64,
+    duplicates: u64,
+    changed: u64,
+    odd_side: u64,
+    odd_price: u64,
+    odd_size: u64,
+    inexact: u64,
+    net_shares: String,
+    cashflow: String,
+    state: u8,
+    condition_id: String,
+    outcome_index: u8,
+    label: String,
+    has_resolution: bool,
+    numerators: Vec<u64>,
+    denominator: u64,
+    winning_index: u64,
+    winning_outcome: String,
+    contradicting: bool,
+    winner: String,
+    winner_contradicting: bool,
+}
+
+/// Fills of a wallet in a token that is not mapped: what they would be worth nobody can say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unmapped {
+    /// The token, or what stands in its place.
+    pub token_id: String,
+    /// Whether that is a token id at all.
+    pub well_formed: bool,
+    /// Whether the map contradicts itself about it.
+    pub ambiguous: bool,
+    /// Fills, each counted once.
+    pub fills: u64,
+    /// Received less paid, in micro-USD.
+    pub cashflow: Micro,
+}
+
+/// Counts of what is odd in a wallet's fills and in what decides them. Nothing is dropped in silence.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Oddities {
+    /// Second deliveries of a fill, left out.
+    pub duplicates: u64,
+    /// Fills whose deliveries differ in something that counts; the newest counts.
+    pub changed: u64,
+    /// Fills that are neither BUY nor SELL, left out.
+    pub odd_side: u64,
+    /// Fills with a price that is none, or not between 0 and 1, left out.
+    pub odd_price: u64,
+    /// Fills with a size that is none, negative, or beyond 10^18 micro-shares, left out.
+    pub odd_size: u64,
+    /// Fills with more decimals than are counted with (30 of a price, 12 of a size), cut.
+    pub inexact: u64,
+    /// Positions whose resolution has rows that contradict each other; the newest counts.
+    pub contradicting: u64,
+    /// Positions whose resolution contradicts itself; the vector counts.
+    pub self_contradicting: u64,
+    /// Positions whose payout vector has a denominator of zero: unresolved.
+    pub zero_denominator: u64,
+    /// Positions without a label to compare the winner with: unresolved.
+    pub undecidable: u64,
+}
+
+/// What a wallet holds and held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holdings {
+    /// The wallet.
+    pub wallet: Wallet,
+    /// Its positions in mapped tokens, in the order of their tokens.
+    pub positions: Vec<Position>,
+    /// Its fills in tokens that are not mapped.
+    pub unmapped: Vec<Unmapped>,
+    /// What is odd about them.
+    pub oddities: Oddities,
+}
+
+/// A column of a table that may be missing, or a value in its place.
+fn column_or(columns: &[super::Column], name: &str, otherwise: &str) -> String {
+    if columns.iter().any(|column| column.name == name) { name.to_owned() } else { otherwise.to_owned() }
+}
+
+impl Store {
+    /// The holdings of each wallet, in the order given, from one pass over the fills.
+    ///
+    /// # Errors
+    /// A table or column is missing, or ClickHouse fails.
+    pub async fn holdings(&self, wallets: &[Wallet]) -> Result<Vec<Holdings>, StoreError> {
+        let names = self.names();
+        let needed = ["fill_id", "proxy_wallet", "asset_id", "side", "price", "size", "ingested_at"];
+        self.require(&names.fills, "FILLS_TABLE", &needed).await?;
+        self.require(
+            &names.token_map,
+            "TOKEN_MAP_TABLE",
+            &["token_id", "condition_id_norm", "outcome_index"],
+        )
+        .await?;
+        let sql = self.holdings_sql().await?;
+        let texts: Vec<String> = wallets.iter().map(Wallet::to_string).collect();
+        let query = self.query(&sql).param("wallets", &texts);
+        let rows: Vec<Traded> = self.rows("adding up the positions", query).await?;
+        let mut holdings: Vec<Holdings> = (wallets.iter())
+            .map(|wallet| Holdings {
+                wallet: *wallet,
+                positions: Vec::new(),
+                unmapped: Vec::new(),
+                oddities: Oddities::default(),
+            })
+            .collect();
+        for row in rows {
+            let of = holdings.iter_mut().find(|of| row.wallet.parse() == Ok(of.wallet));
+            let Some(of) = of else { continue };
+            of.add(row).map_err(|what| StoreError::Query {
+                doing: "adding up the positions".to_owned(),
+                source: clickhouse::error::Error::Custom(format!("a sum that is no number: {what:?}")),
+            })?;
+        }
+        Ok(holdings)
+    }
+
+    /// How many positions of these wallets are resolved.
+    ///
+    /// # Errors
+    /// As [`Store::holdings`].
+    pub async fn resolved_positions(&self, wallets: &[Wallet]) -> Result<u64, StoreError> {
+        let holdings = self.holdings(wallets).await?;
+        let positions = holdings.iter().flat_map(|of| &of.positions);
+        Ok(positions.filter(|position| position.decision.payout.is_some()).count() as u64)
+    }
+
+    async fn holdings_sql(&self) -> Result<String, StoreError> {
+        let names = self.names();
+        let (fills, map) = (&names.fills, usable_map(names));
+        let map_columns = self.columns(&names.token_map).await?.unwrap_or_default();
+        let (token, label) = (well_formed_token("asset_id"), column_or(&map_columns, "outcome_label", "''"));
+        let resolutions = self.resolutions_sql().await?;
+        let winners = self.winners_sql().await?;
+        if resolutions.is_none() && winners.is_none() {
+            return Err(StoreError::MissingTable {
+                table: format!("{} (or {})", names.resolutions.plain(), names.winners.plain()),
+                setting: "RESOLUTIONS_TABLE or WINNERS_TABLE",
+                creatable: false,
+            });
+        }
+        let nothing = "SELECT '' AS condition, true AS has, emptyArrayUInt64() AS vector, toUInt64(0) AS whole, \
+                       toUInt64(0) AS winning, '' AS outcome, false AS contradicting WHERE false";
+        let resolutions = resolutions.unwrap_or_else(|| nothing.to_owned());
+        let nobody = "SELECT '' AS condition, '' AS outcome, false AS contradicting WHERE false";
+        let winners = winners.unwrap_or_else(|| nobody.to_owned());
+        Ok(format!(
+            // Each fill once: of copies that differ the newest, and of equally new ones always the same.
+            "WITH once AS (SELECT lower(proxy_wallet) AS owner, fill_id, count() AS copies, \
+                 uniqExact(asset_id, side, toString(price), toString(size)) AS versions, \
+                 argMax((asset_id, toString(side), price, size), \
+                        (ingested_at, asset_id, toString(side), toString(price), toString(size))) AS newest \
+               FROM {fills} WHERE lower(proxy_wallet) IN {{wallets:Array(String)}} GROUP BY owner, fill_id), \
+             checked AS (SELECT owner, newest.1 AS asset, copies, versions, newest.2 AS way, newest.3 AS price, \
+                 newest.4 AS size, way NOT IN ('BUY', 'SELL') AS odd_side, \
+                 NOT (price >= 0 AND price <= 1) AS odd_price, NOT (size >= 0 AND size <= 1e18) AS odd_size, \
+                 NOT (odd_side OR odd_price OR odd_size) AS counts, \
+                 if(way = 'BUY', 1, -1) AS sign, \
+                 ifNull(toDecimal256OrNull(toString(if(counts, price, 0)), 30), 0) AS exact_price, \
+                 ifNull(toDecimal256OrNull(toString(if(counts, size, 0)), 12), 0) AS exact_size, \
+                 counts AND (exact_price != ifNull(toDecimal256OrNull(toString(if(counts, price, 0)), 50), 0) \
+                   OR exact_size != ifNull(toDecimal256OrNull(toString(if(counts, size, 0)), 40), 0)) AS inexact \
+               FROM once), \
+             traded AS (SELECT owner, asset, countIf(counts) AS fill_count, sum(copies) - count() AS copies_left_out, \
+                 countIf(versions > 1) AS changed_count, countIf(odd_side) AS odd_sides, countIf(odd_price) AS odd_prices, \
+                 countIf(odd_size) AS odd_sizes, countIf(inexact) AS inexact_count, \
+                 sum(exact_size * sign) AS net, sum(exact_price * exact_size * -sign) AS cash \
+               FROM checked GROUP BY owner, asset), \
+             mapped AS (SELECT token_id, condition_id_norm, outcome_index, disagreeing, label FROM {map} AS m \
+               GLOBAL LEFT ANY JOIN (SELECT token_id, max({label}) AS label FROM {table} GROUP BY token_id) AS l \
+                 USING token_id) \
+             SELECT owner AS wallet, asset AS asset_id, {token} AS well_formed, fill_count AS fills, \
+                    toUInt64(copies_left_out) AS duplicates, changed_count AS changed, odd_sides AS odd_side, \
+                    odd_prices AS odd_price, odd_sizes AS odd_size, inexact_count AS inexact, \
+                    toString(net) AS net_shares, toString(cash) AS cashflow, \
+                    toUInt8(multiIf(k.token_id = '', 0, k.disagreeing, 1, 2)) AS state, \
+                    k.condition_id_norm AS condition_id, k.outcome_index AS outcome_index, k.label AS label, \
+                    r.has AS has_resolution, r.vector AS numerators, r.whole AS denominator, \
+                    r.winning AS winning_index, r.outcome AS winning_outcome, r.contradicting AS contradicting, \
+                    w.outcome AS winner, w.contradicting AS winner_contradicting \
+             FROM traded AS t \
+             GLOBAL LEFT ANY JOIN (SELECT token_id, condition_id_norm, outcome_index, disagreeing, label FROM mapped) AS k \
+               ON t.asset = k.token_id \
+             GLOBAL LEFT ANY JOIN ({resolutions}) AS r ON k.condition_id_norm = r.condition \
+             GLOBAL LEFT ANY JOIN ({winners}) AS w ON k.condition_id_norm = w.condition \
+             ORDER BY wallet, asset_id SETTINGS join_use_nulls = 0",
+            table = names.token_map,
+        ))
+    }
+
+    /// One row a condition: the newest, and whether others contradict it. `None` where there is no such table.
+    async fn resolutions_sql(&self) -> Result<Option<String>, StoreError> {
+        let table: &Table = &self.names().resolutions;
+        let Some(columns) = self.columns(table).await? else { return Ok(None) };
+        self.require(
+            table,
+            "RESOLUTIONS_TABLE",
+            &["condition_id_norm", "payout_numerators", "payout_denominator"],
+        )
+        .await?;
+        let condition = condition_norm("condition_id_norm");
+        // 65535 stands for no winner, as for a half.
+        let index = column_or(&columns, "winning_index", "65535");
+        let outcome = column_or(&columns, "winning_outcome", "''");
+        let updated = column_or(&columns, "updated_at", "0");
+        let row = format!(
+            "(CAST(payout_numerators, 'Array(UInt64)'), toUInt64(payout_denominator), toUInt64({index}), \
+             toString({outcome}))"
+        );
+        Ok(Some(format!(
+            "SELECT normed AS condition, true AS has, newest.1 AS vector, newest.2 AS whole, newest.3 AS winning, \
+                    newest.4 AS outcome, versions > 1 AS contradicting \
+             FROM (SELECT {condition} AS normed, argMax({row}, ({updated}, {row})) AS newest, \
+                          uniqExact(payout_numerators, payout_denominator, {index}) AS versions \
+                   FROM {table} GROUP BY normed) WHERE condition != ''"
+        )))
+    }
+
+    /// One winner a condition. `None` where there is no such table.
+    async fn winners_sql(&self) -> Result<Option<String>, StoreError> {
+        let table: &Table = &self.names().winners;
+        let Some(columns) = self.columns(table).await? else { return Ok(None) };
+        self.require(table, "WINNERS_TABLE", &["cid", "winning_outcome"]).await?;
+        let condition = condition_norm("cid");
+        let (closed, fetched) = (column_or(&columns, "closed", "1"), column_or(&columns, "fetched_at", "0"));
+        Ok(Some(format!(
+            "SELECT normed AS condition, newest AS outcome, versions > 1 AS contradicting \
+             FROM (SELECT {condition} AS normed, argMax(toString(winning_outcome), ({fetched}, toString(winning_outcome))) AS newest, \
+                          uniqExact(lower(winning_outcome)) AS versions \
+                   FROM {table} WHERE {closed} = 1 AND winning_outcome != '' GROUP BY normed) WHERE condition != ''"
+        )))
+    }
+}
+
+impl Holdings {
+    fn add(&mut self, row: Traded) -> Result<(), crate::pnl::BadAmount> {
+        let oddities = &mut self.oddities;
+        oddities.duplicates += row.duplicates;
+        oddities.changed += row.changed;
+        oddities.odd_side += row.odd_side;
+        oddities.odd_price += row.odd_price;
+        oddities.odd_size += row.odd_size;
+        oddities.inexact += row.inexact;
+        let (net_shares, cashflow): (Micro, Micro) = (row.net_shares.parse()?, row.cashflow.parse()?);
+        // Every usable map row is of a well-formed token.
+        if row.state < 2 || !row.well_formed {
+            self.unmapped.push(Unmapped {
+                token_id: row.asset_id,
+                well_formed: row.well_formed,
+                ambiguous: row.state == 1,
+                fills: row.fills,
+                cashflow,
+            });
+            return Ok(());
+        }
+        let resolution = row.has_resolution.then(|| Resolution {
+            numerators: row.numerators,
+            denominator: row.denominator,
+            winning_index: Some(row.winning_index).filter(|index| *index < 2),
+            winning_outcome: row.winning_outcome,
+        });
+        let decision: Decision = decide(row.outcome_index, &row.label, resolution.as_ref(), &row.winner);
+        let by_winner = resolution.is_none() && row.winner_contradicting;
+        oddities.contradicting += u64::from(row.contradicting || by_winner);
+        oddities.self_contradicting += u64::from(decision.contradicts_itself);
+        oddities.zero_denominator += u64::from(decision.zero_denominator);
+        oddities.undecidable += u64::from(decision.undecidable);
+        self.positions.push(Position {
+            wallet: self.wallet,
+            token_id: row.asset_id,
+            condition_id: row.condition_id,
+            outcome_index: row.outcome_index,
+            label: row.label,
+            fills: row.fills,
+            net_shares,
+            cashflow,
+            decision,
+        });
+        Ok(())
+    }
+}
