@@ -121,6 +121,15 @@ pub struct Collections<'a> {
     collaterals: &'a [Collateral],
 }
 
+/// Both tokens of a condition with one collateral: siblings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pair<'a> {
+    /// The tokens of outcome index 0 and 1.
+    pub tokens: [TokenId; 2],
+    /// The collateral that backs both.
+    pub collateral: &'a Collateral,
+}
+
 /// A token that was computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Derived<'a> {
@@ -133,6 +142,15 @@ pub struct Derived<'a> {
 }
 
 impl<'a> Collections<'a> {
+    /// The two tokens of each collateral, computed when they are asked for.
+    pub fn pairs(&self) -> impl Iterator<Item = Pair<'a>> {
+        let by_index = self.by_index;
+        self.collaterals.iter().map(move |collateral| Pair {
+            tokens: by_index.map(|collection| collection.token(&collateral.address)),
+            collateral,
+        })
+    }
+
     /// The tokens of both outcomes with every collateral, each computed when it is asked for.
     pub fn iter(&self) -> impl Iterator<Item = Derived<'a>> {
         let (by_index, collaterals) = (self.by_index, self.collaterals);

@@ -2,6 +2,7 @@
 //! HTTP and no printing.
 
 pub mod demo;
+pub mod derive;
 pub mod merge;
 pub mod prove;
 pub mod run;
