@@ -73,6 +73,7 @@ impl Scene {
             dome_share: Percent::whole(share),
             reset: false,
             create_tables: false,
+            derive: false,
         };
         setup::run(&world.context(&[]).await, &options).await.unwrap();
         Self { batch: BATCH, world, universe, source, stand_in }
