@@ -233,6 +233,7 @@ async fn with_work(seed: u64) -> (World, Arc<backfill::demo::Universe>) {
         dome_share: Percent::whole(50),
         reset: false,
         create_tables: false,
+        derive: false,
     };
     run_setup(&world.context(&[]).await, &options).await.unwrap();
     (world, universe)
