@@ -7,11 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use backfill::demo::{Universe, UniverseOptions, load};
+use backfill::phases::derive::{DeriveOptions, DeriveResult};
 use backfill::phases::merge::MergeOptions;
 use backfill::phases::setup::SetupOptions;
 use backfill::phases::validate::{Baseline, ValidateOptions};
 use backfill::phases::verify::VerifyOptions;
-use backfill::phases::{merge, setup, validate, verify};
+use backfill::phases::{derive, merge, setup, validate, verify};
 use backfill::settings::Percent;
 use backfill::store::embedded::{Server, ServerOptions};
 use backfill::store::staging::StagedRow;
@@ -126,6 +127,9 @@ async fn answers(world: &World, universe: &Universe) -> Vec<String> {
     said.push(format!("{:?} {} {:?}", found.coverage, found.unmapped, found.tracks));
     let expected = universe.expected();
     assert_eq!((found.coverage.total, found.coverage.mapped), (expected.traded, expected.mapped));
+    let derived = derive::run(&context, &DeriveOptions::default()).await.unwrap();
+    assert!(derived.inserted > 0, "{derived:?}");
+    said.push(format!("{:?}", DeriveResult { elapsed_seconds: 0.0, ..derived }));
     let unmapped = universe.traded_tokens().filter(|outcome| !outcome.mapped());
     let staged: Vec<_> = unmapped
         .step_by(2)
