@@ -12,6 +12,7 @@ mod schema;
 pub mod sql;
 pub mod staging;
 mod table;
+mod wallets;
 pub mod workload;
 
 use std::time::Duration;
