@@ -206,6 +206,16 @@ impl Payout {
         Self(if won { BigRational::one() } else { BigRational::zero() })
     }
 
+    /// Whether this is all where a label says lost, or nothing where it says won. A part refutes nothing: there is no
+    /// label for it.
+    fn refutes(&self, label_says_won: Option<bool>) -> bool {
+        match label_says_won {
+            Some(true) => self.0.is_zero(),
+            Some(false) => self.0.is_one(),
+            None => false,
+        }
+    }
+
     /// Whether anything is paid.
     pub fn pays(&self) -> bool {
         self.0.is_positive()
@@ -237,8 +247,12 @@ pub struct Decision {
     pub payout: Option<Payout>,
     /// The label of the winner, empty where nothing says so.
     pub winner: String,
-    /// The row contradicts itself: the vector does not add up, or names another winner than the index.
+    /// Whether either table has a row of the condition.
+    pub listed: bool,
+    /// The row contradicts itself: the vector does not add up, or the index or the label names another winner.
     pub contradicts_itself: bool,
+    /// The other table's label names another winner than the payout that counts.
+    pub tables_disagree: bool,
     /// The vector has a denominator of zero: such a row decides nothing.
     pub zero_denominator: bool,
     /// A winner is named, but this token has no label to compare with.
@@ -248,44 +262,55 @@ pub struct Decision {
 /// What the token at `index` with `label` is paid: by the payout vector, else the winning index, else the winner's
 /// label, first the resolution's, then `winner` from the other table.
 pub fn decide(index: u8, label: &str, resolution: Option<&Resolution>, winner: &str) -> Decision {
-    let mut decision = Decision { winner: winner.to_owned(), ..Decision::default() };
+    let own_winner = resolution.map_or("", |resolution| &resolution.winning_outcome);
+    let mut decision = Decision {
+        winner: if own_winner.is_empty() { winner } else { own_winner }.to_owned(),
+        listed: resolution.is_some() || !winner.is_empty(),
+        ..Decision::default()
+    };
     if let Some(resolution) = resolution {
-        if !resolution.winning_outcome.is_empty() {
-            decision.winner.clone_from(&resolution.winning_outcome);
-        }
         if let Some(numerator) = resolution.numerators.get(usize::from(index)) {
-            decision.payout = Payout::new(*numerator, resolution.denominator);
             decision.zero_denominator = resolution.denominator == 0;
-            let sum: u128 = resolution.numerators.iter().map(|it| u128::from(*it)).sum();
-            let most = resolution.numerators.iter().max();
-            let index_pays_most = |winning: &u64| {
-                let of_winner = usize::try_from(*winning).ok().and_then(|it| resolution.numerators.get(it));
-                of_winner == most
-            };
-            decision.contradicts_itself = sum != u128::from(resolution.denominator)
-                || !resolution.winning_index.iter().all(index_pays_most);
-            if decision.payout.is_some() || decision.zero_denominator {
-                return decision;
-            }
+            decision.payout = Payout::new(*numerator, resolution.denominator);
+            decision.contradicts_itself = resolution.contradicts_itself();
         } else if let Some(winning) = resolution.winning_index {
             decision.payout = Some(Payout::of_winner(winning == u64::from(index)));
-            return decision;
+        }
+        if let Some(payout) = &decision.payout {
+            decision.contradicts_itself |= payout.refutes(says(own_winner, index, label));
+            decision.tables_disagree = payout.refutes(says(winner, index, label));
         }
     }
-    if decision.winner.is_empty() {
-        return decision;
+    if decision.payout.is_none() && !decision.zero_denominator && !decision.winner.is_empty() {
+        decision.payout = says(&decision.winner, index, label).map(Payout::of_winner);
+        decision.undecidable = decision.payout.is_none();
     }
-    let winner = decision.winner.to_lowercase();
-    let won = match (label.is_empty(), winner.as_str()) {
+    decision
+}
+
+/// Whether a winner's label means that this token won; `None` where it says nothing about it.
+fn says(winner: &str, index: u8, label: &str) -> Option<bool> {
+    let winner = winner.to_lowercase();
+    match (label.is_empty(), winner.as_str()) {
+        (_, "") => None,
         (false, winner) => Some(label.to_lowercase() == winner),
         // Only a token without a label may take yes and no for indexes.
         (true, "yes") => Some(index == 0),
         (true, "no") => Some(index == 1),
         (true, _) => None,
-    };
-    decision.undecidable = won.is_none();
-    decision.payout = won.map(Payout::of_winner);
-    decision
+    }
+}
+
+impl Resolution {
+    /// Whether the vector does not add up to its denominator, or the index names another winner.
+    fn contradicts_itself(&self) -> bool {
+        let sum: u128 = self.numerators.iter().map(|it| u128::from(*it)).sum();
+        let pays_most = |winning: u64| {
+            let of_winner = usize::try_from(winning).ok().and_then(|it| self.numerators.get(it));
+            of_winner == self.numerators.iter().max()
+        };
+        sum != u128::from(self.denominator) || !self.winning_index.is_none_or(pays_most)
+    }
 }
 
 /// All fills of a wallet in one mapped token.
@@ -309,18 +334,54 @@ pub struct Position {
     pub cashflow: Micro,
     /// What the condition pays.
     pub decision: Decision,
+    /// What it would pay if the token were the condition's other outcome.
+    pub otherwise: Option<Payout>,
+    /// What second deliveries of its fills would add, were they counted.
+    pub repeated: Repeated,
+}
+
+/// Second deliveries of fills, which are left out of a position.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repeated {
+    /// How many.
+    pub fills: u64,
+    /// Bought less sold, in micro-shares.
+    pub net_shares: Micro,
+    /// Received less paid, in micro-USD.
+    pub cashflow: Micro,
+}
+
+impl Default for Repeated {
+    fn default() -> Self {
+        Self { fills: 0, net_shares: Micro::whole(0), cashflow: Micro::whole(0) }
+    }
+}
+
+/// What shares pay, in USD: `net_shares · payout / 1,000,000`.
+fn paid(net_shares: &Micro, payout: &Payout) -> Usd {
+    Usd(&net_shares.0 * &payout.0 / BigRational::from_integer(1_000_000.into()))
 }
 
 impl Position {
     /// What the shares are paid, in USD; `None` while the condition is unresolved.
     pub fn paid_out(&self) -> Option<Usd> {
-        let payout = self.decision.payout.as_ref()?;
-        Some(Usd(&self.net_shares.0 * &payout.0 / BigRational::from_integer(1_000_000.into())))
+        Some(paid(&self.net_shares, self.decision.payout.as_ref()?))
     }
 
     /// Realized P&L in USD: `(net_shares · payout + cashflow) / 1,000,000`; `None` while unresolved.
     pub fn realized(&self) -> Option<Usd> {
         Some(self.paid_out()? + self.cashflow.units())
+    }
+
+    /// What its realized P&L would be if the token were the condition's other outcome.
+    pub fn realized_otherwise(&self) -> Option<Usd> {
+        Some(paid(&self.net_shares, self.otherwise.as_ref()?) + self.cashflow.units())
+    }
+
+    /// What its second deliveries would add to the realized P&L; `None` while unresolved.
+    pub fn realized_by_repeats(&self) -> Option<Usd> {
+        let payout = self.decision.payout.as_ref()?;
+        Some(paid(&self.repeated.net_shares, payout) + self.repeated.cashflow.units())
     }
 }
 
@@ -372,6 +433,8 @@ mod tests {
             net_shares: Micro::whole(net),
             cashflow: Micro::whole(cash),
             decision: Decision { payout, ..Decision::default() },
+            otherwise: None,
+            repeated: Repeated::default(),
         }
     }
 
@@ -438,6 +501,11 @@ mod tests {
         assert!(decide(0, "", Some(&vector(&[1, 1], 1, None)), "").contradicts_itself);
         assert!(decide(0, "", Some(&vector(&[1, 0], 1, Some(1))), "").contradicts_itself);
         assert!(!decide(0, "", Some(&vector(&[1, 1], 2, Some(0))), "").contradicts_itself);
+        let by_label = Resolution { winning_outcome: "Yes".to_owned(), ..vector(&[0, 1], 1, Some(1)) };
+        assert!(decide(0, "Yes", Some(&by_label), "").contradicts_itself);
+        assert!(!decide(0, "Up", Some(&vector(&[1, 0], 1, None)), "UP").tables_disagree);
+        assert!(decide(0, "Up", Some(&vector(&[1, 0], 1, None)), "Down").tables_disagree);
+        assert!(!decide(0, "Up", Some(&vector(&[1, 1], 2, None)), "Down").tables_disagree);
         let zero = decide(0, "Yes", Some(&vector(&[0, 0], 0, None)), "Yes");
         assert!(zero.zero_denominator && zero.payout.is_none());
     }

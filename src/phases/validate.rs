@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use super::Context;
+use crate::ctf::{self, Collateral};
 use crate::failure::Failure;
 use crate::ids::Wallet;
 use crate::pnl::{Position, Usd, Variance};
 use crate::settings::Percent;
-use crate::store::positions::{Holdings, Oddities};
+use crate::store::positions::{Holdings, Oddities, Unmapped};
 
 /// A wallet whose realized P&L is known from elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +69,8 @@ pub struct WalletResult {
     pub positions: Vec<Position>,
     /// What could explain a variance, the largest first.
     pub explanations: Vec<Explanation>,
+    /// What of the difference is left when all of them are taken off; never below zero.
+    pub unexplained: Usd,
     /// What is odd about the fills.
     pub oddities: Oddities,
 }
@@ -107,11 +110,14 @@ impl ValidateResult {
 /// A table is missing, ClickHouse fails, or the file cannot be written.
 pub async fn run(context: &Context, options: &ValidateOptions) -> Result<ValidateResult, Failure> {
     let limit = context.settings.variance_limit;
+    if let Some(path) = &options.positions_file {
+        check_ending(path)?;
+    }
     context.progress.step("Adding up the positions");
     let wallets: Vec<Wallet> = options.baselines.iter().map(|baseline| baseline.wallet).collect();
     let holdings = context.store.holdings(&wallets).await?;
     let wallets: Vec<WalletResult> = (options.baselines.iter().zip(holdings))
-        .map(|(baseline, holdings)| assess(baseline, holdings, limit))
+        .map(|(baseline, holdings)| assess(baseline, holdings, limit, &context.settings.collaterals))
         .collect();
     if let Some(path) = &options.positions_file {
         write_positions(path, &wallets)?;
@@ -125,10 +131,18 @@ pub async fn run(context: &Context, options: &ValidateOptions) -> Result<Validat
     })
 }
 
-fn assess(baseline: &Baseline, holdings: Holdings, limit: Percent) -> WalletResult {
-    let Holdings { mut positions, unmapped, oddities, .. } = holdings;
+fn assess(
+    baseline: &Baseline,
+    holdings: Holdings,
+    limit: Percent,
+    collaterals: &[Collateral],
+) -> WalletResult {
+    let Holdings { positions, unmapped, oddities, .. } = holdings;
     // The largest gain first, unresolved ones last; of equals always in the order of their tokens.
-    positions.sort_by(|a, b| b.realized().cmp(&a.realized()).then_with(|| a.token_id.cmp(&b.token_id)));
+    let mut positions: Vec<(Option<Usd>, Position)> =
+        positions.into_iter().map(|position| (position.realized(), position)).collect();
+    positions.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.token_id.cmp(&b.1.token_id)));
+    let positions: Vec<Position> = positions.into_iter().map(|(_, position)| position).collect();
     let total: Usd = positions.iter().filter_map(Position::realized).sum();
     let variance = Variance::of(&total, &baseline.expected);
     let status = match &variance {
@@ -136,33 +150,83 @@ fn assess(baseline: &Baseline, holdings: Holdings, limit: Percent) -> WalletResu
         Some(variance) if variance.is_below(limit) => Status::Pass,
         Some(_) => Status::Fail,
     };
-    let mut explanations = Vec::new();
-    let mut explain = |cause, count: u64, worth: Usd| {
-        if count > 0 {
-            explanations.push(Explanation { cause, count, worth });
+    let explanations = explain(&positions, &unmapped, collaterals);
+    let explained: Usd = explanations.iter().map(|it| it.worth.clone()).sum();
+    let unexplained = (total.clone() - baseline.expected.clone()).abs() - explained;
+    WalletResult {
+        baseline: baseline.clone(),
+        total,
+        variance,
+        status,
+        positions,
+        explanations,
+        unexplained: unexplained.max(Usd::zero()),
+        oddities,
+    }
+}
+
+/// What could be missing from a total or wrong in it, the largest first. A fill or a position counts in one cause.
+fn explain(positions: &[Position], unmapped: &[Unmapped], collaterals: &[Collateral]) -> Vec<Explanation> {
+    let mut causes: Vec<Explanation> = Vec::new();
+    let mut add = |cause, count: u64, worth: Usd| match causes.iter_mut().find(|it| it.cause == cause) {
+        Some(known) => {
+            known.count += count;
+            known.worth = known.worth.clone() + worth;
         }
+        None => causes.push(Explanation { cause, count, worth }),
     };
-    let worth = |ambiguous: bool, well_formed: bool| -> (u64, Usd) {
-        let of = |it: &&crate::store::positions::Unmapped| {
-            (it.ambiguous, it.well_formed) == (ambiguous, well_formed)
+    for it in unmapped {
+        let cause = match (it.well_formed, it.ambiguous) {
+            (false, _) => "fills of malformed asset ids",
+            (true, true) => "fills of tokens that the map contradicts itself about",
+            (true, false) => "fills of unmapped tokens",
         };
-        let fills = unmapped.iter().filter(of);
-        (fills.clone().map(|it| it.fills).sum(), fills.map(|it| it.cashflow.units().abs()).sum())
+        add(cause, it.fills, it.cashflow.units().abs());
+    }
+    for position in positions {
+        if let Some((cause, worth)) = doubt(position, collaterals) {
+            add(cause, 1, worth);
+        }
+    }
+    let repeats = positions.iter().filter(|position| position.repeated.fills > 0);
+    let count = repeats.clone().map(|position| position.repeated.fills).sum();
+    let worth: Usd = repeats.filter_map(Position::realized_by_repeats).sum();
+    if count > 0 {
+        add("second deliveries of fills, had they been counted", count, worth.abs());
+    }
+    causes.sort_by(|a, b| b.worth.cmp(&a.worth));
+    causes
+}
+
+/// What makes a position's P&L doubtful, and how many USD hang on it.
+fn doubt(position: &Position, collaterals: &[Collateral]) -> Option<(&'static str, Usd)> {
+    let decision = &position.decision;
+    let cost = position.cashflow.units().abs();
+    let Some(realized) = position.realized() else {
+        let cause = match decision.listed {
+            true => "positions whose resolution decides nothing",
+            false => "positions in conditions without a resolution",
+        };
+        return Some((cause, cost));
     };
-    let (count, usd) = worth(false, true);
-    explain("fills of unmapped tokens", count, usd);
-    let (count, usd) = worth(true, true);
-    explain("fills of tokens that the map contradicts itself about", count, usd);
-    let (count, usd) = worth(false, false);
-    explain("fills of malformed asset ids", count, usd);
-    let unresolved: Vec<&Position> = positions.iter().filter(|it| it.decision.payout.is_none()).collect();
-    let cost = unresolved.iter().map(|it| it.cashflow.units().abs()).sum();
-    explain("positions without a resolution", unresolved.len() as u64, cost);
-    let doubtful = positions.iter().filter(|it| it.decision.contradicts_itself);
-    let at_stake = doubtful.clone().filter_map(Position::realized).map(|it| it.abs()).sum();
-    explain("positions whose resolution contradicts itself", doubtful.count() as u64, at_stake);
-    explanations.sort_by(|a, b| b.worth.cmp(&a.worth));
-    WalletResult { baseline: baseline.clone(), total, variance, status, positions, explanations, oddities }
+    // Both were well-formed when ClickHouse looked at them.
+    let proof = (position.token_id.parse().ok())
+        .zip(position.condition_id.parse().ok())
+        .and_then(|(token, condition)| ctf::prove(&token, &condition, collaterals));
+    match proof {
+        Some(proof) if proof.outcome_index != position.outcome_index => {
+            let worth = position.realized_otherwise().map_or(cost, |right| (right - realized).abs());
+            Some(("positions mapped to the wrong outcome, as their token proves", worth))
+        }
+        _ if decision.contradicts_itself => {
+            Some(("positions whose resolution contradicts itself", realized.abs()))
+        }
+        _ if decision.tables_disagree => {
+            Some(("positions whose two tables name different winners", realized.abs()))
+        }
+        Some(_) => None,
+        None => Some(("positions whose mapping has no proof", realized.abs())),
+    }
 }
 
 /// Reads `wallet,expected_pnl[,label]`.
@@ -199,6 +263,18 @@ pub fn read_baselines(path: &Path) -> Result<Vec<Baseline>, Failure> {
     if baselines.is_empty() { Err(failed("no wallet stands in it".to_owned())) } else { Ok(baselines) }
 }
 
+/// Positions are written as CSV and as nothing else.
+fn check_ending(path: &Path) -> Result<(), Failure> {
+    let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+    match ending.as_deref() {
+        None | Some("csv") => Ok(()),
+        Some(_) => Err(Failure::File(format!(
+            "{}: positions are written as CSV, name a file that ends in .csv",
+            path.display()
+        ))),
+    }
+}
+
 fn write_positions(path: &Path, wallets: &[WalletResult]) -> Result<(), Failure> {
     let write = || -> Result<(), csv::Error> {
         let mut file = csv::Writer::from_path(path)?;
@@ -213,7 +289,9 @@ fn write_positions(path: &Path, wallets: &[WalletResult]) -> Result<(), Failure>
             "cashflow_micro",
             "payout",
             "winner",
+            "paid_out",
             "realized_pnl",
+            "second_deliveries",
         ])?;
         for position in wallets.iter().flat_map(|wallet| &wallet.positions) {
             file.write_record([
@@ -227,7 +305,9 @@ fn write_positions(path: &Path, wallets: &[WalletResult]) -> Result<(), Failure>
                 position.cashflow.exact(),
                 position.decision.payout.as_ref().map(crate::pnl::Payout::exact).unwrap_or_default(),
                 position.decision.winner.clone(),
+                position.paid_out().map(|usd| usd.exact()).unwrap_or_default(),
                 position.realized().map(|usd| usd.exact()).unwrap_or_default(),
+                position.repeated.fills.to_string(),
             ])?;
         }
         file.flush()?;
