@@ -401,6 +401,13 @@ impl Variance {
         self.0.abs() < limit
     }
 
+    /// How far it is from the limit, in points of a percent with two decimals, and whether that is to spare.
+    pub fn margin(&self, limit: Percent) -> (String, bool) {
+        let limit = BigRational::new(limit.numerator().into(), 1_000_000.into());
+        let left = limit - self.0.abs() * BigRational::from_integer(100.into());
+        (Usd(left.abs()).plain_cents(), left.is_positive())
+    }
+
     /// In percent with two decimals, rounded half away from zero: `-0.80`.
     pub fn percent(&self) -> String {
         Usd(&self.0 * BigRational::from_integer(100.into())).plain_cents()
