@@ -1,6 +1,7 @@
 //! Everything that is SQL. [`Store`] is the shared ClickHouse client; the modules beside it hold one subject each,
 //! in functions named after what they answer.
 
+pub mod conditions;
 mod connect;
 pub mod coverage;
 pub mod embedded;
@@ -11,6 +12,7 @@ mod schema;
 pub mod sql;
 pub mod staging;
 mod table;
+mod wallets;
 pub mod workload;
 
 use std::time::Duration;

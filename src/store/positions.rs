@@ -3,23 +3,12 @@
 use std::collections::HashMap;
 
 use clickhouse::Row;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::sql::{condition_norm, usable_map, well_formed_token};
 use super::{Store, StoreError, Table};
 use crate::ids::Wallet;
 use crate::pnl::{Micro, Position, Repeated, Resolution, decide};
-
-/// More wallets than this go through a table: a value of a query may have 128 KiB, which 2,900 of them fill.
-const BOUND_WALLETS: usize = 1_000;
-
-/// The wallets that are asked for, where they are too many to be bound. Lives only while the fills are read.
-const WALLETS: &str = "backfill_tmp_wallets";
-
-#[derive(Row, Serialize)]
-struct WalletRow {
-    wallet: Wallet,
-}
 
 /// All fills of a wallet in one token, before anything is known of the token.
 #[derive(Row, Deserialize)]
@@ -124,43 +113,23 @@ impl Store {
         self.require(&names.fills, "FILLS_TABLE", &needed).await?;
         let needed = ["token_id", "condition_id_norm", "outcome_index"];
         self.require(&names.token_map, "TOKEN_MAP_TABLE", &needed).await?;
-        let rows: Vec<Traded> = if wallets.len() <= BOUND_WALLETS {
-            let texts: Vec<String> = wallets.iter().map(Wallet::to_string).collect();
-            let sql = self.holdings_sql("IN {wallets:Array(String)}").await?;
-            self.rows(doing, self.query(&sql).param("wallets", texts)).await?
-        } else {
-            let table = self.list_wallets(wallets).await?;
-            let sql = self.holdings_sql(&format!("GLOBAL IN (SELECT wallet FROM {table})")).await?;
-            let rows = self.rows(doing, self.query(&sql)).await;
-            self.run(doing, self.query(&format!("DROP TABLE IF EXISTS {table} SYNC"))).await?;
-            rows?
-        };
+        let list = self.gather_wallets(wallets).await?;
+        let sql = self.holdings_sql(&list.sql()).await?;
+        let rows = self.rows(doing, list.bind(self.query(&sql))).await;
+        self.drop_wallets(list).await?;
+        let rows: Vec<Traded> = rows?;
+        let places: HashMap<Wallet, usize> =
+            wallets.iter().enumerate().map(|(place, wallet)| (*wallet, place)).collect();
         let mut holdings: Vec<Holdings> = wallets.iter().map(|wallet| Holdings::empty(*wallet)).collect();
-        let place: HashMap<String, usize> =
-            wallets.iter().enumerate().map(|(place, wallet)| (wallet.to_string(), place)).collect();
         for row in rows {
-            let Some(of) = place.get(&row.wallet).and_then(|place| holdings.get_mut(*place)) else {
-                continue;
-            };
+            let place = row.wallet.parse().ok().and_then(|wallet: Wallet| places.get(&wallet));
+            let Some(of) = place.and_then(|place| holdings.get_mut(*place)) else { continue };
             of.add(row).map_err(|error| StoreError::Query {
                 doing: doing.to_owned(),
                 source: clickhouse::error::Error::Custom(format!("a sum is not a number: {error}")),
             })?;
         }
         Ok(holdings)
-    }
-
-    /// The wallets in a table of their own. One that a crash has left is dropped.
-    async fn list_wallets(&self, wallets: &[Wallet]) -> Result<Table, StoreError> {
-        let doing = "listing the wallets";
-        let (database, table) = (super::quoted(&self.names().staging), self.staging_table(WALLETS));
-        self.run(doing, self.query(&format!("CREATE DATABASE IF NOT EXISTS {database}"))).await?;
-        self.run(doing, self.query(&format!("DROP TABLE IF EXISTS {table} SYNC"))).await?;
-        let create = format!("CREATE TABLE {table} (wallet String) ENGINE = MergeTree ORDER BY wallet");
-        self.run(doing, self.query(&create)).await?;
-        let rows: Vec<WalletRow> = wallets.iter().map(|wallet| WalletRow { wallet: *wallet }).collect();
-        self.insert(&table, "validate", &rows).await?;
-        Ok(table)
     }
 
     /// How many positions of these wallets are resolved.
@@ -173,8 +142,8 @@ impl Store {
         Ok(positions.filter(|position| position.decision.payout.is_some()).count() as u64)
     }
 
-    /// `among` is what the wallets are in, as SQL.
-    async fn holdings_sql(&self, among: &str) -> Result<String, StoreError> {
+    /// `in_list` is what stands behind the wallet's column.
+    async fn holdings_sql(&self, in_list: &str) -> Result<String, StoreError> {
         let names = self.names();
         let (fills, map) = (&names.fills, usable_map(names));
         let map_columns = self.columns(&names.token_map).await?.unwrap_or_default();
@@ -206,7 +175,7 @@ impl Store {
                  counts AND (exact_price != ifNull(toDecimal256OrNull(p, 50), 0) OR (price > 0 AND price < 1e-30) \
                    OR exact_size != ifNull(toDecimal256OrNull(s, 40), 0) OR (size > 0 AND size < 1e-12)) AS inexact, \
                  exact_size * sign AS shares, exact_price * exact_size * -sign AS cash \
-               FROM {fills} WHERE lower(proxy_wallet) {among}), \
+               FROM {fills} WHERE lower(proxy_wallet) {in_list}), \
              once AS (SELECT owner, fill_id, count() AS copies, uniqExact(asset, way, price_text, size_text) AS versions, \
                  argMax((asset, odd_side, odd_price, odd_size, inexact, counts, shares, cash), \
                         (ingested_at, asset, way, price_text, size_text)) AS newest, \

@@ -463,6 +463,7 @@ impl Engine {
     /// Sorts an answer and makes rows of it.
     fn answered(&self, task: Task, pages: &[Answer]) -> Delivery {
         let Task { batch, lender, .. } = task;
+        lock(&self.quota).answered();
         let verdict = judge(&batch, pages, &self.plan.rules);
         if lock(&self.desk).host_answered() {
             self.shown.notice(&format!("The {} API answers again; going on", self.source.title()));

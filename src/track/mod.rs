@@ -6,6 +6,7 @@ pub mod desk;
 pub mod engine;
 pub mod judge;
 pub mod quota;
+pub mod traded;
 pub mod writer;
 
 use std::sync::atomic::{AtomicU64, Ordering};
