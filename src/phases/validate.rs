@@ -316,3 +316,6 @@ fn write_positions(path: &Path, wallets: &[WalletResult]) -> Result<(), Failure>
     };
     write().map_err(|error| Failure::File(format!("cannot write {}: {error}", path.display())))
 }
+
+#[cfg(test)]
+mod tests;
