@@ -138,7 +138,19 @@ async fn a_bad_setting_ends_with_2_names_itself_and_touches_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_command_has_a_help_and_a_wrong_command_line_ends_with_2() {
     let folder = tempfile::tempdir().unwrap();
-    for command in ["setup", "dome", "goldsky", "merge", "verify", "validate", "run", "demo", "clickhouse"] {
+    for command in [
+        "setup",
+        "derive",
+        "dome",
+        "goldsky",
+        "prove",
+        "merge",
+        "verify",
+        "validate",
+        "run",
+        "demo",
+        "clickhouse",
+    ] {
         let output = backfill(folder.path(), &[], &[command, "--help"]).await;
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(
@@ -233,6 +245,7 @@ async fn with_work(seed: u64) -> (World, Arc<backfill::demo::Universe>) {
         dome_share: Percent::whole(50),
         reset: false,
         create_tables: false,
+        derive: false,
     };
     run_setup(&world.context(&[]).await, &options).await.unwrap();
     (world, universe)

@@ -105,6 +105,7 @@ async fn run_setup(world: &World, reset: bool) -> SetupResult {
         dome_share: Percent::whole(50),
         reset,
         create_tables: false,
+        derive: false,
     };
     setup::run(&world.context(&[]).await, &options).await.unwrap()
 }

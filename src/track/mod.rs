@@ -119,6 +119,8 @@ pub struct TrackResult {
     pub tokens_per_second: f64,
     /// From the process's start to the last acknowledged write.
     pub elapsed_seconds: f64,
+    /// From the first request sent to the last acknowledged write.
+    pub work_seconds: f64,
     /// Tokens of the workload that are resolved.
     #[serde(skip)]
     pub resolved: u64,

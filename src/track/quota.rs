@@ -182,6 +182,16 @@ impl Quota {
     }
 }
 
+/// The earliest moment at which all windows together let the last of `requests` be sent: what no client can beat.
+pub fn ceiling(limit: &RateLimit, requests: usize) -> Moment {
+    let mut sent: Vec<Moment> = Vec::with_capacity(requests);
+    for number in 0..requests {
+        let opens = |window: &Window| Some(*sent.get(number.checked_sub(window.requests)?)? + window.window);
+        sent.push(limit.0.iter().filter_map(opens).max().unwrap_or_default());
+    }
+    sent.last().copied().unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -312,16 +322,6 @@ mod tests {
                 }
             }
         }
-    }
-
-    /// The earliest moment at which all windows together let the last of `requests` be sent.
-    fn ceiling(limit: &RateLimit, requests: usize) -> Moment {
-        let mut sent: Vec<Moment> = Vec::new();
-        for number in 0..requests {
-            let opens = |w: &Window| Some(*sent.get(number.checked_sub(w.requests)?)? + w.window);
-            sent.push(limit.0.iter().filter_map(opens).max().unwrap_or_default());
-        }
-        sent.last().copied().unwrap_or_default()
     }
 
     #[test]
