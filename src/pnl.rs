@@ -1,195 +1,17 @@
 //! Positions, payouts, realized P&L and variance (no I/O). All arithmetic is exact, on rationals; a figure is rounded
 //! once, when it is shown.
 
-use std::fmt;
-use std::iter::Sum;
-use std::ops::{Add, Neg, Sub};
-use std::str::FromStr;
+mod money;
 
-use num_bigint::BigInt;
+use std::fmt;
+
 use num_rational::BigRational;
 use num_traits::{One, Signed, Zero};
 
 use crate::ids::Wallet;
 use crate::settings::Percent;
-
-/// An exact amount of USD.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Usd(BigRational);
-
-/// Why a text is no amount.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected a decimal number of at most 40 digits, such as 87030.51 or -12.5")]
-pub struct BadAmount;
-
-/// A decimal text as an exact number: digits with an optional sign and point.
-fn decimal(text: &str) -> Option<BigRational> {
-    let (negative, digits) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text),
-    };
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let all = format!("{whole}{fraction}");
-    let valid =
-        !whole.is_empty() && !all.is_empty() && all.len() <= 160 && all.bytes().all(|b| b.is_ascii_digit());
-    if !valid {
-        return None;
-    }
-    let number: BigInt = all.parse().ok()?;
-    let scale = BigInt::from(10).pow(u32::try_from(fraction.len()).ok()?);
-    Some(BigRational::new(if negative { -number } else { number }, scale))
-}
-
-impl FromStr for Usd {
-    type Err = BadAmount;
-
-    fn from_str(text: &str) -> Result<Self, BadAmount> {
-        if text.len() > 42 {
-            return Err(BadAmount);
-        }
-        decimal(text.trim()).map(Self).ok_or(BadAmount)
-    }
-}
-
-impl Usd {
-    /// Nothing.
-    pub fn zero() -> Self {
-        Self(BigRational::zero())
-    }
-
-    /// Without its sign.
-    pub fn abs(&self) -> Self {
-        Self(self.0.abs())
-    }
-
-    /// Whether it is above zero.
-    pub fn is_gain(&self) -> bool {
-        self.0.is_positive()
-    }
-
-    /// Whether it is zero.
-    pub fn is_zero(&self) -> bool {
-        self.0.is_zero()
-    }
-
-    /// Rounded half away from zero to `decimals`, as digits without a sign, and whether it is negative.
-    fn rounded(&self, decimals: usize) -> (bool, String, String) {
-        let scale = BigInt::from(10).pow(decimals as u32);
-        // BigRational rounds half away from zero.
-        let scaled = (&self.0 * BigRational::from_integer(scale)).round().to_integer();
-        let negative = scaled.is_negative();
-        let digits = format!("{:0>width$}", scaled.abs().to_string(), width = decimals + 1);
-        let (whole, fraction) = digits.split_at(digits.len() - decimals);
-        (negative, whole.to_owned(), fraction.to_owned())
-    }
-
-    /// `-$10,234.57`
-    pub fn cents(&self) -> String {
-        let (negative, whole, fraction) = self.rounded(2);
-        format!("{}${}.{fraction}", if negative { "-" } else { "" }, with_commas(&whole))
-    }
-
-    /// `-697.39`, as the guide repeats a delta without its currency.
-    pub fn plain_cents(&self) -> String {
-        let (negative, whole, fraction) = self.rounded(2);
-        format!("{}{whole}.{fraction}", if negative { "-" } else { "" })
-    }
-
-    /// Exact, as a decimal where it is one, else as a fraction.
-    pub fn exact(&self) -> String {
-        exact(&self.0)
-    }
-
-    /// `-10234.567890`, for programs.
-    pub fn six(&self) -> String {
-        let (negative, whole, fraction) = self.rounded(6);
-        format!("{}{whole}.{fraction}", if negative { "-" } else { "" })
-    }
-}
-
-impl Add for Usd {
-    type Output = Self;
-    fn add(self, other: Self) -> Self {
-        Self(self.0 + other.0)
-    }
-}
-
-impl Sub for Usd {
-    type Output = Self;
-    fn sub(self, other: Self) -> Self {
-        Self(self.0 - other.0)
-    }
-}
-
-impl Neg for Usd {
-    type Output = Self;
-    fn neg(self) -> Self {
-        Self(-self.0)
-    }
-}
-
-impl Sum for Usd {
-    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
-        amounts.fold(Self::zero(), Self::add)
-    }
-}
-
-fn with_commas(digits: &str) -> String {
-    let groups: Vec<&str> = (digits.as_bytes().rchunks(3).rev())
-        .map(|group| std::str::from_utf8(group).unwrap_or_default())
-        .collect();
-    groups.join(",")
-}
-
-/// An exact number of micro-units: micro-shares, or micro-USD.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Micro(BigRational);
-
-impl FromStr for Micro {
-    type Err = BadAmount;
-
-    fn from_str(text: &str) -> Result<Self, BadAmount> {
-        decimal(text).map(Self).ok_or(BadAmount)
-    }
-}
-
-impl Micro {
-    /// A whole number of micro-units.
-    pub fn whole(number: i128) -> Self {
-        Self(BigRational::from_integer(number.into()))
-    }
-
-    /// As units: a millionth of it.
-    pub fn units(&self) -> Usd {
-        Usd(&self.0 / BigRational::from_integer(1_000_000.into()))
-    }
-
-    /// Rounded to a whole number, with commas: `-42,345,678,901`.
-    pub fn commas(&self) -> String {
-        let (negative, whole, _) = Usd(self.0.clone()).rounded(0);
-        format!("{}{}", if negative { "-" } else { "" }, with_commas(&whole))
-    }
-
-    /// Exact, as a decimal where it is one.
-    pub fn exact(&self) -> String {
-        exact(&self.0)
-    }
-}
-
-/// A rational as a decimal where that ends, else as a fraction.
-fn exact(number: &BigRational) -> String {
-    if number.is_integer() {
-        return number.to_integer().to_string();
-    }
-    for decimals in 1..=60_u32 {
-        let scaled = number * BigRational::from_integer(BigInt::from(10).pow(decimals));
-        if scaled.is_integer() {
-            let (negative, whole, fraction) = Usd(number.clone()).rounded(decimals as usize);
-            return format!("{}{whole}.{fraction}", if negative { "-" } else { "" });
-        }
-    }
-    number.to_string()
-}
+use money::exact;
+pub use money::{BadAmount, Micro, Usd};
 
 /// What one share pays: a part of a USD.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -204,6 +26,16 @@ impl Payout {
     /// All or nothing.
     pub fn of_winner(won: bool) -> Self {
         Self(if won { BigRational::one() } else { BigRational::zero() })
+    }
+
+    /// Whether this is all where a label says lost, or nothing where it says won. A part refutes nothing: there is no
+    /// label for it.
+    fn refutes(&self, label_says_won: Option<bool>) -> bool {
+        match label_says_won {
+            Some(true) => self.0.is_zero(),
+            Some(false) => self.0.is_one(),
+            None => false,
+        }
     }
 
     /// Whether anything is paid.
@@ -237,8 +69,12 @@ pub struct Decision {
     pub payout: Option<Payout>,
     /// The label of the winner, empty where nothing says so.
     pub winner: String,
-    /// The row contradicts itself: the vector does not add up, or names another winner than the index.
+    /// Whether either table has a row of the condition.
+    pub listed: bool,
+    /// The row contradicts itself: the vector does not add up, or the index or the label names another winner.
     pub contradicts_itself: bool,
+    /// The other table's label names another winner than the payout that counts.
+    pub tables_disagree: bool,
     /// The vector has a denominator of zero: such a row decides nothing.
     pub zero_denominator: bool,
     /// A winner is named, but this token has no label to compare with.
@@ -248,44 +84,55 @@ pub struct Decision {
 /// What the token at `index` with `label` is paid: by the payout vector, else the winning index, else the winner's
 /// label, first the resolution's, then `winner` from the other table.
 pub fn decide(index: u8, label: &str, resolution: Option<&Resolution>, winner: &str) -> Decision {
-    let mut decision = Decision { winner: winner.to_owned(), ..Decision::default() };
+    let own_winner = resolution.map_or("", |resolution| &resolution.winning_outcome);
+    let mut decision = Decision {
+        winner: if own_winner.is_empty() { winner } else { own_winner }.to_owned(),
+        listed: resolution.is_some() || !winner.is_empty(),
+        ..Decision::default()
+    };
     if let Some(resolution) = resolution {
-        if !resolution.winning_outcome.is_empty() {
-            decision.winner.clone_from(&resolution.winning_outcome);
-        }
         if let Some(numerator) = resolution.numerators.get(usize::from(index)) {
-            decision.payout = Payout::new(*numerator, resolution.denominator);
             decision.zero_denominator = resolution.denominator == 0;
-            let sum: u128 = resolution.numerators.iter().map(|it| u128::from(*it)).sum();
-            let most = resolution.numerators.iter().max();
-            let index_pays_most = |winning: &u64| {
-                let of_winner = usize::try_from(*winning).ok().and_then(|it| resolution.numerators.get(it));
-                of_winner == most
-            };
-            decision.contradicts_itself = sum != u128::from(resolution.denominator)
-                || !resolution.winning_index.iter().all(index_pays_most);
-            if decision.payout.is_some() || decision.zero_denominator {
-                return decision;
-            }
+            decision.payout = Payout::new(*numerator, resolution.denominator);
+            decision.contradicts_itself = resolution.contradicts_itself();
         } else if let Some(winning) = resolution.winning_index {
             decision.payout = Some(Payout::of_winner(winning == u64::from(index)));
-            return decision;
+        }
+        if let Some(payout) = &decision.payout {
+            decision.contradicts_itself |= payout.refutes(says(own_winner, index, label));
+            decision.tables_disagree = payout.refutes(says(winner, index, label));
         }
     }
-    if decision.winner.is_empty() {
-        return decision;
+    if decision.payout.is_none() && !decision.zero_denominator && !decision.winner.is_empty() {
+        decision.payout = says(&decision.winner, index, label).map(Payout::of_winner);
+        decision.undecidable = decision.payout.is_none();
     }
-    let winner = decision.winner.to_lowercase();
-    let won = match (label.is_empty(), winner.as_str()) {
+    decision
+}
+
+/// Whether a winner's label means that this token won; `None` where it says nothing about it.
+fn says(winner: &str, index: u8, label: &str) -> Option<bool> {
+    let winner = winner.to_lowercase();
+    match (label.is_empty(), winner.as_str()) {
+        (_, "") => None,
         (false, winner) => Some(label.to_lowercase() == winner),
         // Only a token without a label may take yes and no for indexes.
         (true, "yes") => Some(index == 0),
         (true, "no") => Some(index == 1),
         (true, _) => None,
-    };
-    decision.undecidable = won.is_none();
-    decision.payout = won.map(Payout::of_winner);
-    decision
+    }
+}
+
+impl Resolution {
+    /// Whether the vector does not add up to its denominator, or the index names another winner.
+    fn contradicts_itself(&self) -> bool {
+        let sum: u128 = self.numerators.iter().map(|it| u128::from(*it)).sum();
+        let pays_most = |winning: u64| {
+            let of_winner = usize::try_from(winning).ok().and_then(|it| self.numerators.get(it));
+            of_winner == self.numerators.iter().max()
+        };
+        sum != u128::from(self.denominator) || !self.winning_index.is_none_or(pays_most)
+    }
 }
 
 /// All fills of a wallet in one mapped token.
@@ -309,18 +156,54 @@ pub struct Position {
     pub cashflow: Micro,
     /// What the condition pays.
     pub decision: Decision,
+    /// What it would pay if the token were the condition's other outcome.
+    pub otherwise: Option<Payout>,
+    /// What second deliveries of its fills would add, were they counted.
+    pub repeated: Repeated,
+}
+
+/// Second deliveries of fills, which are left out of a position.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repeated {
+    /// How many.
+    pub fills: u64,
+    /// Bought less sold, in micro-shares.
+    pub net_shares: Micro,
+    /// Received less paid, in micro-USD.
+    pub cashflow: Micro,
+}
+
+impl Default for Repeated {
+    fn default() -> Self {
+        Self { fills: 0, net_shares: Micro::whole(0), cashflow: Micro::whole(0) }
+    }
+}
+
+/// What shares pay, in USD: `net_shares · payout / 1,000,000`.
+fn paid(net_shares: &Micro, payout: &Payout) -> Usd {
+    Usd(&net_shares.0 * &payout.0 / BigRational::from_integer(1_000_000.into()))
 }
 
 impl Position {
     /// What the shares are paid, in USD; `None` while the condition is unresolved.
     pub fn paid_out(&self) -> Option<Usd> {
-        let payout = self.decision.payout.as_ref()?;
-        Some(Usd(&self.net_shares.0 * &payout.0 / BigRational::from_integer(1_000_000.into())))
+        Some(paid(&self.net_shares, self.decision.payout.as_ref()?))
     }
 
     /// Realized P&L in USD: `(net_shares · payout + cashflow) / 1,000,000`; `None` while unresolved.
     pub fn realized(&self) -> Option<Usd> {
         Some(self.paid_out()? + self.cashflow.units())
+    }
+
+    /// What its realized P&L would be if the token were the condition's other outcome.
+    pub fn realized_otherwise(&self) -> Option<Usd> {
+        Some(paid(&self.net_shares, self.otherwise.as_ref()?) + self.cashflow.units())
+    }
+
+    /// What its second deliveries would add to the realized P&L; `None` while unresolved.
+    pub fn realized_by_repeats(&self) -> Option<Usd> {
+        let payout = self.decision.payout.as_ref()?;
+        Some(paid(&self.repeated.net_shares, payout) + self.repeated.cashflow.units())
     }
 }
 
@@ -338,6 +221,13 @@ impl Variance {
     pub fn is_below(&self, limit: Percent) -> bool {
         let limit = BigRational::new(limit.numerator().into(), Percent::DENOMINATOR.into());
         self.0.abs() < limit
+    }
+
+    /// How far it is from the limit, in points of a percent with two decimals, and whether that is to spare.
+    pub fn margin(&self, limit: Percent) -> (String, bool) {
+        let limit = BigRational::new(limit.numerator().into(), 1_000_000.into());
+        let left = limit - self.0.abs() * BigRational::from_integer(100.into());
+        (Usd(left.abs()).plain_cents(), left.is_positive())
     }
 
     /// In percent with two decimals, rounded half away from zero: `-0.80`.
@@ -372,6 +262,8 @@ mod tests {
             net_shares: Micro::whole(net),
             cashflow: Micro::whole(cash),
             decision: Decision { payout, ..Decision::default() },
+            otherwise: None,
+            repeated: Repeated::default(),
         }
     }
 
@@ -400,18 +292,6 @@ mod tests {
         assert_eq!(Variance::of(&usd("1"), &usd("0.00")), None);
     }
 
-    #[test]
-    fn amounts_round_half_away_from_zero() {
-        assert_eq!(usd("0.005").cents(), "$0.01");
-        assert_eq!(usd("-0.005").cents(), "-$0.01");
-        assert_eq!(usd("-0.0049999").cents(), "$0.00");
-        assert_eq!(usd("1234567.891").cents(), "$1,234,567.89");
-        assert_eq!(usd("-1.5").six(), "-1.500000");
-        for bad in ["", "-", ".", "1e5", "NaN", "1,000", "--1", "+1", &"9".repeat(50)] {
-            assert!(bad.parse::<Usd>().is_err(), "{bad:?}");
-        }
-    }
-
     fn vector(numerators: &[u64], denominator: u64, winning_index: Option<u64>) -> Resolution {
         Resolution { numerators: numerators.to_vec(), denominator, winning_index, ..Resolution::default() }
     }
@@ -438,6 +318,11 @@ mod tests {
         assert!(decide(0, "", Some(&vector(&[1, 1], 1, None)), "").contradicts_itself);
         assert!(decide(0, "", Some(&vector(&[1, 0], 1, Some(1))), "").contradicts_itself);
         assert!(!decide(0, "", Some(&vector(&[1, 1], 2, Some(0))), "").contradicts_itself);
+        let by_label = Resolution { winning_outcome: "Yes".to_owned(), ..vector(&[0, 1], 1, Some(1)) };
+        assert!(decide(0, "Yes", Some(&by_label), "").contradicts_itself);
+        assert!(!decide(0, "Up", Some(&vector(&[1, 0], 1, None)), "UP").tables_disagree);
+        assert!(decide(0, "Up", Some(&vector(&[1, 0], 1, None)), "Down").tables_disagree);
+        assert!(!decide(0, "Up", Some(&vector(&[1, 1], 2, None)), "Down").tables_disagree);
         let zero = decide(0, "Yes", Some(&vector(&[0, 0], 0, None)), "Yes");
         assert!(zero.zero_denominator && zero.payout.is_none());
     }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::sql::{condition_norm, usable_map, well_formed_token};
 use super::{Store, StoreError, Table};
 use crate::ids::Wallet;
-use crate::pnl::{Decision, Micro, Position, Resolution, decide};
+use crate::pnl::{Micro, Position, Repeated, Resolution, decide};
 
 /// All fills of a wallet in one token, before anything is known of the token.
 #[derive(Row, Deserialize)]
@@ -25,6 +25,8 @@ struct Traded {
     inexact: u64,
     net_shares: String,
     cashflow: String,
+    repeated_shares: String,
+    repeated_cash: String,
     state: u8,
     condition_id: String,
     outcome_index: u8,
@@ -67,7 +69,7 @@ pub struct Oddities {
     pub odd_price: u64,
     /// Fills with a size that is none, negative, or beyond 10^18 micro-shares, left out.
     pub odd_size: u64,
-    /// Fills with more decimals than are counted with (30 of a price, 12 of a size), cut.
+    /// Fills with more decimals than are counted with (30 of a price, 12 of a size), which are cut.
     pub inexact: u64,
     /// Positions whose resolution has rows that contradict each other; the newest counts.
     pub contradicting: u64,
@@ -75,6 +77,8 @@ pub struct Oddities {
     pub self_contradicting: u64,
     /// Positions whose payout vector has a denominator of zero: unresolved.
     pub zero_denominator: u64,
+    /// Positions whose two tables name different winners; the payout of the resolutions counts.
+    pub tables_disagree: u64,
     /// Positions without a label to compare the winner with: unresolved.
     pub undecidable: u64,
 }
@@ -98,41 +102,31 @@ fn column_or(columns: &[super::Column], name: &str, otherwise: &str) -> String {
 }
 
 impl Store {
-    /// The holdings of each wallet, in the order given, from one pass over the fills.
+    /// The holdings of each wallet, in the order given, from one pass over the fills. Each wallet is given once.
     ///
     /// # Errors
     /// A table or column is missing, or ClickHouse fails.
     pub async fn holdings(&self, wallets: &[Wallet]) -> Result<Vec<Holdings>, StoreError> {
+        let doing = "adding up the positions";
         let names = self.names();
         let needed = ["fill_id", "proxy_wallet", "asset_id", "side", "price", "size", "ingested_at"];
         self.require(&names.fills, "FILLS_TABLE", &needed).await?;
-        self.require(
-            &names.token_map,
-            "TOKEN_MAP_TABLE",
-            &["token_id", "condition_id_norm", "outcome_index"],
-        )
-        .await?;
+        let needed = ["token_id", "condition_id_norm", "outcome_index"];
+        self.require(&names.token_map, "TOKEN_MAP_TABLE", &needed).await?;
         let list = self.gather_wallets(wallets).await?;
         let sql = self.holdings_sql(&list.sql()).await?;
-        let rows = self.rows("adding up the positions", list.bind(self.query(&sql))).await;
+        let rows = self.rows(doing, list.bind(self.query(&sql))).await;
         self.drop_wallets(list).await?;
         let rows: Vec<Traded> = rows?;
         let places: HashMap<Wallet, usize> =
             wallets.iter().enumerate().map(|(place, wallet)| (*wallet, place)).collect();
-        let mut holdings: Vec<Holdings> = (wallets.iter())
-            .map(|wallet| Holdings {
-                wallet: *wallet,
-                positions: Vec::new(),
-                unmapped: Vec::new(),
-                oddities: Oddities::default(),
-            })
-            .collect();
+        let mut holdings: Vec<Holdings> = wallets.iter().map(|wallet| Holdings::empty(*wallet)).collect();
         for row in rows {
             let place = row.wallet.parse().ok().and_then(|wallet: Wallet| places.get(&wallet));
             let Some(of) = place.and_then(|place| holdings.get_mut(*place)) else { continue };
-            of.add(row).map_err(|what| StoreError::Query {
-                doing: "adding up the positions".to_owned(),
-                source: clickhouse::error::Error::Custom(format!("a sum that is no number: {what:?}")),
+            of.add(row).map_err(|error| StoreError::Query {
+                doing: doing.to_owned(),
+                source: clickhouse::error::Error::Custom(format!("a sum is not a number: {error}")),
             })?;
         }
         Ok(holdings)
@@ -148,6 +142,7 @@ impl Store {
         Ok(positions.filter(|position| position.decision.payout.is_some()).count() as u64)
     }
 
+    /// `in_list` is what stands behind the wallet's column.
     async fn holdings_sql(&self, in_list: &str) -> Result<String, StoreError> {
         let names = self.names();
         let (fills, map) = (&names.fills, usable_map(names));
@@ -168,34 +163,38 @@ impl Store {
         let nobody = "SELECT '' AS condition, '' AS outcome, false AS contradicting WHERE false";
         let winners = winners.unwrap_or_else(|| nobody.to_owned());
         Ok(format!(
-            // Each fill once: of copies that differ the newest, and of equally new ones always the same.
-            "WITH once AS (SELECT lower(proxy_wallet) AS owner, fill_id, count() AS copies, \
-                 uniqExact(asset_id, side, toString(price), toString(size)) AS versions, \
-                 argMax((asset_id, toString(side), price, size), \
-                        (ingested_at, asset_id, toString(side), toString(price), toString(size))) AS newest \
-               FROM {fills} WHERE lower(proxy_wallet) {in_list} GROUP BY owner, fill_id), \
-             checked AS (SELECT owner, newest.1 AS asset, copies, versions, newest.2 AS way, newest.3 AS price, \
-                 newest.4 AS size, way NOT IN ('BUY', 'SELL') AS odd_side, \
-                 NOT (price >= 0 AND price <= 1) AS odd_price, NOT (size >= 0 AND size <= 1e18) AS odd_size, \
-                 NOT (odd_side OR odd_price OR odd_size) AS counts, \
-                 if(way = 'BUY', 1, -1) AS sign, \
-                 ifNull(toDecimal256OrNull(toString(if(counts, price, 0)), 30), 0) AS exact_price, \
-                 ifNull(toDecimal256OrNull(toString(if(counts, size, 0)), 12), 0) AS exact_size, \
-                 counts AND (exact_price != ifNull(toDecimal256OrNull(toString(if(counts, price, 0)), 50), 0) \
-                   OR exact_size != ifNull(toDecimal256OrNull(toString(if(counts, size, 0)), 40), 0)) AS inexact \
-               FROM once), \
-             traded AS (SELECT owner, asset, countIf(counts) AS fill_count, sum(copies) - count() AS copies_left_out, \
-                 countIf(versions > 1) AS changed_count, countIf(odd_side) AS odd_sides, countIf(odd_price) AS odd_prices, \
-                 countIf(odd_size) AS odd_sizes, countIf(inexact) AS inexact_count, \
-                 sum(exact_size * sign) AS net, sum(exact_price * exact_size * -sign) AS cash \
-               FROM checked GROUP BY owner, asset), \
+            // Every delivery's own worth, or zeros where it is odd: 10^18 micro-shares at 42 decimals are 60 of the 76
+            // digits that a Decimal256 has, so that no sum can wrap. What is below the scale by more than the second
+            // look can see is inexact for that alone.
+            "WITH read AS (SELECT lower(proxy_wallet) AS owner, fill_id, asset_id AS asset, toString(side) AS way, \
+                 toString(price) AS price_text, toString(size) AS size_text, ingested_at, \
+                 way NOT IN ('BUY', 'SELL') AS odd_side, NOT (price >= 0 AND price <= 1) AS odd_price, \
+                 NOT (size >= 0 AND size <= 1e18) AS odd_size, NOT (odd_side OR odd_price OR odd_size) AS counts, \
+                 if(way = 'BUY', 1, -1) AS sign, if(counts, price_text, '0') AS p, if(counts, size_text, '0') AS s, \
+                 ifNull(toDecimal256OrNull(p, 30), 0) AS exact_price, ifNull(toDecimal256OrNull(s, 12), 0) AS exact_size, \
+                 counts AND (exact_price != ifNull(toDecimal256OrNull(p, 50), 0) OR (price > 0 AND price < 1e-30) \
+                   OR exact_size != ifNull(toDecimal256OrNull(s, 40), 0) OR (size > 0 AND size < 1e-12)) AS inexact, \
+                 exact_size * sign AS shares, exact_price * exact_size * -sign AS cash \
+               FROM {fills} WHERE lower(proxy_wallet) {in_list}), \
+             once AS (SELECT owner, fill_id, count() AS copies, uniqExact(asset, way, price_text, size_text) AS versions, \
+                 argMax((asset, odd_side, odd_price, odd_size, inexact, counts, shares, cash), \
+                        (ingested_at, asset, way, price_text, size_text)) AS newest, \
+                 sum(shares) AS all_shares, sum(cash) AS all_cash \
+               FROM read GROUP BY owner, fill_id), \
+             traded AS (SELECT owner, newest.1 AS asset, countIf(newest.6) AS fill_count, \
+                 sum(copies) - count() AS copies_left_out, countIf(versions > 1) AS changed_count, \
+                 countIf(newest.2) AS odd_sides, countIf(newest.3) AS odd_prices, countIf(newest.4) AS odd_sizes, \
+                 countIf(newest.5) AS inexact_count, sum(newest.7) AS net, sum(newest.8) AS paid, \
+                 sum(all_shares) - net AS more_shares, sum(all_cash) - paid AS more_cash \
+               FROM once GROUP BY owner, asset), \
              mapped AS (SELECT token_id, condition_id_norm, outcome_index, disagreeing, label FROM {map} AS m \
                GLOBAL LEFT ANY JOIN (SELECT token_id, max({label}) AS label FROM {table} GROUP BY token_id) AS l \
                  USING token_id) \
              SELECT owner AS wallet, asset AS asset_id, {token} AS well_formed, fill_count AS fills, \
                     toUInt64(copies_left_out) AS duplicates, changed_count AS changed, odd_sides AS odd_side, \
                     odd_prices AS odd_price, odd_sizes AS odd_size, inexact_count AS inexact, \
-                    toString(net) AS net_shares, toString(cash) AS cashflow, \
+                    toString(net) AS net_shares, toString(paid) AS cashflow, \
+                    toString(more_shares) AS repeated_shares, toString(more_cash) AS repeated_cash, \
                     toUInt8(multiIf(k.token_id = '', 0, k.disagreeing, 1, 2)) AS state, \
                     k.condition_id_norm AS condition_id, k.outcome_index AS outcome_index, k.label AS label, \
                     r.has AS has_resolution, r.vector AS numerators, r.whole AS denominator, \
@@ -230,11 +229,17 @@ impl Store {
             "(CAST(payout_numerators, 'Array(UInt64)'), toUInt64(payout_denominator), toUInt64({index}), \
              toString({outcome}))"
         );
+        // What a row says, however it says it: two that pay alike contradict each other in nothing.
+        let says = format!(
+            "if(payout_denominator > 0 AND notEmpty(payout_numerators), \
+                arrayMap(part -> part / payout_denominator, payout_numerators), \
+                if({index} < 2, [toFloat64({index} = 0), toFloat64({index} = 1)], []))"
+        );
         Ok(Some(format!(
             "SELECT normed AS condition, true AS has, newest.1 AS vector, newest.2 AS whole, newest.3 AS winning, \
                     newest.4 AS outcome, versions > 1 AS contradicting \
              FROM (SELECT {condition} AS normed, argMax({row}, ({updated}, {row})) AS newest, \
-                          uniqExact(payout_numerators, payout_denominator, {index}) AS versions \
+                          uniqExact({says}) AS versions \
                    FROM {table} GROUP BY normed) WHERE condition != ''"
         )))
     }
@@ -256,6 +261,10 @@ impl Store {
 }
 
 impl Holdings {
+    fn empty(wallet: Wallet) -> Self {
+        Self { wallet, positions: Vec::new(), unmapped: Vec::new(), oddities: Oddities::default() }
+    }
+
     fn add(&mut self, row: Traded) -> Result<(), crate::pnl::BadAmount> {
         let oddities = &mut self.oddities;
         oddities.duplicates += row.duplicates;
@@ -264,6 +273,10 @@ impl Holdings {
         oddities.odd_price += row.odd_price;
         oddities.odd_size += row.odd_size;
         oddities.inexact += row.inexact;
+        // Nothing but odd fills is no position.
+        if row.fills == 0 {
+            return Ok(());
+        }
         let (net_shares, cashflow): (Micro, Micro) = (row.net_shares.parse()?, row.cashflow.parse()?);
         // Every usable map row is of a well-formed token.
         if row.state < 2 || !row.well_formed {
@@ -282,11 +295,14 @@ impl Holdings {
             winning_index: Some(row.winning_index).filter(|index| *index < 2),
             winning_outcome: row.winning_outcome,
         });
-        let decision: Decision = decide(row.outcome_index, &row.label, resolution.as_ref(), &row.winner);
+        let decided = |index| decide(index, &row.label, resolution.as_ref(), &row.winner);
+        let decision = decided(row.outcome_index);
+        let otherwise = decided(1 - row.outcome_index.min(1)).payout;
         let by_winner = resolution.is_none() && row.winner_contradicting;
         oddities.contradicting += u64::from(row.contradicting || by_winner);
         oddities.self_contradicting += u64::from(decision.contradicts_itself);
         oddities.zero_denominator += u64::from(decision.zero_denominator);
+        oddities.tables_disagree += u64::from(decision.tables_disagree);
         oddities.undecidable += u64::from(decision.undecidable);
         self.positions.push(Position {
             wallet: self.wallet,
@@ -298,6 +314,12 @@ impl Holdings {
             net_shares,
             cashflow,
             decision,
+            otherwise,
+            repeated: Repeated {
+                fills: row.duplicates,
+                net_shares: row.repeated_shares.parse()?,
+                cashflow: row.repeated_cash.parse()?,
+            },
         });
         Ok(())
     }

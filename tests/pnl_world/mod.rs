@@ -1,0 +1,164 @@
+//! Hand-made tables for the P&L tests: every row says in one line what it is there for.
+
+pub mod model;
+
+use backfill::ids::Wallet;
+
+use crate::common::World;
+
+/// The four tables in a world of their own, without engines that drop duplicates behind a test's back.
+pub struct Tables {
+    pub world: World,
+}
+
+/// A row of the fills; price and size as they would stand in a text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fill {
+    pub fill_id: String,
+    pub wallet: String,
+    pub asset: String,
+    pub side: String,
+    pub price: String,
+    pub size: String,
+    pub ingested_at: u32,
+}
+
+impl Fill {
+    /// A purchase of a numbered token by a numbered wallet: USD a share, micro-shares.
+    pub fn buy(wallet: u8, number: u8, price: &str, size: &str) -> Self {
+        Self {
+            fill_id: format!("buy-{number}"),
+            wallet: spelled(wallet),
+            asset: token(number),
+            side: "BUY".to_owned(),
+            price: price.to_owned(),
+            size: size.to_owned(),
+            ingested_at: 1_700_000_000,
+        }
+    }
+}
+
+/// The numbered wallet, with letters in it, so that its case can be changed.
+pub fn wallet(number: u8) -> Wallet {
+    let mut bytes = [0xab; 20];
+    bytes[19] = number;
+    Wallet::from_bytes(bytes)
+}
+
+/// The numbered wallet as a row of the fills has it.
+pub fn spelled(number: u8) -> String {
+    wallet(number).to_string()
+}
+
+/// The numbered token: no outcome of any condition makes it.
+pub fn token(number: u8) -> String {
+    format!("5000000000000000000000000000000000000000000000000000000000000000000000000{number:03}")
+}
+
+/// The numbered condition.
+pub fn condition(number: u8) -> String {
+    format!("{number:02x}").repeat(31) + "fe"
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
+impl Tables {
+    /// Fresh tables, empty.
+    pub async fn new() -> Self {
+        let world = World::new().await;
+        for table in [
+            "clob_fills (fill_id String, proxy_wallet String, asset_id String, side LowCardinality(String), \
+             price Float64, size Float64, timestamp DateTime, ingested_at DateTime) ENGINE = MergeTree \
+             ORDER BY (proxy_wallet, timestamp, fill_id)",
+            "ctf_token_map (token_id String, condition_id_norm String, outcome_index UInt8, outcome_label String) \
+             ENGINE = MergeTree ORDER BY token_id",
+            "gamma_resolved (cid String, winning_outcome String, closed UInt8, fetched_at DateTime) \
+             ENGINE = MergeTree ORDER BY cid",
+            "market_resolutions_final (condition_id_norm FixedString(64), payout_numerators Array(UInt8), \
+             payout_denominator UInt8, outcome_count UInt8, winning_outcome LowCardinality(String), \
+             source LowCardinality(String), version UInt8, resolved_at Nullable(DateTime), updated_at DateTime, \
+             winning_index UInt16) ENGINE = MergeTree ORDER BY condition_id_norm",
+        ] {
+            world.run(&format!("CREATE TABLE {{d}}.{table}")).await;
+        }
+        Self { world }
+    }
+
+    /// Maps a numbered token to a numbered condition.
+    pub async fn map(&self, number: u8, market: u8, index: u8, label: &str) {
+        self.map_row(&token(number), &condition(market), index, label).await;
+    }
+
+    /// A row of the map.
+    pub async fn map_row(&self, token: &str, condition: &str, index: u8, label: &str) {
+        let label = quoted(label);
+        self.world
+            .run(&format!(
+                "INSERT INTO {{d}}.ctf_token_map VALUES ('{token}', '{condition}', {index}, {label})"
+            ))
+            .await;
+    }
+
+    /// The payouts of a numbered condition.
+    pub async fn resolve(&self, market: u8, vector: &str, denominator: u8) {
+        self.resolve_row(&condition(market), vector, denominator).await;
+    }
+
+    /// A row of the resolutions that has a vector alone.
+    pub async fn resolve_row(&self, condition: &str, vector: &str, denominator: u8) {
+        self.resolution(condition, vector, denominator, 65_535, 1_700_000_000).await;
+    }
+
+    /// A row of the resolutions that has the winner's index alone.
+    pub async fn resolve_by_index(&self, market: u8, index: u16) {
+        self.resolution(&condition(market), "[]", 0, index, 1_700_000_000).await;
+    }
+
+    /// A row of the resolutions.
+    pub async fn resolution(
+        &self,
+        condition: &str,
+        vector: &str,
+        denominator: u8,
+        index: u16,
+        updated_at: u32,
+    ) {
+        self.world
+            .run(&format!(
+                "INSERT INTO {{d}}.market_resolutions_final (condition_id_norm, payout_numerators, \
+                 payout_denominator, updated_at, winning_index) \
+                 VALUES ('{condition}', {vector}, {denominator}, {updated_at}, {index})"
+            ))
+            .await;
+    }
+
+    /// The winning label of a numbered condition.
+    pub async fn winner(&self, market: u8, label: &str) {
+        self.winner_row(&condition(market), label).await;
+    }
+
+    /// A row of the winners.
+    pub async fn winner_row(&self, condition: &str, label: &str) {
+        let label = quoted(label);
+        self.world
+            .run(&format!("INSERT INTO {{d}}.gamma_resolved VALUES ('{condition}', {label}, 1, 1700000000)"))
+            .await;
+    }
+
+    /// Fills, in one insert.
+    pub async fn fills(&self, fills: &[Fill]) {
+        let rows: Vec<String> = fills
+            .iter()
+            .map(|fill| {
+                let [id, asset, side] = [&fill.fill_id, &fill.asset, &fill.side].map(|text| quoted(text));
+                format!(
+                    "({id}, '{}', {asset}, {side}, {}, {}, 0, {})",
+                    fill.wallet, fill.price, fill.size, fill.ingested_at
+                )
+            })
+            .collect();
+        self.world.run(&format!("INSERT INTO {{d}}.clob_fills VALUES {}", rows.join(", "))).await;
+    }
+}

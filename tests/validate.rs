@@ -1,0 +1,405 @@
+//! Phase 5 on a genuine ClickHouse: P&L to the last digit, whatever the order and the garbage, and what explains a
+//! miss. The traps of the users' tables are in `traps.rs`.
+
+mod common;
+mod pnl_world;
+
+use std::collections::BTreeMap;
+
+use backfill::failure::Failure;
+use backfill::phases::validate::{self, Baseline, Status, ValidateOptions, WalletResult};
+use backfill::pnl::{Micro, Usd};
+use backfill::report;
+use common::{World, small_universe};
+use pnl_world::{Fill, Tables, condition, token, wallet};
+
+/// Validates one wallet against `expected`.
+async fn validated(tables: &Tables, number: u8, expected: &str) -> WalletResult {
+    let options = ValidateOptions {
+        baselines: vec![Baseline { wallet: wallet(number), expected: usd(expected), label: None }],
+        positions_file: None,
+        detail: false,
+    };
+    let context = tables.world.context(&[]).await;
+    validate::run(&context, &options).await.unwrap().wallets.remove(0)
+}
+
+fn usd(text: &str) -> Usd {
+    text.parse().unwrap()
+}
+
+/// What a cause is said to be worth, in cents, and how many there are.
+fn cause(result: &WalletResult, part: &str) -> Option<(u64, String)> {
+    let found = result.explanations.iter().find(|it| it.cause.contains(part));
+    found.map(|it| (it.count, it.worth.cents()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demos_baselines_come_out_exactly() {
+    let universe = small_universe(5);
+    let world = World::with(&universe).await;
+    // As after a perfect backfill: every traded token is mapped, by a row that survives the broken ones.
+    let rows: Vec<String> = universe
+        .traded_tokens()
+        .filter(|outcome| !outcome.mapped())
+        .map(|it| format!("('{}', '{}', {}, '', 4294967295)", it.token(), it.market.condition(), it.index))
+        .collect();
+    let into = "INSERT INTO {d}.ctf_token_map (token_id, condition_id_norm, outcome_index, outcome_label, fetched_at)";
+    for rows in rows.chunks(500) {
+        world.run(&format!("{into} VALUES {}", rows.join(", "))).await;
+    }
+    let baselines: Vec<Baseline> = (universe.baselines().iter())
+        .map(|it| Baseline { wallet: it.wallet, expected: Micro::whole(it.pnl_micro).units(), label: None })
+        .collect();
+    let options = ValidateOptions { baselines, positions_file: None, detail: false };
+    let result = validate::run(&world.context(&[]).await, &options).await.unwrap();
+    for (found, known) in result.wallets.iter().zip(universe.baselines()) {
+        assert_eq!(found.total, found.baseline.expected, "{}", known.wallet);
+        assert_eq!(found.resolved().count(), known.resolved_positions());
+        let fills: u64 = found.positions.iter().map(|position| position.fills).sum();
+        assert_eq!(fills, known.fills as u64, "every fill counts, and once");
+        assert_eq!(found.positions.len(), known.positions.len());
+    }
+    assert!(result.passes());
+    assert!(result.wallets[0].oddities.duplicates == 8 && result.wallets[0].oddities.changed == 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fill_delivered_twice_counts_once_and_its_newest_copy_counts() {
+    let tables = Tables::new().await;
+    tables.map(1, 1, 0, "Yes").await;
+    tables.resolve(1, "[1, 0]", 1).await;
+    let fill = Fill::buy(1, 1, "0.5", "10000000");
+    let newer = Fill { size: "20000000".into(), ingested_at: fill.ingested_at + 60, ..fill.clone() };
+    let older = Fill { price: "0.9".into(), ingested_at: fill.ingested_at - 60, ..fill.clone() };
+    // The same id at another wallet is another fill: the other side of the trade.
+    let other = Fill { wallet: pnl_world::spelled(2), side: "SELL".into(), ..fill.clone() };
+    for fill in [&newer, &fill, &older, &other, &fill] {
+        tables.fills(std::slice::from_ref(fill)).await;
+    }
+    let result = validated(&tables, 1, "10").await;
+    assert_eq!(result.total, usd("10"), "20 shares bought at 0.5 that pay 1");
+    assert_eq!((result.oddities.duplicates, result.oddities.changed), (3, 1));
+    assert_eq!(result.positions[0].fills, 1);
+    // Left out: twice 10 shares at 0.5 (a gain of 5 each) and once at 0.9 (a gain of 1).
+    assert_eq!(cause(&result, "second deliveries"), Some((3, "$11.00".to_owned())));
+    assert_eq!(validated(&tables, 2, "-5").await.total, usd("-5"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn repeated_rows_of_the_map_and_the_resolutions_multiply_nothing() {
+    let tables = Tables::new().await;
+    for _ in 0..3 {
+        tables.map(1, 1, 0, "Up").await;
+        tables.resolve(1, "[1, 0]", 1).await;
+        tables.winner(1, "Up").await;
+    }
+    tables.fills(&[Fill::buy(1, 1, "0.25", "4000000")]).await;
+    let result = validated(&tables, 1, "3").await;
+    assert_eq!((result.positions.len(), &result.total), (1, &usd("3")));
+    assert_eq!(result.oddities.contradicting, 0, "the same said three times is no contradiction");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_payout_at_the_tokens_index_decides_before_any_label() {
+    let tables = Tables::new().await;
+    struct Case {
+        index: u8,
+        label: &'static str,
+        /// What the resolutions say, or nothing.
+        vector: Option<(&'static str, u8)>,
+        /// What the winners say, or nothing.
+        winner: &'static str,
+        /// Realized P&L of one share bought at 0.4.
+        pnl: &'static str,
+    }
+    let case = |index, label, vector, winner, pnl| Case { index, label, vector, winner, pnl };
+    let cases = [
+        case(1, "Down", Some(("[0, 1]", 1)), "", "0.6"),
+        // The vector has the last word, also where the winner's label says otherwise.
+        case(0, "Yes", Some(("[0, 1]", 1)), "Yes", "-0.4"),
+        case(0, "Yes", Some(("[1, 1]", 2)), "", "0.1"),
+        case(1, "No", Some(("[3, 1]", 4)), "", "-0.15"),
+        // Without a vector the label is compared, and only without a label yes is the first outcome.
+        case(0, "Up", None, "uP", "0.6"),
+        case(0, "No", None, "No", "0.6"),
+        case(0, "", None, "YES", "0.6"),
+        case(1, "", None, "yes", "-0.4"),
+    ];
+    for (number, case) in (1..).zip(&cases) {
+        tables.map(number, number, case.index, case.label).await;
+        if let Some((vector, denominator)) = case.vector {
+            tables.resolve(number, vector, denominator).await;
+        }
+        if !case.winner.is_empty() {
+            tables.winner(number, case.winner).await;
+        }
+        tables.fills(&[Fill::buy(1, number, "0.4", "1000000")]).await;
+    }
+    // The index alone; no winner at all is no winner, not the first outcome.
+    tables.map(9, 9, 1, "").await;
+    tables.resolve_by_index(9, 1).await;
+    tables.map(10, 10, 0, "").await;
+    tables.resolve_by_index(10, 65_535).await;
+    // A label that is nobody's index, without a label to compare with.
+    tables.map(11, 11, 0, "").await;
+    tables.winner(11, "Lakers").await;
+    tables.map(12, 12, 0, "Yes").await;
+    tables.resolve(12, "[1, 0]", 0).await;
+    for number in 9..=12 {
+        tables.fills(&[Fill::buy(1, number, "0.4", "1000000")]).await;
+    }
+    let result = validated(&tables, 1, "0").await;
+    let realized: BTreeMap<String, Option<Usd>> =
+        result.positions.iter().map(|position| (position.token_id.clone(), position.realized())).collect();
+    for (number, case) in (1..).zip(&cases) {
+        assert_eq!(realized[&token(number)], Some(usd(case.pnl)), "token {number}");
+    }
+    assert_eq!(realized[&token(9)], Some(usd("0.6")));
+    for unresolved in [10, 11, 12] {
+        assert_eq!(realized[&token(unresolved)], None, "token {unresolved}");
+    }
+    assert_eq!((result.oddities.undecidable, result.oddities.zero_denominator), (1, 1));
+    assert_eq!(result.oddities.tables_disagree, 1, "the vector and the winner's label of market 2");
+    assert_eq!(result.status, Status::Skipped, "nothing was expected");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_position_sold_out_before_the_end_counts_with_its_cashflow() {
+    let tables = Tables::new().await;
+    tables.map(1, 1, 0, "Yes").await;
+    tables.resolve(1, "[0, 1]", 1).await;
+    let bought = Fill::buy(1, 1, "0.3", "10000000");
+    let sold = Fill { side: "SELL".into(), price: "0.75".into(), fill_id: "sold".into(), ..bought.clone() };
+    // Sold short: more sold than bought, which costs when it wins.
+    tables.map(2, 2, 0, "Yes").await;
+    tables.resolve(2, "[1, 0]", 1).await;
+    let short = Fill { side: "SELL".into(), ..Fill::buy(1, 2, "0.6", "5000000") };
+    tables.fills(&[bought, sold, short]).await;
+    let result = validated(&tables, 1, "2.5").await;
+    assert_eq!(result.resolved().map(|(_, usd)| usd).collect::<Vec<_>>(), [usd("4.5"), usd("-2")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_asset_id_that_is_no_token_id_is_never_taken_for_one() {
+    let tables = Tables::new().await;
+    let wraps_to_zero = "115792089237316195423570985008687907853269984665640564039457584007913129639936";
+    for (number, mapped) in [(1, "0"), (2, "7")] {
+        tables.map_row(mapped, &condition(number), 0, "Yes").await;
+        tables.resolve(number, "[1, 0]", 1).await;
+    }
+    tables.map_row(wraps_to_zero, &condition(1), 0, "Yes").await;
+    for asset in [wraps_to_zero, "007", "+7", " 7", "", "0x7"] {
+        let fill =
+            Fill { fill_id: format!("f{asset}"), asset: asset.into(), ..Fill::buy(1, 1, "0.5", "2000000") };
+        tables.fills(&[fill]).await;
+    }
+    let result = validated(&tables, 1, "1").await;
+    assert_eq!((result.positions.len(), &result.total), (0, &Usd::zero()));
+    assert_eq!(cause(&result, "malformed"), Some((6, "$6.00".to_owned())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn garbage_is_counted_by_its_kind_and_moves_no_sum() {
+    let tables = Tables::new().await;
+    tables.map(1, 1, 0, "Yes").await;
+    tables.resolve(1, "[1, 0]", 1).await;
+    let good = Fill::buy(1, 1, "0.5", "2000000");
+    let mut fills = vec![good.clone()];
+    let mut odd = |side: &str, price: &str, size: &str| {
+        let fill_id = format!("odd{}", fills.len());
+        let (side, price, size) = (side.into(), price.into(), size.into());
+        fills.push(Fill { fill_id, side, price, size, ingested_at: u32::MAX, ..good.clone() });
+    };
+    for side in ["", "buy", "HOLD", "\u{1f4a5}"] {
+        odd(side, "0.5", "1");
+    }
+    for price in ["nan", "inf", "-inf", "-0.0001", "1.0001", "1e300"] {
+        odd("BUY", price, "1");
+    }
+    for size in ["nan", "inf", "-1", "1e19", "1.7976931348623157e308"] {
+        odd("SELL", "0.5", size);
+    }
+    for (price, size) in [("1e-31", "1"), ("5e-324", "1"), ("0.5", "1e-13"), ("0.5", "5e-324")] {
+        odd("BUY", price, size);
+    }
+    tables.fills(&fills).await;
+    // Nothing but odd fills makes no position, and no loss of zero.
+    tables.map(2, 2, 0, "Yes").await;
+    tables.resolve(2, "[1, 0]", 1).await;
+    tables.fills(&[Fill { side: "?".into(), ..Fill::buy(1, 2, "0.5", "1") }]).await;
+    let result = validated(&tables, 1, "1").await;
+    let odd = result.oddities;
+    assert_eq!((odd.odd_side, odd.odd_price, odd.odd_size, odd.inexact), (5, 6, 5, 4));
+    assert_eq!(result.resolved().count(), 1);
+    // Two shares of the good fill, and two whole micro-shares at a price of next to nothing that win all the same.
+    assert_eq!(result.total, usd("1.000002"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sums_at_the_ends_of_the_range_do_not_wrap() {
+    let tables = Tables::new().await;
+    tables.map(1, 1, 0, "Yes").await;
+    tables.resolve(1, "[1, 0]", 1).await;
+    let fills: Vec<Fill> = (0..200)
+        .map(|n| Fill { fill_id: format!("big{n}"), ..Fill::buy(1, 1, "0.0000000000001", "1e18") })
+        .collect();
+    tables.fills(&fills).await;
+    let result = validated(&tables, 1, "1").await;
+    // 200 fills of 10^12 shares for 10^-13 USD each: 2·10^14 USD paid out, 20 USD paid.
+    assert_eq!(result.total, usd("199999999999980"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_defect_is_named_with_its_dollars() {
+    let tables = Tables::new().await;
+    let context = tables.world.context(&[]).await;
+    let collaterals = &context.settings.collaterals;
+    let real =
+        backfill::ctf::token_id(&condition(1).parse().unwrap(), 1, &collaterals[0].address).to_string();
+    let buy = |id: &str, asset: &str, price: &str| Fill {
+        fill_id: id.into(),
+        asset: asset.into(),
+        ..Fill::buy(1, 1, price, "100000000")
+    };
+    // Really the second outcome, mapped to the first: 100 shares at 0.40 lost, where they won.
+    tables.map_row(&real, &condition(1), 0, "").await;
+    tables.resolve(1, "[0, 1]", 1).await;
+    // No outcome of its condition makes this token: 100 shares at 0.70 won.
+    tables.map(2, 2, 0, "Yes").await;
+    tables.resolve(2, "[1, 0]", 1).await;
+    // Mapped twice, to two outcomes.
+    tables.map(3, 3, 0, "Yes").await;
+    tables.map(3, 3, 1, "Yes").await;
+    // Mapped, no resolution anywhere.
+    tables.map(4, 4, 0, "Yes").await;
+    // Mapped, a resolution that decides nothing.
+    tables.map(5, 5, 0, "Yes").await;
+    tables.resolve(5, "[1, 0]", 0).await;
+    tables
+        .fills(&[
+            buy("wrong", &real, "0.4"),
+            buy("unproven", &token(2), "0.7"),
+            buy("ambiguous", &token(3), "0.11"),
+            buy("open", &token(4), "0.12"),
+            buy("undecided", &token(5), "0.13"),
+            buy("unmapped", &token(6), "0.14"),
+        ])
+        .await;
+    let result = validated(&tables, 1, "1000").await;
+    assert_eq!(result.total, usd("-10"), "-40 and +30");
+    assert_eq!(cause(&result, "wrong outcome"), Some((1, "$100.00".to_owned())));
+    assert_eq!(cause(&result, "no proof"), Some((1, "$30.00".to_owned())));
+    assert_eq!(cause(&result, "contradicts itself about"), Some((1, "$11.00".to_owned())));
+    assert_eq!(cause(&result, "without a resolution"), Some((1, "$12.00".to_owned())));
+    assert_eq!(cause(&result, "decides nothing"), Some((1, "$13.00".to_owned())));
+    assert_eq!(cause(&result, "unmapped"), Some((1, "$14.00".to_owned())));
+    assert_eq!(result.status, Status::Fail);
+    // 1,010 missing: 100 + 30 + 11 + 12 + 13 + 14 are named.
+    assert_eq!(result.unexplained, usd("830"));
+    let worths: Vec<&Usd> = result.explanations.iter().map(|it| &it.worth).collect();
+    assert!(worths.is_sorted_by(|a, b| a >= b), "{worths:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_the_two_resolution_tables_is_enough_and_none_is_an_error_that_names_both() {
+    for missing in ["gamma_resolved", "market_resolutions_final"] {
+        let tables = Tables::new().await;
+        tables.map(1, 1, 0, "Yes").await;
+        tables.resolve(1, "[1, 0]", 1).await;
+        tables.winner(1, "Yes").await;
+        tables.fills(&[Fill::buy(1, 1, "0.5", "2000000")]).await;
+        tables.world.run(&format!("DROP TABLE {{d}}.{missing}")).await;
+        assert_eq!(validated(&tables, 1, "1").await.total, usd("1"), "without {missing}");
+        tables.world.run("DROP TABLE IF EXISTS {d}.gamma_resolved").await;
+        tables.world.run("DROP TABLE IF EXISTS {d}.market_resolutions_final").await;
+        let options = ValidateOptions {
+            baselines: vec![Baseline { wallet: wallet(1), expected: usd("1"), label: None }],
+            positions_file: None,
+            detail: false,
+        };
+        let error = validate::run(&tables.world.context(&[]).await, &options).await.unwrap_err().to_string();
+        assert!(error.contains("RESOLUTIONS_TABLE") && error.contains("WINNERS_TABLE"), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_map_without_labels_is_no_hindrance() {
+    let tables = Tables::new().await;
+    tables.map(1, 1, 1, "gone").await;
+    tables.winner(1, "No").await;
+    tables.fills(&[Fill::buy(1, 1, "0.5", "2000000")]).await;
+    tables.world.run("ALTER TABLE {d}.ctf_token_map DROP COLUMN outcome_label").await;
+    assert_eq!(validated(&tables, 1, "1").await.total, usd("1"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_positions_file_sums_to_the_total() {
+    let tables = Tables::new().await;
+    for number in 1..=4_u8 {
+        tables.map(number, number, number % 2, "Yes, \"quoted\"").await;
+        tables.fills(&[Fill::buy(1, number, "0.123", "1234567.5")]).await;
+    }
+    tables.resolve(1, "[1, 0]", 1).await;
+    tables.resolve(2, "[1, 0]", 1).await;
+    tables.resolve(3, "[1, 1]", 2).await;
+    let path = tables.world.folder.path().join("positions.csv");
+    let mut options = ValidateOptions {
+        baselines: vec![Baseline { wallet: wallet(1), expected: usd("1"), label: None }],
+        positions_file: Some(path.clone()),
+        detail: false,
+    };
+    let context = tables.world.context(&[]).await;
+    let result = validate::run(&context, &options).await.unwrap();
+    let mut file = csv::Reader::from_path(&path).unwrap();
+    let column = file.headers().unwrap().iter().position(|name| name == "realized_pnl").unwrap();
+    let rows: Vec<csv::StringRecord> = file.records().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 4, "the unresolved position is in it too");
+    let sum: Usd = rows.iter().filter(|row| !row[column].is_empty()).map(|row| usd(&row[column])).sum();
+    assert_eq!(sum, result.wallets[0].total);
+    options.positions_file = Some(tables.world.folder.path().join("positions.parquet"));
+    let error = validate::run(&context, &options).await.unwrap_err();
+    assert!(matches!(error, Failure::File(_)) && error.to_string().contains(".csv"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn random_worlds_equal_the_oracle_however_their_rows_arrive() {
+    for seed in 0..8 {
+        let model = pnl_world::model::Model::random(seed);
+        let tables = Tables::new().await;
+        model.load(&tables).await;
+        let mut before: Option<String> = None;
+        for shuffle in 0..2 {
+            tables.world.run("TRUNCATE TABLE {d}.clob_fills").await;
+            for batch in model.shuffled(seed * 100 + shuffle) {
+                tables.fills(&batch).await;
+            }
+            let options = ValidateOptions {
+                baselines: (1..=pnl_world::model::WALLETS)
+                    .map(|number| Baseline { wallet: wallet(number), expected: usd("1"), label: None })
+                    .collect(),
+                positions_file: None,
+                detail: false,
+            };
+            let result = validate::run(&tables.world.context(&[]).await, &options).await.unwrap();
+            for found in &result.wallets {
+                let oracle = model.oracle(&found.baseline.wallet);
+                assert_eq!(found.total, oracle.total, "seed {seed}, {}", found.baseline.wallet);
+                assert_eq!(found.resolved().count(), oracle.resolved, "seed {seed}");
+                assert_eq!(found.positions.len(), oracle.positions, "seed {seed}");
+                assert_eq!(found.oddities.duplicates, oracle.duplicates, "seed {seed}");
+                assert_eq!(found.oddities.changed, oracle.changed, "seed {seed}");
+                let unmapped = cause(found, "unmapped").map_or(0, |(count, _)| count);
+                assert_eq!(unmapped, oracle.unmapped_fills, "seed {seed}");
+            }
+            let mut json = report::validate::json(&result);
+            json["elapsed_seconds"] = serde_json::Value::Null;
+            let seen = json.to_string();
+            assert_eq!(
+                before.get_or_insert_with(|| seen.clone()),
+                &seen,
+                "seed {seed}: the order of rows shows"
+            );
+        }
+    }
+}
