@@ -2,3 +2,5 @@
 
 pub mod ctf;
 pub mod ids;
+pub mod phases;
+pub mod store;

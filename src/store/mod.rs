@@ -1,0 +1,3 @@
+//! Everything that is SQL, and the embedded ClickHouse server.
+
+pub mod embedded;
