@@ -158,6 +158,11 @@ async fn what_npm_said_last_is_in_the_error() {
     assert!(message.contains("CLICKHOUSE_ENGINE"), "{message}");
     assert_eq!(shop.cached(), [""; 0]);
 
+    // A full disk has no room for npm's words either.
+    shop.npm("exit 228");
+    let error = shop.fetch().await.unwrap_err();
+    assert!(matches!(error, FetchError::DiskFull { .. }), "{error}");
+
     shop.npm("exit 0");
     let message = shop.fetch().await.unwrap_err().to_string();
     assert!(message.contains("left no archive"), "{message}");

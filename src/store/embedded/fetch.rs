@@ -14,7 +14,6 @@ use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::folder::last_words;
 use super::{FetchError, Notices};
 
 /// The version of the engine that this program is made for.
@@ -28,6 +27,9 @@ const DOWNLOAD: Duration = Duration::from_secs(3600);
 
 /// How long to wait for another process that downloads and unpacks.
 const TURN: Duration = Duration::from_secs(3600 + 600);
+
+/// `ENOSPC`, 28, as npm exits with it: negative, in eight bits.
+const NPM_DISK_FULL: i32 = 256 - 28;
 
 /// What the temporary folders in the cache are called; a process that is killed leaves its own behind.
 const WORK_PREFIX: &str = "fetch-";
@@ -186,13 +188,32 @@ async fn download(package: &Package, npm: &Path, work: &TempDir) -> Result<PathB
     };
     let status = status.map_err(|error| failed(error.to_string()))?;
     if !status.success() {
-        return Err(failed(format!("{status}, {}", last_words(&log_path))));
+        return Err(match npm_words(&log_path) {
+            // On a full disk npm cannot even write why it ends; its exit code is that error's number.
+            words if words.is_empty() && status.code() == Some(NPM_DISK_FULL) => {
+                let full = io::Error::from(io::ErrorKind::StorageFull);
+                package.io_error("npm cannot write into", work)(full)
+            }
+            words => failed(format!("{status}, {words}")),
+        });
     }
     fs::read_dir(work)
         .map_err(package.io_error("cannot read", work))?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .find(|path| path.extension().is_some_and(|extension| extension == "tgz"))
         .ok_or_else(|| failed("it ended well but left no archive".to_owned()))
+}
+
+/// What npm wrote, in one line. Its first lines name the cause, the last ones are the same in every failure.
+fn npm_words(log: &Path) -> String {
+    let bytes = fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let lines = text.lines().map(|line| line.trim_start_matches("npm error").trim());
+    let stack_or_boilerplate =
+        |line: &str| line.starts_with("at ") || line.starts_with("A complete log of this");
+    let lines = lines.filter(|line| line.len() > 1 && !stack_or_boilerplate(line));
+    let words = lines.collect::<Vec<_>>().join(" / ");
+    words.chars().filter(|it| !it.is_control()).take(800).collect()
 }
 
 /// Checks the archive, and puts its library into place in one step.
