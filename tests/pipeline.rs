@@ -22,6 +22,7 @@ fn half() -> SetupOptions {
         dome_share: Percent::whole(50),
         reset: false,
         create_tables: false,
+        derive: false,
     }
 }
 

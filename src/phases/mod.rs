@@ -3,7 +3,9 @@
 
 pub mod clickhouse;
 pub mod demo;
+pub mod derive;
 pub mod merge;
+pub mod prove;
 pub mod run;
 pub mod setup;
 pub mod track;

@@ -1,6 +1,8 @@
 //! Where the coverage is short: one pass over the fills becomes a small table of all traded tokens, and every question
 //! about the gap is put to that one.
 
+use std::collections::HashMap;
+
 use clickhouse::Row;
 use serde::Deserialize;
 
@@ -99,10 +101,11 @@ impl Store {
         } else {
             "toInt128(0)"
         };
+        let list = self.gather_wallets(wallets).await?;
         let wallet_fills = if has("proxy_wallet") && has("fill_id") {
-            "groupUniqArrayIf((lower(proxy_wallet), fill_id), lower(proxy_wallet) IN {wallets:Array(String)})"
+            format!("groupUniqArrayIf((lower(proxy_wallet), fill_id), lower(proxy_wallet) {})", list.sql())
         } else {
-            "CAST([], 'Array(Tuple(String, String))')"
+            "CAST([], 'Array(Tuple(String, String))')".to_owned()
         };
         let (fills, map, token) =
             (&self.names().fills, usable_map(self.names()), well_formed_token("asset_id"));
@@ -130,8 +133,9 @@ impl Store {
                ON traded.asset_id = map.token_id \
              SETTINGS join_use_nulls = 0"
         );
-        let wallets: Vec<String> = wallets.iter().map(Wallet::to_string).collect();
-        self.run(doing, self.query(&sql).param("wallets", wallets)).await
+        let gathered = self.run(doing, list.bind(self.query(&sql))).await;
+        self.drop_wallets(list).await?;
+        gathered
     }
 
     /// Drops the table of traded tokens, also one that a crashed run has left.
@@ -226,12 +230,10 @@ impl Store {
         );
         let rows: Vec<(String, u64, u64)> =
             self.rows("counting the wallets' fills", self.query(&sql)).await?;
+        let of: HashMap<String, (u64, u64)> =
+            rows.into_iter().map(|(wallet, fills, mapped)| (wallet, (fills, mapped))).collect();
         let of = |wallet: &Wallet| {
-            let text = wallet.to_string();
-            let (fills, mapped_fills) = rows
-                .iter()
-                .find(|(of, ..)| *of == text)
-                .map_or((0, 0), |(_, fills, mapped)| (*fills, *mapped));
+            let (fills, mapped_fills) = of.get(&wallet.to_string()).copied().unwrap_or_default();
             WalletCoverage { wallet: *wallet, fills, mapped_fills }
         };
         Ok(wallets.iter().map(of).collect())

@@ -1,5 +1,7 @@
 //! The wallets' positions: one pass over the fills, each fill once, sums exact, joined to the map and the payouts.
 
+use std::collections::HashMap;
+
 use clickhouse::Row;
 use serde::Deserialize;
 
@@ -110,10 +112,13 @@ impl Store {
             &["token_id", "condition_id_norm", "outcome_index"],
         )
         .await?;
-        let sql = self.holdings_sql().await?;
-        let texts: Vec<String> = wallets.iter().map(Wallet::to_string).collect();
-        let query = self.query(&sql).param("wallets", &texts);
-        let rows: Vec<Traded> = self.rows("adding up the positions", query).await?;
+        let list = self.gather_wallets(wallets).await?;
+        let sql = self.holdings_sql(&list.sql()).await?;
+        let rows = self.rows("adding up the positions", list.bind(self.query(&sql))).await;
+        self.drop_wallets(list).await?;
+        let rows: Vec<Traded> = rows?;
+        let places: HashMap<Wallet, usize> =
+            wallets.iter().enumerate().map(|(place, wallet)| (*wallet, place)).collect();
         let mut holdings: Vec<Holdings> = (wallets.iter())
             .map(|wallet| Holdings {
                 wallet: *wallet,
@@ -123,8 +128,8 @@ impl Store {
             })
             .collect();
         for row in rows {
-            let of = holdings.iter_mut().find(|of| row.wallet.parse() == Ok(of.wallet));
-            let Some(of) = of else { continue };
+            let place = row.wallet.parse().ok().and_then(|wallet: Wallet| places.get(&wallet));
+            let Some(of) = place.and_then(|place| holdings.get_mut(*place)) else { continue };
             of.add(row).map_err(|what| StoreError::Query {
                 doing: "adding up the positions".to_owned(),
                 source: clickhouse::error::Error::Custom(format!("a sum that is no number: {what:?}")),
@@ -143,7 +148,7 @@ impl Store {
         Ok(positions.filter(|position| position.decision.payout.is_some()).count() as u64)
     }
 
-    async fn holdings_sql(&self) -> Result<String, StoreError> {
+    async fn holdings_sql(&self, in_list: &str) -> Result<String, StoreError> {
         let names = self.names();
         let (fills, map) = (&names.fills, usable_map(names));
         let map_columns = self.columns(&names.token_map).await?.unwrap_or_default();
@@ -168,7 +173,7 @@ impl Store {
                  uniqExact(asset_id, side, toString(price), toString(size)) AS versions, \
                  argMax((asset_id, toString(side), price, size), \
                         (ingested_at, asset_id, toString(side), toString(price), toString(size))) AS newest \
-               FROM {fills} WHERE lower(proxy_wallet) IN {{wallets:Array(String)}} GROUP BY owner, fill_id), \
+               FROM {fills} WHERE lower(proxy_wallet) {in_list} GROUP BY owner, fill_id), \
              checked AS (SELECT owner, newest.1 AS asset, copies, versions, newest.2 AS way, newest.3 AS price, \
                  newest.4 AS size, way NOT IN ('BUY', 'SELL') AS odd_side, \
                  NOT (price >= 0 AND price <= 1) AS odd_price, NOT (size >= 0 AND size <= 1e18) AS odd_size, \
