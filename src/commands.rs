@@ -105,7 +105,7 @@ pub async fn run(cli: Cli, started: Instant) -> Result<Exit, Failure> {
         Command::Dome(args) => track(&session, Source::Dome, args.accept_unproven).await,
         Command::Goldsky(args) => track(&session, Source::Goldsky, args.accept_unproven).await,
         Command::Merge(args) => {
-            let options = phases::merge::MergeOptions { dry_run: args.dry_run };
+            let options = phases::merge::MergeOptions { dry_run: args.dry_run, repair: args.repair };
             let context = session.context().await?;
             let result = session.phase(phases::merge::run(&context, &options)).await?;
             session.print(|| report::merge::text(&result), || report::merge::json(&result));
@@ -247,7 +247,7 @@ async fn demo(session: &Session, args: &DemoArgs) -> Result<Exit, Failure> {
         latency: std::time::Duration::from_millis(50),
         launcher: launcher()?,
     };
-    let run_options = run_options(&session.settings_for_demo(), Percent::whole(50), false, true)?;
+    let run_options = run_options(&session.settings_for_demo(), Percent::whole(50), false, false)?;
     let starting = Demo::start(
         &session.settings,
         &options,

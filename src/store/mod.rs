@@ -8,6 +8,7 @@ pub mod embedded;
 pub mod gaps;
 pub mod merge;
 pub mod positions;
+pub mod repair;
 mod schema;
 pub mod sql;
 pub mod staging;
