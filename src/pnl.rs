@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use num_bigint::BigInt;
 use num_rational::BigRational;
-use num_traits::{One, Signed, Zero};
+use num_traits::{One, Signed, ToPrimitive, Zero};
 
 use crate::ids::Wallet;
 use crate::settings::Percent;
@@ -98,6 +98,15 @@ impl Usd {
     /// Exact, as a decimal where it is one, else as a fraction.
     pub fn exact(&self) -> String {
         exact(&self.0)
+    }
+
+    /// In percent of `total`, cut to two decimals; of nothing at all nothing is missing.
+    pub fn floored_percent_of(&self, total: &Self) -> f64 {
+        if total.is_zero() {
+            return 100.0;
+        }
+        let hundredths = &self.0 / &total.0 * BigRational::from_integer(10_000.into());
+        hundredths.trunc().to_integer().to_f64().unwrap_or_default() / 100.0
     }
 
     /// `-10234.567890`, for programs.

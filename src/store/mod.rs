@@ -4,6 +4,7 @@
 mod connect;
 pub mod coverage;
 pub mod embedded;
+mod exact;
 pub mod gaps;
 pub mod merge;
 pub mod positions;

@@ -163,16 +163,6 @@ impl Store {
         Ok(table)
     }
 
-    /// How many positions of these wallets are resolved.
-    ///
-    /// # Errors
-    /// As [`Store::holdings`].
-    pub async fn resolved_positions(&self, wallets: &[Wallet]) -> Result<u64, StoreError> {
-        let holdings = self.holdings(wallets).await?;
-        let positions = holdings.iter().flat_map(|of| &of.positions);
-        Ok(positions.filter(|position| position.decision.payout.is_some()).count() as u64)
-    }
-
     /// `among` is what the wallets are in, as SQL.
     async fn holdings_sql(&self, among: &str) -> Result<String, StoreError> {
         let names = self.names();
