@@ -1,6 +1,6 @@
 //! The wallets' positions: one pass over the fills, each fill once, sums exact, joined to the map and the payouts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
@@ -126,11 +126,11 @@ impl Store {
         self.require(&names.token_map, "TOKEN_MAP_TABLE", &needed).await?;
         let rows: Vec<Traded> = if wallets.len() <= BOUND_WALLETS {
             let texts: Vec<String> = wallets.iter().map(Wallet::to_string).collect();
-            let sql = self.holdings_sql("IN {wallets:Array(String)}").await?;
+            let sql = self.holdings_sql(wallets, "IN {wallets:Array(String)}").await?;
             self.rows(doing, self.query(&sql).param("wallets", texts)).await?
         } else {
             let table = self.list_wallets(wallets).await?;
-            let sql = self.holdings_sql(&format!("GLOBAL IN (SELECT wallet FROM {table})")).await?;
+            let sql = self.holdings_sql(wallets, &format!("GLOBAL IN (SELECT wallet FROM {table})")).await?;
             let rows = self.rows(doing, self.query(&sql)).await;
             self.run(doing, self.query(&format!("DROP TABLE IF EXISTS {table} SYNC"))).await?;
             rows?
@@ -164,9 +164,9 @@ impl Store {
     }
 
     /// `among` is what the wallets are in, as SQL.
-    async fn holdings_sql(&self, among: &str) -> Result<String, StoreError> {
+    async fn holdings_sql(&self, wallets: &[Wallet], among: &str) -> Result<String, StoreError> {
         let names = self.names();
-        let (fills, map) = (&names.fills, usable_map(names));
+        let (fills, map, hint) = (&names.fills, usable_map(names), index_hint(wallets));
         let map_columns = self.columns(&names.token_map).await?.unwrap_or_default();
         let (token, label) = (well_formed_token("asset_id"), column_or(&map_columns, "outcome_label", "''"));
         let resolutions = self.resolutions_sql().await?;
@@ -196,7 +196,7 @@ impl Store {
                  counts AND (exact_price != ifNull(toDecimal256OrNull(p, 50), 0) OR (price > 0 AND price < 1e-30) \
                    OR exact_size != ifNull(toDecimal256OrNull(s, 40), 0) OR (size > 0 AND size < 1e-12)) AS inexact, \
                  exact_size * sign AS shares, exact_price * exact_size * -sign AS cash \
-               FROM {fills} WHERE lower(proxy_wallet) {among}), \
+               FROM {fills} WHERE {hint}lower(proxy_wallet) {among}), \
              once AS (SELECT owner, fill_id, count() AS copies, uniqExact(asset, way, price_text, size_text) AS versions, \
                  argMax((asset, odd_side, odd_price, odd_size, inexact, counts, shares, cash), \
                         (ingested_at, asset, way, price_text, size_text)) AS newest, \
@@ -281,6 +281,41 @@ impl Store {
     }
 }
 
+/// At most so many ranges are given to the index.
+const MOST_RANGES: usize = 600;
+
+/// Tells the primary key where the wallets can stand. To compare in lower case gives it up, but every spelling of a
+/// wallet begins with its first digits in one case or the other. Where the key does not begin with the wallet the hint
+/// costs nothing, and nowhere does it decide anything. The digits are hex by their type and need no binding.
+fn index_hint(wallets: &[Wallet]) -> String {
+    let fitting = (1..=4).rev().map(|digits| beginnings(wallets, digits)).find(|it| it.len() <= MOST_RANGES);
+    let Some(beginnings) = fitting.filter(|it| !it.is_empty()) else { return String::new() };
+    let ranges: Vec<String> =
+        beginnings.iter().map(|text| format!("startsWith(proxy_wallet, '{text}')")).collect();
+    format!("indexHint({}) AND ", ranges.join(" OR "))
+}
+
+/// Every spelling of the first digits of each wallet, each once.
+fn beginnings(wallets: &[Wallet], digits: usize) -> Vec<String> {
+    let short: HashSet<String> =
+        wallets.iter().map(|wallet| wallet.to_string().chars().skip(2).take(digits).collect()).collect();
+    let mut all = Vec::new();
+    for digits in short {
+        let mut spellings = vec!["0x".to_owned(), "0X".to_owned()];
+        for digit in digits.chars() {
+            let upper = Some(digit.to_ascii_uppercase()).filter(|upper| *upper != digit);
+            spellings = (spellings.iter())
+                .flat_map(|text| {
+                    [Some(digit), upper].into_iter().flatten().map(move |it| format!("{text}{it}"))
+                })
+                .collect();
+        }
+        all.extend(spellings);
+    }
+    all.sort();
+    all
+}
+
 impl Holdings {
     fn empty(wallet: Wallet) -> Self {
         Self { wallet, positions: Vec::new(), unmapped: Vec::new(), oddities: Oddities::default() }
@@ -343,5 +378,27 @@ impl Holdings {
             },
         });
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_index_is_told_every_spelling_and_never_too_many() {
+        let wallet: Wallet = "0xcC12b7c71f21e358b8e5e797e586cbc03160d58b".parse().unwrap();
+        let all = ["0XCC1", "0XCc1", "0XcC1", "0Xcc1", "0xCC1", "0xCc1", "0xcC1", "0xcc1"];
+        assert_eq!(beginnings(&[wallet, wallet], 3), all);
+        let many: Vec<Wallet> = (0..20_000_u32)
+            .map(|number| {
+                let mut bytes = [0xab; 20];
+                bytes[..4].copy_from_slice(&number.wrapping_mul(2_654_435_761).to_be_bytes());
+                Wallet::from_bytes(bytes)
+            })
+            .collect();
+        let hint = index_hint(&many);
+        assert!(!hint.is_empty() && hint.matches("startsWith").count() <= MOST_RANGES);
+        assert_eq!(index_hint(&[]), "");
     }
 }
