@@ -158,7 +158,7 @@ impl Store {
         self.require_fills_and_map().await?;
         let answers = self.answers(failed).await?;
         let classes = self.classes(&answers, most, false).await?;
-        // Prices of more than nine decimals, sizes of broken micro-shares: rare, and told by the first pass. The
+        // Prices of more than six decimals, sizes of broken micro-shares: told by the first pass. The
         // second one adds them up with all of their digits.
         let slow = classes.iter().any(|class| class.slow > 0);
         let classes = if slow { self.classes(&answers, most, true).await? } else { classes };
@@ -239,7 +239,8 @@ fn statement(store: &Store, answers: &str, most: usize, exact: bool) -> String {
     let bits = bits.join(", ");
     // Of equally busy tokens always the same are taken.
     let busiest = format!(
-        "arraySlice(arrayReverseSort(groupArrayIf((amount, rows, asset_id), class NOT IN ('mapped', 'malformed'))), 1, {most})"
+        "arraySlice(arrayPartialReverseSort({most}, \
+            groupArrayIf((amount, rows, asset_id), class NOT IN ('mapped', 'malformed'))), 1, {most})"
     );
     format!(
         "SELECT class, count() AS tokens, sum(rows) AS fills, sum(slow_rows) AS slow, \
@@ -247,7 +248,7 @@ fn statement(store: &Store, answers: &str, most: usize, exact: bool) -> String {
                 arrayMap(it -> (toString(it.1), it.2, it.3), {busiest}) AS top \
          FROM (SELECT asset_id, rows, slow_rows, bare_rows, \
                       toUInt64(month_bits) AS early, toUInt64(bitShiftRight(month_bits, 64)) AS late, \
-                      toDecimal256(fast_volume, 9) * toDecimal256('0.000000001', 9) + slow_volume AS amount, \
+                      toDecimal256(fast_volume, 6) * toDecimal256('0.000001', 6) + slow_volume AS amount, \
                       multiIf(NOT {token}, 'malformed', known AND NOT disagreeing, 'mapped', known, 'ambiguous', \
                           [{names}][if(answered, cause_rank + 1, {never})]) AS class \
                FROM ({by_token}) AS traded \
