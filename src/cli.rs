@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::report::terminal::ProgressMode;
 use crate::settings::{Percent, SettingsArgs};
@@ -83,6 +83,17 @@ pub enum Command {
     Run(RunArgs),
     /// The whole pipeline on this machine, without accounts: a real server, generated data, stand-in APIs
     Demo(DemoArgs),
+    /// The offline track: compute tokens from the conditions that ClickHouse already holds, and stage the unmapped
+    ///
+    /// Reads the condition ids of the fills, the resolutions, the winners and the map. Every row it stages is proven,
+    /// since the token id is the hash of what the row says. A label is the fills' own, or the other of Yes and No.
+    Derive(DeriveArgs),
+    /// Whether a token belongs to a condition, and as which outcome; asks nobody
+    ///
+    /// A token id is a hash of its condition, outcome index and collateral. So a claimed mapping is proven (an index
+    /// and a listed collateral give the token) or refuted (none does) by computing it. A token that a collateral
+    /// backs which is not listed looks refuted too: add it with --collaterals. The hash says nothing about labels.
+    Prove(ProveArgs),
     /// A genuine ClickHouse server on this machine, until Ctrl-C
     Clickhouse(ClickhouseArgs),
     /// Holds the engine of the embedded server
@@ -108,6 +119,9 @@ pub struct SetupArgs {
     /// Create the fills and the map, empty, where they are missing
     #[arg(long)]
     pub create_tables: bool,
+    /// Derive first what the known conditions give, so that the tracks get only what is left
+    #[arg(long)]
+    pub derive: bool,
 }
 
 /// `dome` and `goldsky`
@@ -124,6 +138,33 @@ pub struct MergeArgs {
     /// Only say what would be done
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// `derive`
+#[derive(Debug, Args)]
+pub struct DeriveArgs {
+    /// More condition ids: [DATABASE.]TABLE.COLUMN, or a file with one id a line; can be given several times
+    ///
+    /// What is a file on this machine is read as one; everything else names a column.
+    #[arg(long, value_name = "TABLE.COLUMN|FILE")]
+    pub conditions: Vec<String>,
+}
+
+/// `prove`
+#[derive(Debug, Args)]
+pub struct ProveArgs {
+    /// The token id, decimal or 0x and hex digits
+    #[arg(required_unless_present = "file", requires = "condition", conflicts_with = "file")]
+    pub token: Option<String>,
+    /// The condition id, 64 hex digits with or without 0x
+    pub condition: Option<String>,
+    /// Prove every row of a CSV file, - for standard input
+    ///
+    /// Its first line names the columns token_id and condition_id, others are ignored. Standard output gets a CSV in
+    /// the same order: token_id,condition_id,outcome_index,collateral,verdict, where the verdict is proven, refuted
+    /// or malformed. With --format json only the counts are printed.
+    #[arg(long, value_name = "CSV")]
+    pub file: Option<PathBuf>,
 }
 
 /// `verify`
@@ -154,6 +195,9 @@ pub struct ValidateArgs {
 /// `run`
 #[derive(Debug, Args)]
 pub struct RunArgs {
+    /// Derive first what the known conditions give, so that the tracks get only what is left
+    #[arg(long, action = ArgAction::Set, num_args = 0..=1, default_value_t = true, default_missing_value = "true")]
+    pub derive: bool,
     /// Percent of the unmapped tokens that Dome is asked for; Goldsky is asked for the rest
     #[arg(long, default_value = "50")]
     pub dome_share: Percent,

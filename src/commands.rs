@@ -1,5 +1,8 @@
 //! Each command: its phase, its report, its exit code.
 
+mod derive;
+mod prove;
+
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
@@ -88,6 +91,7 @@ pub async fn run(cli: Cli, started: Instant) -> Result<Exit, Failure> {
                 dome_share: args.dome_share,
                 reset: args.reset,
                 create_tables: args.create_tables,
+                derive: args.derive,
             };
             let context = session.context().await?;
             let result = session.phase(phases::setup::run(&context, &options)).await?;
@@ -128,7 +132,7 @@ pub async fn run(cli: Cli, started: Instant) -> Result<Exit, Failure> {
             Ok(if result.passes() { Exit::Done } else { Exit::BelowThreshold })
         }
         Command::Run(args) => {
-            let options = run_options(&session.settings, args.dome_share, args.accept_unproven)?;
+            let options = run_options(&session.settings, args.dome_share, args.accept_unproven, args.derive)?;
             let context = session.context().await?;
             let mut told = Told::default();
             let exit =
@@ -137,6 +141,8 @@ pub async fn run(cli: Cli, started: Instant) -> Result<Exit, Failure> {
             Ok(exit)
         }
         Command::Demo(args) => demo(&session, &args).await,
+        Command::Derive(args) => derive::run(&session, &args).await,
+        Command::Prove(args) => prove::run(&session, args).await,
         Command::Clickhouse(args) => clickhouse(&session, &args).await,
         // The engine was started before any of this was set up.
         Command::ClickhouseEngine { .. } => Ok(Exit::Done),
@@ -173,6 +179,7 @@ fn run_options(
     settings: &Settings,
     dome_share: Percent,
     accept_unproven: bool,
+    derive: bool,
 ) -> Result<RunOptions, Failure> {
     let baselines = baselines(settings, None)?;
     let sources = vec![Source::Dome, Source::Goldsky];
@@ -180,7 +187,13 @@ fn run_options(
         return Err(Failure::Usage("no track can be used with these settings".to_owned()));
     }
     Ok(RunOptions {
-        setup: phases::setup::SetupOptions { sources, dome_share, reset: false, create_tables: false },
+        setup: phases::setup::SetupOptions {
+            sources,
+            dome_share,
+            reset: false,
+            create_tables: false,
+            derive,
+        },
         track: phases::track::TrackOptions { accept_unproven },
         verify: phases::verify::VerifyOptions {
             wallets: baselines.iter().map(|baseline| baseline.wallet).collect(),
@@ -230,7 +243,7 @@ async fn demo(session: &Session, args: &DemoArgs) -> Result<Exit, Failure> {
         latency: std::time::Duration::from_millis(50),
         launcher: launcher()?,
     };
-    let run_options = run_options(&session.settings_for_demo(), Percent::whole(50), false)?;
+    let run_options = run_options(&session.settings_for_demo(), Percent::whole(50), false, true)?;
     let starting = Demo::start(
         &session.settings,
         &options,

@@ -114,6 +114,63 @@ pub fn token_id(condition: &ConditionId, outcome_index: u8, collateral: &Address
     CollectionId::of(condition, outcome_index != 0).token(collateral)
 }
 
+/// Both collections of a condition, from which the tokens of every collateral follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Collections<'a> {
+    by_index: [CollectionId; 2],
+    collaterals: &'a [Collateral],
+}
+
+/// Both tokens of a condition with one collateral: siblings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pair<'a> {
+    /// The tokens of outcome index 0 and 1.
+    pub tokens: [TokenId; 2],
+    /// The collateral that backs both.
+    pub collateral: &'a Collateral,
+}
+
+/// A token that was computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Derived<'a> {
+    /// The token.
+    pub token: TokenId,
+    /// Its outcome index, 0 or 1.
+    pub outcome_index: u8,
+    /// The collateral that backs it.
+    pub collateral: &'a Collateral,
+}
+
+impl<'a> Collections<'a> {
+    /// The two tokens of each collateral, computed when they are asked for.
+    pub fn pairs(&self) -> impl Iterator<Item = Pair<'a>> {
+        let by_index = self.by_index;
+        self.collaterals.iter().map(move |collateral| Pair {
+            tokens: by_index.map(|collection| collection.token(&collateral.address)),
+            collateral,
+        })
+    }
+
+    /// The tokens of both outcomes with every collateral, each computed when it is asked for.
+    pub fn iter(&self) -> impl Iterator<Item = Derived<'a>> {
+        let (by_index, collaterals) = (self.by_index, self.collaterals);
+        [0, 1].into_iter().flat_map(move |outcome_index| {
+            let collection = by_index[usize::from(outcome_index)];
+            collaterals.iter().map(move |collateral| Derived {
+                token: collection.token(&collateral.address),
+                outcome_index,
+                collateral,
+            })
+        })
+    }
+}
+
+/// All tokens that a condition can have. The costly half is done once for all collaterals; nothing is allocated.
+pub fn derive<'a>(condition: &ConditionId, collaterals: &'a [Collateral]) -> Collections<'a> {
+    let by_index = [CollectionId::of(condition, false), CollectionId::of(condition, true)];
+    Collections { by_index, collaterals }
+}
+
 /// What makes a token of a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Proof<'a> {
@@ -139,8 +196,19 @@ pub fn prove<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use num_bigint::BigUint;
+    use num_traits::{One, Zero};
+    use proptest::prelude::*;
+    use sha3::Digest;
 
-    const VECTORS: [(&str, &str, u8, &str); 4] = [
+    /// Real tokens: condition, token, outcome index, collateral.
+    const VECTORS: [(&str, &str, u8, &str); 11] = [
+        (
+            "dd22472e552920b8438158ea7238bfadfa4f736aa4cee91a6b86c39ead110917",
+            "21742633143463906290569050155826241533067272736897614950488156847949938836455",
+            0,
+            "neg_risk",
+        ),
         (
             "dd22472e552920b8438158ea7238bfadfa4f736aa4cee91a6b86c39ead110917",
             "48331043336612883890938759509493159234755048973500640148014422747788308965732",
@@ -154,8 +222,26 @@ mod tests {
             "usdc_e",
         ),
         (
+            "6876ac2b6174778c973c118aac287c49057c4d5360f896729209fe985a2c07fb",
+            "57567439101367774829602299916701968079591032322820664013819223989961583069589",
+            1,
+            "usdc_e",
+        ),
+        (
             "592b8a416cbe36aa7bb40df85a61685ebd54ebbd2d55842f1bb398cae4f40dfc",
             "57564352641769637293436658960633624379577489846300950628596680893489126052038",
+            1,
+            "usdc_e",
+        ),
+        (
+            "6c4d221b3cf2c8d17467c70a8aa3c714e30299b6e57cd3e4269dc8a41d2b0cd8",
+            "30698649476690694814108493145041085718609914990967907518412053225237708492787",
+            0,
+            "usdc_e",
+        ),
+        (
+            "6c4d221b3cf2c8d17467c70a8aa3c714e30299b6e57cd3e4269dc8a41d2b0cd8",
+            "43362318061877762261164265810725209343672429810065542703856317173848260953021",
             1,
             "usdc_e",
         ),
@@ -164,6 +250,24 @@ mod tests {
             "100692454852111554543566408317343992183089175047294038924849685473863331659441",
             0,
             "neg_risk",
+        ),
+        (
+            "126a15ffc84104e2108b2d58f663882b0d181ce87c1b38365f84595e3468a8a5",
+            "48688325334414023818352236528729803878794259844697047777108156846840050119382",
+            1,
+            "neg_risk",
+        ),
+        (
+            "4f05dbc6273b89aed46bb79a961c1d8771c01925d92d439e9a81fa6241900661",
+            "75783394880030392863380883800697645018418815910449662777195626260206142035810",
+            0,
+            "usdc_e",
+        ),
+        (
+            "aa08b43f2e39a28c52278738d456dfce516fcd966d43f157aab3727457cd4b6c",
+            "40671034664065625078050343379339320067070367341089437265715901074008336896448",
+            1,
+            "usdc_e",
         ),
     ];
 
@@ -177,5 +281,82 @@ mod tests {
         let token = "101071082387121029316203543703191838956447974754518255789281179566651789604680";
         let condition = "e3b423dfad8c22ff75c9899c4e8176f628cf4ad4caa00481764d320e7415f7a9";
         assert_eq!(prove(&token.parse().unwrap(), &condition.parse().unwrap(), &collaterals), None);
+    }
+
+    #[test]
+    fn real_tokens_are_derived_from_their_conditions() {
+        let collaterals = default_collaterals();
+        for (condition, token, index, collateral) in VECTORS {
+            let condition: ConditionId = condition.parse().unwrap();
+            let derived = derive(&condition, &collaterals);
+            assert_eq!(derived.iter().count(), 4);
+            let found: Vec<_> = derived.iter().filter(|it| it.token.to_string() == token).collect();
+            assert_eq!(found.len(), 1);
+            assert_eq!((found[0].outcome_index, found[0].collateral.name.as_str()), (index, collateral));
+        }
+    }
+
+    #[test]
+    fn a_token_of_a_collateral_that_is_not_listed_looks_refuted() {
+        let (condition, token, ..) = VECTORS[0];
+        let (token, condition) = (token.parse().unwrap(), condition.parse().unwrap());
+        assert_eq!(prove(&token, &condition, &default_collaterals()[..1]), None);
+        assert_eq!(prove(&token, &condition, &[]), None);
+    }
+
+    fn keccak_by_sha3(parts: [&[u8]; 2]) -> [u8; 32] {
+        let mut hash = sha3::Keccak256::new();
+        parts.iter().for_each(|part| hash.update(part));
+        hash.finalize().into()
+    }
+
+    /// The four steps of the contract as they are written down, with big integers and Euler's criterion.
+    fn slow_token(condition: &[u8; 32], index: u8, collateral: &[u8; 20]) -> BigUint {
+        let p: BigUint =
+            "21888242871839275222246405745257275088696311157297823662689037894645226208583".parse().unwrap();
+        let mut index_set = [0; 32];
+        index_set[31] = 1 << index;
+        let h = BigUint::from_bytes_be(&keccak_by_sha3([condition, &index_set]));
+        let mut x = &h % &p;
+        loop {
+            x = (x + 1u8) % &p;
+            let y_squared = (x.modpow(&3u8.into(), &p) + 3u8) % &p;
+            let euler = y_squared.modpow(&((&p - 1u8) / 2u8), &p);
+            if euler.is_zero() || euler.is_one() {
+                break;
+            }
+        }
+        if h.bit(255) {
+            x ^= BigUint::one() << 254;
+        }
+        let mut id = [0; 32];
+        let bytes = x.to_bytes_be();
+        id[32 - bytes.len()..].copy_from_slice(&bytes);
+        BigUint::from_bytes_be(&keccak_by_sha3([collateral, &id]))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+
+        #[test]
+        fn token_ids_are_those_of_a_slow_and_obvious_computation(
+            condition: [u8; 32], collateral: [u8; 20], index in 0u8..2,
+        ) {
+            let token =
+                token_id(&ConditionId::from_bytes(condition), index, &Address::from_bytes(collateral));
+            prop_assert_eq!(token.to_string(), slow_token(&condition, index, &collateral).to_string());
+        }
+
+        #[test]
+        fn what_is_derived_is_proven_and_nothing_else_is(condition: [u8; 32], other: [u8; 32]) {
+            let collaterals = default_collaterals();
+            let (condition, other) = (ConditionId::from_bytes(condition), ConditionId::from_bytes(other));
+            prop_assume!(condition != other);
+            for derived in derive(&condition, &collaterals).iter() {
+                let proof = prove(&derived.token, &condition, &collaterals);
+                prop_assert_eq!(proof, Some(Proof { outcome_index: derived.outcome_index, collateral: derived.collateral }));
+                prop_assert_eq!(prove(&derived.token, &other, &collaterals), None);
+            }
+        }
     }
 }

@@ -45,6 +45,22 @@ impl TokenId {
         self.to_string().len()
     }
 
+    /// A token id from its canonical spelling, or from `0x` and at most 64 hex digits, as block explorers write it.
+    ///
+    /// # Errors
+    /// The text is neither.
+    pub fn from_any_spelling(text: &str) -> Result<Self, MalformedId> {
+        let Some(digits) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) else {
+            return text.parse();
+        };
+        let malformed =
+            || MalformedId::new("token id", text, "a decimal integer, or 0x and at most 64 hex digits");
+        if !(1..=64).contains(&digits.len()) || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(malformed());
+        }
+        U256::from_str_radix(digits, 16).map(Self).map_err(|_| malformed())
+    }
+
     /// The low 128 bits of the id. Ids are hashes, so this is a fingerprint: two tokens share it by chance once
     /// in 2¹²⁸ pairs.
     pub fn low128(self) -> u128 {
@@ -234,6 +250,16 @@ mod tests {
         for bad in ["", "007", "+5", "-1", " 5", "1e5", "0x1", "1_000", "٣", two_to_the_256, &"9".repeat(500)]
         {
             assert!(bad.parse::<TokenId>().is_err(), "{bad:?} must not parse");
+        }
+    }
+
+    #[test]
+    fn a_token_id_in_hexadecimal_is_read_where_every_spelling_is_welcome() {
+        for (text, value) in [("0xfF", "255"), ("0X00ff", "255"), ("255", "255")] {
+            assert_eq!(TokenId::from_any_spelling(text).unwrap().to_string(), value);
+        }
+        for bad in ["", "0x", "ff", "0x+1", "0x_1", "0255", &format!("0x{}", "0".repeat(65))] {
+            assert!(TokenId::from_any_spelling(bad).is_err(), "{bad:?} must not parse");
         }
     }
 

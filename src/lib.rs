@@ -4,6 +4,7 @@
 
 pub mod cli;
 pub mod commands;
+pub mod cores;
 pub mod ctf;
 pub mod demo;
 pub mod failure;

@@ -40,8 +40,12 @@ fn universe(seed: u64) -> Arc<Universe> {
     Arc::new(Universe::generate(options).unwrap())
 }
 
+/// Tokens in a request.
+const BATCH: u32 = 20;
+
 /// A workload of one track, all of the unmapped tokens, and a stand-in that answers a fifth of the time badly.
 struct Scene {
+    batch: u32,
     world: World,
     universe: Arc<Universe>,
     source: Source,
@@ -52,20 +56,16 @@ impl Scene {
     async fn new(seed: u64, source: Source) -> Self {
         let universe = universe(seed);
         let world = World::with(&universe).await;
-        Self::on(world, universe, source, seed).await
+        Self::on(world, universe, source, seed, Duration::from_millis(4)).await
     }
 
-    async fn on(world: World, universe: Arc<Universe>, source: Source, seed: u64) -> Self {
+    async fn on(world: World, universe: Arc<Universe>, source: Source, seed: u64, latency: Duration) -> Self {
         let options = match source {
             Source::Dome => StandInOptions::dome(),
             _ => StandInOptions::goldsky(),
         };
-        let options = StandInOptions {
-            windows: Vec::new(),
-            latency: Duration::from_millis(4),
-            faults: FaultPlan::faults(seed, 0.2),
-            ..options
-        };
+        let options =
+            StandInOptions { windows: Vec::new(), latency, faults: FaultPlan::faults(seed, 0.2), ..options };
         let stand_in = StandIn::start(universe.clone(), options).await.unwrap();
         let share = if source == Source::Dome { 100 } else { 0 };
         let options = SetupOptions {
@@ -73,9 +73,10 @@ impl Scene {
             dome_share: Percent::whole(share),
             reset: false,
             create_tables: false,
+            derive: false,
         };
         setup::run(&world.context(&[]).await, &options).await.unwrap();
-        Self { world, universe, source, stand_in }
+        Self { batch: BATCH, world, universe, source, stand_in }
     }
 
     fn start(&self, folder: &Path) -> Child {
@@ -89,7 +90,14 @@ impl Scene {
             .args(["--dome-api-key", "demo", "--dome-api-url", &self.stand_in.url()])
             .args(["--goldsky-url", &self.stand_in.url()])
             .args(["--dome-rate-limit", "100000/1s", "--goldsky-rate-limit", "100000/1s"])
-            .args(["--batch-size", "20", "--worker-count", "4", "--request-timeout", "500ms"])
+            .args([
+                "--batch-size",
+                &self.batch.to_string(),
+                "--worker-count",
+                "4",
+                "--request-timeout",
+                "500ms",
+            ])
             .args(["--progress", "none", "--format", "json"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -170,11 +178,12 @@ fn terminate(child: &Child) {
     let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
 }
 
-/// Kills the track `kills` times, each time with work left, and runs it to its end.
-async fn disturbed_run(seed: u64, kills: u32) {
+/// Kills the track up to `kills` times, each time with work left, and runs it to its end; answers how often it was
+/// killed.
+async fn disturbed_run(seed: u64, kills: u32, batch: u32) -> u32 {
     let mut dice = ChaCha8Rng::seed_from_u64(seed);
     let source = if dice.random_bool(0.5) { Source::Dome } else { Source::Goldsky };
-    let scene = Scene::new(seed, source).await;
+    let scene = Scene { batch, ..Scene::new(seed, source).await };
     let folder = scene.world.folder.path().to_owned();
     let mut killed = 0;
     while killed < kills {
@@ -217,6 +226,7 @@ async fn disturbed_run(seed: u64, kills: u32) {
     }
     scene.assert_as_undisturbed(&folder).await;
     println!("seed {seed}: {source:?}, {killed} kills, all tokens there once");
+    killed
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -224,13 +234,13 @@ async fn campaign_of_killed_tracks_that_resume_without_losing_or_repeating_a_tok
     let runs = std::env::var("CRASH_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(3);
     let first = std::env::var("CRASH_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     for seed in first..first + runs {
-        disturbed_run(seed, 3).await;
+        disturbed_run(seed, 3, BATCH).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_track_killed_ten_times_ends_as_an_undisturbed_run_does() {
-    disturbed_run(4_711, 10).await;
+    assert_eq!(disturbed_run(4_711, 10, 3).await, 10);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -251,12 +261,15 @@ async fn two_restarts_of_clickhouse_in_the_middle_of_a_track_need_no_hand() {
     let port: u16 = world.url.rsplit(':').next().unwrap().parse().unwrap();
     let client = clickhouse::Client::default().with_url(&world.url);
     backfill::demo::load::load(&client, &world.database, &universe, Default::default()).await.unwrap();
-    let scene = Scene::on(world, universe, Source::Dome, 9).await;
+    // Slow enough, and in small enough requests, that two restarts fall into the middle.
+    let latency = Duration::from_millis(20);
+    let scene = Scene { batch: 4, ..Scene::on(world, universe, Source::Dome, 9, latency).await };
     let folder = scene.world.folder.path().to_owned();
-    let child = scene.start(&folder);
+    let mut child = scene.start(&folder);
     for _ in 0..2 {
         let before = scene.stand_in.counters().requests;
         while scene.stand_in.counters().requests < before + 5 {
+            assert_eq!(child.try_wait().unwrap(), None, "the track ended before the restart");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         server.kill().await;

@@ -5,8 +5,8 @@ mod common;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use backfill::demo::Universe;
 use backfill::demo::stand_in::FaultPlan;
+use backfill::demo::{Universe, UniverseOptions};
 use backfill::phases::merge::MergeOptions;
 use backfill::phases::setup::SetupOptions;
 use backfill::phases::track::TrackOptions;
@@ -22,6 +22,7 @@ fn half() -> SetupOptions {
         dome_share: Percent::whole(50),
         reset: false,
         create_tables: false,
+        derive: false,
     }
 }
 
@@ -96,6 +97,33 @@ async fn both_tracks_map_every_token_that_an_api_knows() {
             && universe.known_to(backfill::demo::universe::Api::Goldsky, token)
     })
     .await;
+}
+
+/// `LIES=100000 cargo test --release --test pipeline lies -- --nocapture` tells as many.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_lies_none_reaches_the_map_and_the_honest_mappings_all_do() {
+    let lies: usize = std::env::var("LIES").ok().and_then(|lies| lies.parse().ok()).unwrap_or(2_000);
+    // Half of all markets are lied about, and a doubted token is asked for again: a lie or more for each token.
+    let options = UniverseOptions {
+        seed: 5,
+        traded_tokens: lies.max(2_000),
+        mapped_tokens: 200,
+        fills: lies as u64 * 2 + 4_000,
+        ..UniverseOptions::default()
+    };
+    let universe = Arc::new(Universe::generate(options).unwrap());
+    let world = World::with(&universe).await;
+    let (dome, goldsky) = stand_ins(&universe, |options| {
+        options.faults = FaultPlan { rate: 0.0, kinds: Vec::new(), ..FaultPlan::faults_and_lies(5, 0.5) };
+    })
+    .await;
+    run_all(&world, &sources(&dome, &goldsky), &universe).await;
+    let told = dome.counters().lies + goldsky.counters().lies;
+    println!("{told} lies told");
+    assert!(told >= lies as u64, "only {told} lies were told");
+    let honest =
+        |token: &_| [&dome, &goldsky].iter().all(|it| it.knows(token) && it.lie_about(token).is_none());
+    assert_map_is_true(&world, &universe, |_, token| honest(token)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,5 @@
-//! Phase 5 on a genuine ClickHouse: P&L to the last digit, whatever the order and the garbage, and what explains a miss.
+//! Phase 5 on a genuine ClickHouse: P&L to the last digit, whatever the order and the garbage, and what explains a
+//! miss. The traps of the users' tables are in `traps.rs`.
 
 mod common;
 mod pnl_world;
@@ -37,13 +38,13 @@ fn cause(result: &WalletResult, part: &str) -> Option<(u64, String)> {
 async fn the_demos_baselines_come_out_exactly() {
     let universe = small_universe(5);
     let world = World::with(&universe).await;
-    // As after a perfect backfill: every traded token is mapped.
+    // As after a perfect backfill: every traded token is mapped, by a row that survives the broken ones.
     let rows: Vec<String> = universe
         .traded_tokens()
         .filter(|outcome| !outcome.mapped())
-        .map(|it| format!("('{}', '{}', {}, '')", it.token(), it.market.condition(), it.index))
+        .map(|it| format!("('{}', '{}', {}, '', 4294967295)", it.token(), it.market.condition(), it.index))
         .collect();
-    let into = "INSERT INTO {d}.ctf_token_map (token_id, condition_id_norm, outcome_index, outcome_label)";
+    let into = "INSERT INTO {d}.ctf_token_map (token_id, condition_id_norm, outcome_index, outcome_label, fetched_at)";
     for rows in rows.chunks(500) {
         world.run(&format!("{into} VALUES {}", rows.join(", "))).await;
     }
@@ -52,7 +53,6 @@ async fn the_demos_baselines_come_out_exactly() {
         .collect();
     let options = ValidateOptions { baselines, positions_file: None, detail: false };
     let result = validate::run(&world.context(&[]).await, &options).await.unwrap();
-    assert!(result.passes());
     for (found, known) in result.wallets.iter().zip(universe.baselines()) {
         assert_eq!(found.total, found.baseline.expected, "{}", known.wallet);
         assert_eq!(found.resolved().count(), known.resolved_positions());
@@ -60,6 +60,7 @@ async fn the_demos_baselines_come_out_exactly() {
         assert_eq!(fills, known.fills as u64, "every fill counts, and once");
         assert_eq!(found.positions.len(), known.positions.len());
     }
+    assert!(result.passes());
     assert!(result.wallets[0].oddities.duplicates == 8 && result.wallets[0].oddities.changed == 2);
 }
 
@@ -97,28 +98,6 @@ async fn repeated_rows_of_the_map_and_the_resolutions_multiply_nothing() {
     let result = validated(&tables, 1, "3").await;
     assert_eq!((result.positions.len(), &result.total), (1, &usd("3")));
     assert_eq!(result.oddities.contradicting, 0, "the same said three times is no contradiction");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn wallets_and_conditions_meet_in_every_spelling() {
-    let tables = Tables::new().await;
-    let plain = condition(1);
-    let shouted = format!("0x{}", plain.to_uppercase());
-    tables.map_row(&token(1), &shouted, 0, "Lakers").await;
-    tables.map_row(&token(2), &plain.to_uppercase(), 1, "Celtics").await;
-    tables.winner_row(&shouted, "CELTICS").await;
-    let lower = Fill::buy(1, 1, "0.5", "1000000");
-    let upper = Fill {
-        wallet: format!("0x{}", lower.wallet[2..].to_uppercase()),
-        fill_id: "upper".into(),
-        asset: token(2),
-        ..lower.clone()
-    };
-    let prefix = Fill { wallet: upper.wallet.replace("0x", "0X"), fill_id: "prefix".into(), ..upper.clone() };
-    tables.fills(&[lower, upper, prefix]).await;
-    let result = validated(&tables, 1, "0.5").await;
-    assert_eq!(result.total, usd("0.5"), "-0.5 for the losing token, +0.5 for each fill of the winning one");
-    assert_eq!(result.resolved().count(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -189,21 +168,6 @@ async fn a_position_sold_out_before_the_end_counts_with_its_cashflow() {
     tables.fills(&[bought, sold, short]).await;
     let result = validated(&tables, 1, "2.5").await;
     assert_eq!(result.resolved().map(|(_, usd)| usd).collect::<Vec<_>>(), [usd("4.5"), usd("-2")]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_empty_condition_joins_no_other_empty_one() {
-    let tables = Tables::new().await;
-    tables.map_row(&token(1), "", 0, "Yes").await;
-    tables.map_row(&token(2), &"0".repeat(64), 0, "Yes").await;
-    // In a FixedString(64) this is 64 NUL bytes, which equal ''.
-    tables.resolve_row("", "[1, 0]", 1).await;
-    tables.resolve_row(&"0".repeat(64), "[1, 0]", 1).await;
-    tables.winner_row("", "Yes").await;
-    tables.fills(&[Fill::buy(1, 1, "0.5", "2000000"), Fill::buy(1, 2, "0.5", "2000000")]).await;
-    let result = validated(&tables, 1, "1").await;
-    assert_eq!(result.positions.len(), 0);
-    assert_eq!(cause(&result, "unmapped"), Some((2, "$2.00".to_owned())));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -357,32 +321,6 @@ async fn a_map_without_labels_is_no_hindrance() {
     tables.fills(&[Fill::buy(1, 1, "0.5", "2000000")]).await;
     tables.world.run("ALTER TABLE {d}.ctf_token_map DROP COLUMN outcome_label").await;
     assert_eq!(validated(&tables, 1, "1").await.total, usd("1"));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn twenty_thousand_wallets_are_validated_at_once() {
-    let tables = Tables::new().await;
-    tables.map(1, 1, 0, "Yes").await;
-    tables.resolve(1, "[1, 0]", 1).await;
-    tables.fills(&[Fill::buy(1, 1, "0.5", "2000000"), Fill::buy(2, 1, "0.25", "4000000")]).await;
-    let others = (0..20_000_u32).map(|number| {
-        let mut bytes = [9; 20];
-        bytes[..4].copy_from_slice(&number.to_be_bytes());
-        backfill::ids::Wallet::from_bytes(bytes)
-    });
-    let baselines: Vec<Baseline> = others
-        .chain([wallet(1), wallet(2)])
-        .map(|wallet| Baseline { wallet, expected: usd("0"), label: None })
-        .collect();
-    let options = ValidateOptions { baselines, positions_file: None, detail: false };
-    let result = validate::run(&tables.world.context(&[]).await, &options).await.unwrap();
-    let totals: Vec<&Usd> = result.wallets[20_000..].iter().map(|wallet| &wallet.total).collect();
-    assert_eq!(totals, [&usd("1"), &usd("3")]);
-    let left: u64 = tables
-        .world
-        .one("SELECT count() FROM system.tables WHERE database = '{s}' AND name LIKE 'backfill_tmp%'")
-        .await;
-    assert_eq!(left, 0, "temporary tables are dropped");
 }
 
 #[tokio::test(flavor = "multi_thread")]

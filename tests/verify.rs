@@ -2,8 +2,6 @@
 
 mod common;
 
-use std::sync::Arc;
-
 use backfill::ids::Wallet;
 use backfill::phases::verify::{self, VerifyOptions, VerifyResult};
 use backfill::report;

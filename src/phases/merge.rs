@@ -65,6 +65,7 @@ pub async fn run(context: &Context, options: &MergeOptions) -> Result<MergeResul
     let added = store.candidate_count().await?;
     if !options.dry_run {
         context.progress.step("Merging");
+        store.reassert_outranked().await?;
         store.merge_candidates().await?;
     }
     store.drop_candidates().await?;

@@ -2,7 +2,9 @@
 //! HTTP and no printing.
 
 pub mod demo;
+pub mod derive;
 pub mod merge;
+pub mod prove;
 pub mod run;
 pub mod setup;
 pub mod track;

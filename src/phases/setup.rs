@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::Context;
+use super::derive::{self, DeriveOptions, DeriveResult};
 use crate::failure::Failure;
 use crate::settings::Percent;
 use crate::store::coverage::Coverage;
@@ -21,6 +22,8 @@ pub struct SetupOptions {
     pub reset: bool,
     /// Create the users' tables, empty, where they are missing.
     pub create_tables: bool,
+    /// Derive first, and list only what is left.
+    pub derive: bool,
 }
 
 /// What phase 0 found and did.
@@ -30,6 +33,8 @@ pub struct SetupResult {
     pub coverage: Coverage,
     /// Tables that were created because they were missing.
     pub created: Vec<String>,
+    /// What was derived before the listing, where that was asked for.
+    pub derived: Option<DeriveResult>,
     /// Unmapped tokens that no source has derived.
     pub unmapped: u64,
     /// Dome's share.
@@ -69,6 +74,8 @@ pub async fn run(context: &Context, options: &SetupOptions) -> Result<SetupResul
     if options.reset {
         store.reset_staging().await?;
     }
+    let derived =
+        if options.derive { Some(derive::run(context, &DeriveOptions::default()).await?) } else { None };
     context.progress.step("Listing the unmapped tokens");
     let unmapped = store.list_unmapped().await?;
     context.progress.step("Splitting the workload");
@@ -94,6 +101,7 @@ pub async fn run(context: &Context, options: &SetupOptions) -> Result<SetupResul
     Ok(SetupResult {
         coverage,
         created,
+        derived,
         unmapped,
         dome_share,
         tracks,

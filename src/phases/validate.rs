@@ -117,7 +117,7 @@ pub async fn run(context: &Context, options: &ValidateOptions) -> Result<Validat
     let wallets: Vec<Wallet> = options.baselines.iter().map(|baseline| baseline.wallet).collect();
     let holdings = context.store.holdings(&wallets).await?;
     let wallets: Vec<WalletResult> = (options.baselines.iter().zip(holdings))
-        .map(|(baseline, holdings)| assess(baseline, holdings, limit, &context.settings.collaterals))
+        .map(|(baseline, holdings)| assess_holdings(baseline, holdings, limit, &context.settings.collaterals))
         .collect();
     if let Some(path) = &options.positions_file {
         write_positions(path, &wallets)?;
@@ -131,7 +131,8 @@ pub async fn run(context: &Context, options: &ValidateOptions) -> Result<Validat
     })
 }
 
-fn assess(
+/// Weighs what a wallet holds against what was expected of it.
+pub fn assess_holdings(
     baseline: &Baseline,
     holdings: Holdings,
     limit: Percent,
@@ -315,3 +316,6 @@ fn write_positions(path: &Path, wallets: &[WalletResult]) -> Result<(), Failure>
     };
     write().map_err(|error| Failure::File(format!("cannot write {}: {error}", path.display())))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,9 @@
 //! What a person or a program reads. Phases and tracks know nothing of the terminal: they tell what happens to a
 //! [`Progress`] and return results, and this module alone decides how those look.
 
+pub mod derive;
 pub mod merge;
+pub mod prove;
 pub mod run;
 pub mod setup;
 pub mod terminal;

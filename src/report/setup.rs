@@ -39,6 +39,13 @@ pub fn text(result: &SetupResult) -> String {
         });
     }
     page.section(3, "Identifying Unmapped Tokens");
+    if let Some(derived) = &result.derived {
+        page.line(format!(
+            "✓ {} derived from {} known conditions",
+            thousands(derived.inserted),
+            thousands(derived.conditions)
+        ));
+    }
     page.line(format!("Unmapped tokens identified: {}", thousands(result.unmapped)));
     let dome = result.dome_share;
     let rest = crate::settings::Percent::whole(100).minus(dome);
@@ -70,6 +77,7 @@ pub fn json(result: &SetupResult) -> Value {
         "unmapped": coverage.unmapped,
         "malformed": coverage.malformed,
         "ambiguous": coverage.ambiguous,
+        "derived": result.derived.map(|derived| derived.inserted),
         "tracks": tracks,
         "elapsed_seconds": result.elapsed_seconds,
     })

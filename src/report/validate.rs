@@ -27,18 +27,38 @@ pub fn text(result: &ValidateResult) -> String {
         page.blank().line(format!("Every position is in {}", path.display()));
     }
     page.blank().rule();
-    if result.passes() {
-        page.line("🎉 VALIDATION PASSED!").blank();
-        page.line(format!(
-            "Variance within ±{}% threshold. Ready to apply fixes to production.",
-            result.limit
-        ));
-    } else {
-        page.line("❌ VALIDATION FAILED").blank();
-        page.line(format!("Variance not within ±{}%: see above what would explain it.", result.limit));
-    }
+    verdict(&mut page, result);
     page.rule();
     page.into_text()
+}
+
+fn verdict(page: &mut Page, result: &ValidateResult) {
+    let limit = result.limit;
+    if !result.passes() {
+        page.line("❌ VALIDATION FAILED").blank();
+        page.line(format!("Variance not within ±{limit}%: see above what would explain it."));
+        return;
+    }
+    if result.wallets.iter().all(|wallet| wallet.status == Status::Skipped) {
+        page.line("Nothing was validated: a baseline of zero has no variance.");
+        return;
+    }
+    page.line("🎉 VALIDATION PASSED!").blank().line("All three bug fixes verified:");
+    page.line("  ✅ Micro-unit conversion (÷1e6) working correctly");
+    let seen = |index| result.wallets.iter().any(|wallet| by_outcome(wallet, index).0 > 0);
+    page.line(match (seen(0), seen(1)) {
+        (true, true) => "  ✅ Outcome index decoding capturing positions of both outcomes",
+        _ => "  ⚠️  Outcome index decoding: positions of one outcome only, which proves little",
+    });
+    page.line("  ✅ Loser formula sign correct (no inversion)").blank();
+    page.line(format!("Variance within ±{limit}% threshold. Ready to apply fixes to production."));
+    page.blank().line("NEXT STEPS:");
+    page.line("1. Update view definitions (outcome_positions_v2, trade_cashflows_v3)");
+    page.line("2. Update rebuild script (rebuild-realized-pnl-from-positions.ts)");
+    page.line("3. Rebuild all P&L tables");
+    if result.wallets.len() == 1 {
+        page.line("4. Re-validate all Dome baseline wallets (backfill validate --baselines FILE.csv)");
+    }
 }
 
 fn wallet_page(page: &mut Page, wallet: &WalletResult, limit: Percent) {
@@ -56,7 +76,13 @@ fn wallet_page(page: &mut Page, wallet: &WalletResult, limit: Percent) {
     let (winners, losers) = top(wallet);
     for (title, list) in [("TOP WINNERS:", winners), ("TOP LOSERS:", losers)] {
         page.blank().line(title);
+        if list.is_empty() {
+            page.line("none");
+        }
         for (number, (position, realized)) in list.into_iter().enumerate() {
+            if number > 0 {
+                page.blank();
+            }
             position_lines(page, number + 1, position, &realized);
         }
     }
@@ -71,6 +97,9 @@ fn wallet_page(page: &mut Page, wallet: &WalletResult, limit: Percent) {
     page.line(format!("Delta:    {} ({})", delta.cents(), delta.plain_cents()));
     page.line(format!("Variance: {}", variance(wallet)));
     page.line(format!("Status:   {}", status(wallet, limit)));
+    if let Some(margin) = margin(wallet, limit) {
+        page.line(format!("Margin:   {margin}"));
+    }
     explanations(page, wallet);
     outcomes(page, wallet);
 }
@@ -83,14 +112,19 @@ fn position_lines(page: &mut Page, number: usize, position: &Position, realized:
     };
     let payout = position.decision.payout.as_ref().map(crate::pnl::Payout::exact).unwrap_or_default();
     page.line(format!("{number:02}. {condition}... (outcome {}, winner: {winner})", position.outcome_index));
-    page.entry(24, "    Net shares (micro)", position.net_shares.commas());
-    page.entry(24, "    Cost basis (micro)", position.cashflow.commas());
+    page.entry(28, "    Net shares (micro)", position.net_shares.commas());
+    page.entry(28, "    Cost basis (micro)", position.cashflow.commas());
     let paid = position.paid_out().map(|usd| usd.cents()).unwrap_or_default();
-    page.entry(24, &format!("    Payout (shares×${payout})"), paid);
+    page.entry(28, &format!("    Payout (shares/${payout})"), paid);
     let pays = position.decision.payout.as_ref().is_some_and(crate::pnl::Payout::pays);
-    let cost = if pays { "    Cost (absolute)" } else { "    Cost (lost)" };
-    page.entry(24, cost, position.cashflow.units().abs().cents());
-    page.entry(24, "    → Realized P&L", realized.cents());
+    let cashflow = position.cashflow.units();
+    let cost = match (cashflow.is_gain(), pays) {
+        (true, _) => "    Received (net)",
+        (false, true) => "    Cost (absolute)",
+        (false, false) => "    Cost (lost)",
+    };
+    page.entry(28, cost, cashflow.abs().cents());
+    page.entry(28, "    → Realized P&L", realized.cents());
 }
 
 /// A position and its realized P&L.
@@ -128,11 +162,21 @@ fn status(wallet: &WalletResult, limit: Percent) -> String {
     }
 }
 
+/// How far the variance is from the limit, in points of a percent.
+fn margin(wallet: &WalletResult, limit: Percent) -> Option<String> {
+    let (points, spare) = wallet.variance.as_ref()?.margin(limit);
+    Some(format!("{points} points {} the limit of {limit}%", if spare { "below" } else { "above" }))
+}
+
 fn explanations(page: &mut Page, wallet: &WalletResult) {
-    if !wallet.explanations.is_empty() {
+    let failed = wallet.status == Status::Fail;
+    if !wallet.explanations.is_empty() || failed {
         page.blank().line("What could explain a difference, the largest first:");
         for it in &wallet.explanations {
             page.line(format!("  {:>16}  {} {}", it.worth.cents(), thousands(it.count), it.cause));
+        }
+        if failed {
+            page.line(format!("  {:>16}  left unexplained", wallet.unexplained.cents()));
         }
     }
     let odd = &wallet.oddities;
@@ -146,6 +190,7 @@ fn explanations(page: &mut Page, wallet: &WalletResult) {
         (odd.contradicting, "positions with resolutions that contradict each other: the newest counts"),
         (odd.self_contradicting, "positions whose resolution contradicts itself: the payout vector counts"),
         (odd.zero_denominator, "positions resolved with a denominator of zero: unresolved"),
+        (odd.tables_disagree, "positions whose two tables name different winners: the resolutions count"),
         (odd.undecidable, "positions without a label to compare the winner with: unresolved"),
     ];
     if oddities.iter().any(|(count, _)| *count > 0) {
@@ -176,9 +221,11 @@ fn by_outcome(wallet: &WalletResult, index: u8) -> (u64, String) {
 fn outcomes(page: &mut Page, wallet: &WalletResult) {
     page.blank().line("[3] Outcome Index Distribution (Bug #2 verification)").rule().blank();
     let [(first, first_labels), (second, second_labels)] = [by_outcome(wallet, 0), by_outcome(wallet, 1)];
-    page.line(format!("Outcome 0 ({first_labels}): {} positions", thousands(first)));
-    page.line(format!("Outcome 1 ({second_labels}): {} positions", thousands(second)));
-    page.line("Outcome 2+:      0 positions").blank();
+    for (index, count, labels) in [(0, first, first_labels), (1, second, second_labels)] {
+        let labels = if count > 0 { format!(" ({labels})") } else { String::new() };
+        page.line(format!("Outcome {index}{labels}: {} positions", thousands(count)));
+    }
+    page.line("Outcome 2+: 0 positions").blank();
     page.line(if first > 0 && second > 0 {
         format!("✅ Positions of both outcomes detected ({} total)", thousands(first + second))
     } else {
@@ -186,18 +233,27 @@ fn outcomes(page: &mut Page, wallet: &WalletResult) {
     });
 }
 
+/// One line a wallet: what came out, what was expected, how far apart, and for a miss its largest known cause.
 fn table(page: &mut Page, result: &ValidateResult) {
-    page.blank().line("Wallets").line("─".repeat(40));
+    page.blank().line(format!("Wallets (limit: a variance below {}%)", result.limit)).line("─".repeat(40));
+    let (wallet, total, expected, variance) = ("Wallet", "Realized P&L", "Expected", "Variance");
+    page.line(format!("{wallet:<42}  {total:>16}  {expected:>16}  {variance:>10}  Status   Reason"));
     for wallet in &result.wallets {
-        let name = wallet.baseline.label.as_deref().unwrap_or_default();
-        page.line(format!(
-            "{}  {:>16}  {:>16}  {:>9}  {}  {name}",
+        let status = match wallet.status {
+            Status::Pass => "PASS",
+            Status::Fail => "FAIL",
+            Status::Skipped => "SKIPPED",
+        };
+        let label = wallet.baseline.label.as_ref().map(|label| format!("[{label}] ")).unwrap_or_default();
+        let line = format!(
+            "{}  {:>16}  {:>16}  {:>10}  {status:<7}  {label}{}",
             wallet.baseline.wallet,
             wallet.total.cents(),
             wallet.baseline.expected.cents(),
             wallet.variance.as_ref().map_or("-".to_owned(), ToString::to_string),
-            status(wallet, result.limit),
-        ));
+            reason(wallet),
+        );
+        page.line(line.trim_end());
     }
     let count = |status| result.wallets.iter().filter(|wallet| wallet.status == status).count();
     page.blank().line(format!(
@@ -206,6 +262,21 @@ fn table(page: &mut Page, result: &ValidateResult) {
         count(Status::Fail),
         count(Status::Skipped)
     ));
+}
+
+/// Why a wallet did not pass, in half a line.
+fn reason(wallet: &WalletResult) -> String {
+    match (wallet.status, wallet.explanations.first()) {
+        (Status::Pass, _) => String::new(),
+        (Status::Skipped, _) => "a baseline of zero".to_owned(),
+        (Status::Fail, _) if wallet.positions.is_empty() && wallet.explanations.is_empty() => {
+            "no fills of this wallet".to_owned()
+        }
+        (Status::Fail, Some(first)) if first.worth >= wallet.unexplained => {
+            format!("{} in {} {}", first.worth.cents(), thousands(first.count), first.cause)
+        }
+        (Status::Fail, _) => format!("{} unexplained", wallet.unexplained.cents()),
+    }
 }
 
 /// The design's object.
@@ -240,11 +311,19 @@ fn wallet_json(wallet: &WalletResult) -> Value {
         "top_winners": positions(winners),
         "top_losers": positions(losers),
         "explanations": wallet.explanations.iter().map(|it| json!({"cause": it.cause, "count": it.count, "worth": it.worth.six()})).collect::<Vec<_>>(),
+        "unexplained": wallet.unexplained.six(),
+        "unresolved": wallet.positions.len() - wallet.resolved().count(),
         "duplicates": odd.duplicates,
         "changed": odd.changed,
-        "malformed_fills": odd.odd_side + odd.odd_price + odd.odd_size,
-        "contradicting": odd.contradicting + odd.self_contradicting,
+        "odd_side": odd.odd_side,
+        "odd_price": odd.odd_price,
+        "odd_size": odd.odd_size,
+        "inexact": odd.inexact,
+        "contradicting": odd.contradicting,
+        "self_contradicting": odd.self_contradicting,
+        "tables_disagree": odd.tables_disagree,
         "zero_denominator": odd.zero_denominator,
+        "undecidable": odd.undecidable,
     })
 }
 
@@ -259,3 +338,6 @@ fn position_json((position, realized): Realized<'_>) -> Value {
         "pnl": realized.six(),
     })
 }
+
+#[cfg(test)]
+mod tests;

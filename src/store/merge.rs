@@ -3,7 +3,7 @@
 use clickhouse::Row;
 use serde::Deserialize;
 
-use super::sql::{condition_norm, usable_map, well_formed_token};
+use super::sql::{condition_norm, usable_map, usable_row, well_formed_token};
 use super::{Store, StoreError, Table};
 use crate::ctf::{self, Collateral};
 use crate::ids::{ConditionId, TokenId};
@@ -228,15 +228,54 @@ impl Store {
         self.run("merging into the map", self.query(&sql)).await
     }
 
-    /// Tokens with two usable rows that are still there after background merges, as counted: a plain `MergeTree`
-    /// keeps them all, and so does a `ReplacingMergeTree` until it merges.
+    /// Writes again, with a `fetched_at` above the largest of their token, the usable rows of the map that a broken row
+    /// of the same token would replace: one that is newer, or as new. A table that replaces nothing needs none of that.
+    /// What it wrote is the newest from then on, so that repeating it adds nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn reassert_outranked(&self) -> Result<(), StoreError> {
+        let doing = "re-asserting rows of the map";
+        let (map, usable) = (&self.names().token_map, usable_row());
+        let columns = self.require(map, "TOKEN_MAP_TABLE", &["token_id"]).await?;
+        let query = self
+            .query("SELECT engine FROM system.tables WHERE database = {database:String} AND name = {table:String}")
+            .param("database", &map.database)
+            .param("table", &map.name);
+        let engines: Vec<String> = self.rows(doing, query).await?;
+        let keeps_all = |engine: &String| engine.ends_with("MergeTree") && !engine.contains("Replacing");
+        if columns.iter().all(|column| column.name != "fetched_at") || engines.iter().any(keeps_all) {
+            return Ok(());
+        }
+        // A DateTime ends in 2106: a token whose broken row is dated there gets a tie once, which the last written wins.
+        let sql = format!(
+            "INSERT INTO {map} SELECT * EXCEPT (newest) REPLACE (least(toUInt64(newest) + 1, 4294967295) AS fetched_at) \
+             FROM (SELECT m.*, o.newest AS newest FROM (SELECT * FROM {map} WHERE {usable}) AS m \
+               GLOBAL INNER JOIN (SELECT token_id, max(at) AS newest FROM \
+                 (SELECT token_id, toUnixTimestamp(toDateTime(fetched_at)) AS at, {usable} AS good, \
+                         {condition} AS condition, outcome_index AS index FROM {map}) \
+                 GROUP BY token_id HAVING uniqExactIf((condition, index), good) = 1 AND countIf(NOT good) > 0 \
+                   AND maxIf(at, NOT good) >= maxIf(at, good) AND maxIf(at, good) < 4294967295) AS o \
+               USING (token_id) ORDER BY token_id, m.fetched_at DESC LIMIT 1 BY token_id) \
+             SETTINGS join_use_nulls = 0",
+            condition = condition_norm("condition_id_norm"),
+        );
+        self.run(doing, self.query(&sql)).await
+    }
+
+    /// Tokens with two usable rows where one would do, as counted: a plain `MergeTree` keeps them all, and so does a
+    /// `ReplacingMergeTree` until it merges. A token with broken rows is left out: there the second one is what
+    /// outlives the broken ones ([`Store::reassert_outranked`]).
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn duplicated_tokens(&self) -> Result<u64, StoreError> {
-        let map = usable_map(self.names());
-        self.one("counting duplicates", self.query(&format!("SELECT countIf(usable_rows > 1) FROM {map}")))
-            .await
+        let (usable, row, map) = (usable_map(self.names()), usable_row(), &self.names().token_map);
+        let sql = format!(
+            "SELECT countIf(usable_rows > 1) FROM {usable} \
+             WHERE token_id GLOBAL NOT IN (SELECT token_id FROM {map} WHERE NOT {row})"
+        );
+        self.one("counting duplicates", self.query(&sql)).await
     }
 
     /// Proves every usable row of the map.

@@ -1,6 +1,7 @@
 //! Everything that is SQL. [`Store`] is the shared ClickHouse client; the modules beside it hold one subject each,
 //! in functions named after what they answer.
 
+pub mod conditions;
 mod connect;
 pub mod coverage;
 pub mod embedded;
@@ -12,6 +13,7 @@ mod schema;
 pub mod sql;
 pub mod staging;
 mod table;
+mod wallets;
 pub mod workload;
 
 use std::time::Duration;
@@ -142,6 +144,9 @@ impl Store {
             // queue them would let a crash lose rows that a checkpoint calls written.
             .with_setting("async_insert", "0")
             .with_setting("wait_for_async_insert", "1")
+            // The same where a table is spread over a cluster: the other servers have the rows too. (The name that
+            // old servers know; newer ones call it distributed_foreground_insert and take both.)
+            .with_setting("insert_distributed_sync", "1")
             // An error in the middle of a statement must reach us as one, not as the end of the answer.
             .with_setting("wait_end_of_query", "1");
         Ok(Self { client, names: settings.names.clone(), query_limit })

@@ -1,25 +1,14 @@
 //! The wallets' positions: one pass over the fills, each fill once, sums exact, joined to the map and the payouts.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use clickhouse::Row;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::sql::{condition_norm, usable_map, well_formed_token};
 use super::{Store, StoreError, Table};
 use crate::ids::Wallet;
 use crate::pnl::{Micro, Position, Repeated, Resolution, decide};
-
-/// More wallets than this go through a table: a value of a query may have 128 KiB, which 2,900 of them fill.
-const BOUND_WALLETS: usize = 1_000;
-
-/// The wallets that are asked for, where they are too many to be bound. Lives only while the fills are read.
-const WALLETS: &str = "backfill_tmp_wallets";
-
-#[derive(Row, Serialize)]
-struct WalletRow {
-    wallet: Wallet,
-}
 
 /// All fills of a wallet in one token, before anything is known of the token.
 #[derive(Row, Deserialize)]
@@ -124,24 +113,18 @@ impl Store {
         self.require(&names.fills, "FILLS_TABLE", &needed).await?;
         let needed = ["token_id", "condition_id_norm", "outcome_index"];
         self.require(&names.token_map, "TOKEN_MAP_TABLE", &needed).await?;
-        let rows: Vec<Traded> = if wallets.len() <= BOUND_WALLETS {
-            let texts: Vec<String> = wallets.iter().map(Wallet::to_string).collect();
-            let sql = self.holdings_sql(wallets, "IN {wallets:Array(String)}").await?;
-            self.rows(doing, self.query(&sql).param("wallets", texts)).await?
-        } else {
-            let table = self.list_wallets(wallets).await?;
-            let sql = self.holdings_sql(wallets, &format!("GLOBAL IN (SELECT wallet FROM {table})")).await?;
-            let rows = self.rows(doing, self.query(&sql)).await;
-            self.run(doing, self.query(&format!("DROP TABLE IF EXISTS {table} SYNC"))).await?;
-            rows?
-        };
+        let list = self.gather_wallets(wallets).await?;
+        let sql =
+            self.holdings_sql(&format!("{}lower(proxy_wallet) {}", list.index_hint(), list.sql())).await?;
+        let rows = self.rows(doing, list.bind(self.query(&sql))).await;
+        self.drop_wallets(list).await?;
+        let rows: Vec<Traded> = rows?;
+        let places: HashMap<Wallet, usize> =
+            wallets.iter().enumerate().map(|(place, wallet)| (*wallet, place)).collect();
         let mut holdings: Vec<Holdings> = wallets.iter().map(|wallet| Holdings::empty(*wallet)).collect();
-        let place: HashMap<String, usize> =
-            wallets.iter().enumerate().map(|(place, wallet)| (wallet.to_string(), place)).collect();
         for row in rows {
-            let Some(of) = place.get(&row.wallet).and_then(|place| holdings.get_mut(*place)) else {
-                continue;
-            };
+            let place = row.wallet.parse().ok().and_then(|wallet: Wallet| places.get(&wallet));
+            let Some(of) = place.and_then(|place| holdings.get_mut(*place)) else { continue };
             of.add(row).map_err(|error| StoreError::Query {
                 doing: doing.to_owned(),
                 source: clickhouse::error::Error::Custom(format!("a sum is not a number: {error}")),
@@ -150,23 +133,10 @@ impl Store {
         Ok(holdings)
     }
 
-    /// The wallets in a table of their own. One that a crash has left is dropped.
-    async fn list_wallets(&self, wallets: &[Wallet]) -> Result<Table, StoreError> {
-        let doing = "listing the wallets";
-        let (database, table) = (super::quoted(&self.names().staging), self.staging_table(WALLETS));
-        self.run(doing, self.query(&format!("CREATE DATABASE IF NOT EXISTS {database}"))).await?;
-        self.run(doing, self.query(&format!("DROP TABLE IF EXISTS {table} SYNC"))).await?;
-        let create = format!("CREATE TABLE {table} (wallet String) ENGINE = MergeTree ORDER BY wallet");
-        self.run(doing, self.query(&create)).await?;
-        let rows: Vec<WalletRow> = wallets.iter().map(|wallet| WalletRow { wallet: *wallet }).collect();
-        self.insert(&table, "validate", &rows).await?;
-        Ok(table)
-    }
-
-    /// `among` is what the wallets are in, as SQL.
-    async fn holdings_sql(&self, wallets: &[Wallet], among: &str) -> Result<String, StoreError> {
+    /// `of_wallets` is the condition that a fill is one of the wallets'.
+    async fn holdings_sql(&self, of_wallets: &str) -> Result<String, StoreError> {
         let names = self.names();
-        let (fills, map, hint) = (&names.fills, usable_map(names), index_hint(wallets));
+        let (fills, map) = (&names.fills, usable_map(names));
         let map_columns = self.columns(&names.token_map).await?.unwrap_or_default();
         let (token, label) = (well_formed_token("asset_id"), column_or(&map_columns, "outcome_label", "''"));
         let resolutions = self.resolutions_sql().await?;
@@ -196,7 +166,7 @@ impl Store {
                  counts AND (exact_price != ifNull(toDecimal256OrNull(p, 50), 0) OR (price > 0 AND price < 1e-30) \
                    OR exact_size != ifNull(toDecimal256OrNull(s, 40), 0) OR (size > 0 AND size < 1e-12)) AS inexact, \
                  exact_size * sign AS shares, exact_price * exact_size * -sign AS cash \
-               FROM {fills} WHERE {hint}lower(proxy_wallet) {among}), \
+               FROM {fills} WHERE {of_wallets}), \
              once AS (SELECT owner, fill_id, count() AS copies, uniqExact(asset, way, price_text, size_text) AS versions, \
                  argMax((asset, odd_side, odd_price, odd_size, inexact, counts, shares, cash), \
                         (ingested_at, asset, way, price_text, size_text)) AS newest, \
@@ -281,41 +251,6 @@ impl Store {
     }
 }
 
-/// At most so many ranges are given to the index.
-const MOST_RANGES: usize = 600;
-
-/// Tells the primary key where the wallets can stand. To compare in lower case gives it up, but every spelling of a
-/// wallet begins with its first digits in one case or the other. Where the key does not begin with the wallet the hint
-/// costs nothing, and nowhere does it decide anything. The digits are hex by their type and need no binding.
-fn index_hint(wallets: &[Wallet]) -> String {
-    let fitting = (1..=4).rev().map(|digits| beginnings(wallets, digits)).find(|it| it.len() <= MOST_RANGES);
-    let Some(beginnings) = fitting.filter(|it| !it.is_empty()) else { return String::new() };
-    let ranges: Vec<String> =
-        beginnings.iter().map(|text| format!("startsWith(proxy_wallet, '{text}')")).collect();
-    format!("indexHint({}) AND ", ranges.join(" OR "))
-}
-
-/// Every spelling of the first digits of each wallet, each once.
-fn beginnings(wallets: &[Wallet], digits: usize) -> Vec<String> {
-    let short: HashSet<String> =
-        wallets.iter().map(|wallet| wallet.to_string().chars().skip(2).take(digits).collect()).collect();
-    let mut all = Vec::new();
-    for digits in short {
-        let mut spellings = vec!["0x".to_owned(), "0X".to_owned()];
-        for digit in digits.chars() {
-            let upper = Some(digit.to_ascii_uppercase()).filter(|upper| *upper != digit);
-            spellings = (spellings.iter())
-                .flat_map(|text| {
-                    [Some(digit), upper].into_iter().flatten().map(move |it| format!("{text}{it}"))
-                })
-                .collect();
-        }
-        all.extend(spellings);
-    }
-    all.sort();
-    all
-}
-
 impl Holdings {
     fn empty(wallet: Wallet) -> Self {
         Self { wallet, positions: Vec::new(), unmapped: Vec::new(), oddities: Oddities::default() }
@@ -378,27 +313,5 @@ impl Holdings {
             },
         });
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_index_is_told_every_spelling_and_never_too_many() {
-        let wallet: Wallet = "0xcC12b7c71f21e358b8e5e797e586cbc03160d58b".parse().unwrap();
-        let all = ["0XCC1", "0XCc1", "0XcC1", "0Xcc1", "0xCC1", "0xCc1", "0xcC1", "0xcc1"];
-        assert_eq!(beginnings(&[wallet, wallet], 3), all);
-        let many: Vec<Wallet> = (0..20_000_u32)
-            .map(|number| {
-                let mut bytes = [0xab; 20];
-                bytes[..4].copy_from_slice(&number.wrapping_mul(2_654_435_761).to_be_bytes());
-                Wallet::from_bytes(bytes)
-            })
-            .collect();
-        let hint = index_hint(&many);
-        assert!(!hint.is_empty() && hint.matches("startsWith").count() <= MOST_RANGES);
-        assert_eq!(index_hint(&[]), "");
     }
 }

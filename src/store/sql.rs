@@ -24,6 +24,12 @@ pub fn condition_norm(expr: &str) -> String {
     )
 }
 
+/// Whether a row of the map is usable: well-formed token, well-formed non-zero condition, outcome index below 2.
+pub fn usable_row() -> String {
+    let (token, condition) = (well_formed_token("token_id"), condition_norm("condition_id_norm"));
+    format!("({token} AND outcome_index < 2 AND {condition} != '')")
+}
+
 /// One row a token of the map that has usable rows: `token_id`, `condition_id_norm`, `outcome_index`, and
 /// `disagreeing`, which is true where two usable rows contradict each other (the token is then ambiguous, and
 /// unmapped). Usable: well-formed token, well-formed non-zero condition, outcome index below 2.

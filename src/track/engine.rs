@@ -102,6 +102,9 @@ pub struct Engine {
     /// What each worker is at, and since when.
     at_work: Mutex<HashMap<usize, (TokenId, Moment, bool)>>,
     ended: Mutex<Option<End>>,
+    /// When the first request was sent, and when the last rows were acknowledged.
+    first_sent: OnceLock<Moment>,
+    last_acknowledged: Mutex<Moment>,
     /// Work came, went or ended: whoever waits looks again.
     changed: Arc<Notify>,
     /// The tracks beside this one.
@@ -143,7 +146,10 @@ impl Engine {
         let file = CheckpointFile::lock(folder, source)?;
         let workload = store.workload(source).await?.ok_or(TrackError::NoWorkload(source.name()))?;
         let found = file.load(source, &workload.id)?;
-        store.end_orphaned_inserts(source.name()).await?;
+        if let Err(error) = store.end_orphaned_inserts(source.name()).await {
+            // Not every user may end queries, and mostly there is none to end.
+            tracing::info!("{error}; going on");
+        }
         let staged: HashSet<u128> = store.staged_fingerprints(source).await?.into_iter().collect();
         let tally = store.tally(source).await?;
         let gauges = Gauges::new(source, tally.total, plan.workers);
@@ -173,6 +179,8 @@ impl Engine {
             unwritten: Mutex::default(),
             at_work: Mutex::default(),
             ended: Mutex::default(),
+            first_sent: OnceLock::new(),
+            last_acknowledged: Mutex::default(),
             changed,
             peers: OnceLock::new(),
             beginning,
@@ -255,6 +263,8 @@ impl Engine {
         };
         self.save(progress);
         let seconds = elapsed.as_secs_f64();
+        let first_sent = self.first_sent.get().copied().unwrap_or_default();
+        let work = lock(&self.last_acknowledged).saturating_sub(first_sent);
         let this_run = (answered + failed).saturating_sub(self.resumed);
         Ok(TrackResult {
             phase: self.source.name(),
@@ -271,6 +281,7 @@ impl Engine {
             resumed: self.resumed,
             tokens_per_second: (this_run as f64 / seconds.max(0.001) * 10.0).round() / 10.0,
             elapsed_seconds: (seconds * 1000.0).round() / 1000.0,
+            work_seconds: (work.as_secs_f64() * 1000.0).round() / 1000.0,
             resolved: tally.resolved,
             source: self.source,
             ending,
@@ -427,6 +438,7 @@ impl Engine {
         let mut slot = task.slot;
         loop {
             add(&self.gauges.requests, 1);
+            self.first_sent.get_or_init(|| self.now());
             let more = pages.last().and_then(|page| page.more.as_deref());
             let answer = self.upstream.ask(&task.batch.tokens, more).await;
             let now = self.now();
@@ -463,6 +475,7 @@ impl Engine {
     /// Sorts an answer and makes rows of it.
     fn answered(&self, task: Task, pages: &[Answer]) -> Delivery {
         let Task { batch, lender, .. } = task;
+        lock(&self.quota).answered();
         let verdict = judge(&batch, pages, &self.plan.rules);
         if lock(&self.desk).host_answered() {
             self.shown.notice(&format!("The {} API answers again; going on", self.source.title()));
@@ -672,6 +685,7 @@ impl Engine {
 
     /// The rows are there: now the gauges and the checkpoint may say so.
     fn acknowledged(&self, load: &Load) {
+        *lock(&self.last_acknowledged) = self.now();
         let mut unwritten = lock(&self.unwritten);
         load.batches.iter().for_each(|batch| {
             unwritten.remove(batch);

@@ -6,6 +6,7 @@ pub mod desk;
 pub mod engine;
 pub mod judge;
 pub mod quota;
+pub mod traded;
 pub mod writer;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -118,6 +119,8 @@ pub struct TrackResult {
     pub tokens_per_second: f64,
     /// From the process's start to the last acknowledged write.
     pub elapsed_seconds: f64,
+    /// From the first request sent to the last acknowledged write.
+    pub work_seconds: f64,
     /// Tokens of the workload that are resolved.
     #[serde(skip)]
     pub resolved: u64,

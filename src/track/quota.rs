@@ -25,6 +25,9 @@ const LONGEST_DELAY: Duration = Duration::from_millis(500);
 /// After a refusal: the share of the limit that is used at least, however often it is refused.
 const SLOWEST: f64 = 0.25;
 
+/// The pause after a refusal that asks for none; twice as long with each further one before anything is answered.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+
 /// A request that holds a place in every window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slot {
@@ -37,7 +40,7 @@ pub struct Slot {
 pub enum Refusal {
     /// The first since full speed: nothing is sent for this long, then less than before.
     SlowedDown(Duration),
-    /// One more of a burst that was already answered to.
+    /// One more of a burst that was already answered to, or one while requests are held back anyway.
     KnownAlready,
 }
 
@@ -132,13 +135,19 @@ impl Quota {
             }
             return Refusal::KnownAlready;
         }
+        let at_full_speed = self.share >= 1.0;
         self.refusals_in_a_row += 1;
-        let doubled = Duration::from_secs(1) * 2u32.pow(self.refusals_in_a_row.min(6) - 1);
+        let doubled = FIRST_PAUSE * 2u32.pow(self.refusals_in_a_row.min(6) - 1);
         let pause = retry_after.unwrap_or(doubled);
         self.paused_until = self.paused_until.max(now + pause);
         self.share = (self.share / 2.0).max(SLOWEST);
         self.refused_at = Some(now);
-        Refusal::SlowedDown(pause)
+        if at_full_speed { Refusal::SlowedDown(pause) } else { Refusal::KnownAlready }
+    }
+
+    /// A request was answered: the next refusal is a first one again, and its pause a short one.
+    pub fn answered(&mut self) {
+        self.refusals_in_a_row = 0;
     }
 
     /// Whether requests are being held below the limit because of a refusal.
@@ -151,17 +160,16 @@ impl Quota {
         self.share
     }
 
-    /// Back up, by a half every two seconds in which requests went out unrefused.
+    /// Back up, by a half every second in which requests went out unrefused.
     fn climb(&mut self, now: Moment) {
         let Some(since) = self.refused_at else { return };
-        if now.saturating_sub(since.max(self.paused_until)) < Duration::from_secs(2) {
+        if now.saturating_sub(since.max(self.paused_until)) < Duration::from_secs(1) {
             return;
         }
         self.share = (self.share * 1.5).min(1.0);
         self.paused_until = now;
         if self.share >= 1.0 {
             self.refused_at = None;
-            self.refusals_in_a_row = 0;
         }
     }
 
@@ -172,6 +180,16 @@ impl Quota {
             self.arrivals.pop_front();
         }
     }
+}
+
+/// The earliest moment at which all windows together let the last of `requests` be sent: what no client can beat.
+pub fn ceiling(limit: &RateLimit, requests: usize) -> Moment {
+    let mut sent: Vec<Moment> = Vec::with_capacity(requests);
+    for number in 0..requests {
+        let opens = |window: &Window| Some(*sent.get(number.checked_sub(window.requests)?)? + window.window);
+        sent.push(limit.0.iter().filter_map(opens).max().unwrap_or_default());
+    }
+    sent.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -304,16 +322,6 @@ mod tests {
                 }
             }
         }
-    }
-
-    /// The earliest moment at which all windows together let the last of `requests` be sent.
-    fn ceiling(limit: &RateLimit, requests: usize) -> Moment {
-        let mut sent: Vec<Moment> = Vec::new();
-        for number in 0..requests {
-            let opens = |w: &Window| Some(*sent.get(number.checked_sub(w.requests)?)? + w.window);
-            sent.push(limit.0.iter().filter_map(opens).max().unwrap_or_default());
-        }
-        sent.last().copied().unwrap_or_default()
     }
 
     #[test]

@@ -1,0 +1,121 @@
+//! Whole token ids from condition ids: on one core, on all, and with ark-bn254 deciding whether a root exists.
+//!
+//! All in one run, because only figures of the same minutes on the same machine can be compared.
+
+use std::hint::black_box;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use ark_bn254::Fq as ArkFq;
+use ark_ff::{AdditiveGroup, BigInteger, Field, LegendreSymbol, PrimeField};
+use backfill::ctf::{self, CollectionId};
+use backfill::ids::{Address, ConditionId, TokenId};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use tiny_keccak::{Hasher, Keccak};
+
+/// Token ids of one round: two for each condition.
+const IDS: usize = 8_192;
+
+fn keccak(parts: [&[u8]; 2]) -> [u8; 32] {
+    let mut hash = Keccak::v256();
+    parts.iter().for_each(|part| hash.update(part));
+    let mut digest = [0; 32];
+    hash.finalize(&mut digest);
+    digest
+}
+
+/// Conditions that look as random as real ones, always the same.
+fn conditions() -> Vec<ConditionId> {
+    (0..IDS / 2)
+        .map(|number| ConditionId::from_bytes(keccak([&number.to_be_bytes(), b"condition"])))
+        .collect()
+}
+
+/// The token ids of both outcomes, folded into one so that nothing of the work can be left out.
+fn both(condition: &ConditionId, collateral: &Address) -> u128 {
+    [false, true]
+        .iter()
+        .fold(0, |sum, second| sum ^ CollectionId::of(condition, *second).token(collateral).low128())
+}
+
+fn share(conditions: &[ConditionId], collateral: &Address) -> u128 {
+    conditions.iter().fold(0, |sum, condition| sum ^ both(condition, collateral))
+}
+
+/// The same token id, by ark-bn254, where `has_root` says whether there is a point with this x.
+fn with_ark(
+    condition: &ConditionId,
+    second: bool,
+    collateral: &Address,
+    has_root: impl Fn(ArkFq) -> bool,
+) -> TokenId {
+    let mut index_set = [0; 32];
+    index_set[31] = 1 << u8::from(second);
+    let hash = keccak([condition.as_bytes(), &index_set]);
+    let mut x = ArkFq::from_be_bytes_mod_order(&hash);
+    loop {
+        x += ArkFq::ONE;
+        if has_root(x * x * x + ArkFq::from(3)) {
+            break;
+        }
+    }
+    let mut id: [u8; 32] = [0; 32];
+    id.copy_from_slice(&x.into_bigint().to_bytes_be());
+    id[0] ^= (hash[0] >> 7) << 6;
+    TokenId::from_be_bytes(keccak([collateral.as_bytes(), &id]))
+}
+
+fn ark_share(conditions: &[ConditionId], collateral: &Address, has_root: impl Fn(ArkFq) -> bool) -> u128 {
+    conditions.iter().fold(0, |sum, condition| {
+        [false, true]
+            .iter()
+            .fold(sum, |sum, second| sum ^ with_ark(condition, *second, collateral, &has_root).low128())
+    })
+}
+
+fn by_sqrt(y_squared: ArkFq) -> bool {
+    y_squared == ArkFq::ZERO || y_squared.sqrt().is_some()
+}
+
+fn by_legendre(y_squared: ArkFq) -> bool {
+    y_squared.legendre() != LegendreSymbol::QuadraticNonResidue
+}
+
+fn token_ids(criterion: &mut Criterion) {
+    let conditions = conditions();
+    let collateral = ctf::default_collaterals()[0].address;
+    let expected = share(&conditions, &collateral);
+    assert_eq!(expected, ark_share(&conditions, &collateral, by_sqrt), "both make the same ids");
+    assert_eq!(expected, ark_share(&conditions, &collateral, by_legendre), "both make the same ids");
+
+    let mut group = criterion.benchmark_group("token ids");
+    group.throughput(Throughput::Elements(IDS as u64));
+    group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3)).sample_size(20);
+    group.bench_function("one core", |bencher| {
+        bencher.iter(|| share(black_box(&conditions), &collateral));
+    });
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    group.bench_function(format!("all cores ({cores})"), |bencher| {
+        bencher.iter(|| {
+            let conditions: &[ConditionId] = black_box(&conditions);
+            std::thread::scope(|scope| {
+                let collateral = &collateral;
+                let parts: Vec<_> = conditions
+                    .chunks(conditions.len().div_ceil(cores))
+                    .map(|part| scope.spawn(move || share(part, collateral)))
+                    .collect();
+                parts.into_iter().filter_map(|part| part.join().ok()).fold(0, |sum, part| sum ^ part)
+            })
+        });
+    });
+    group.bench_function("one core, ark-bn254 sqrt", |bencher| {
+        bencher.iter(|| ark_share(black_box(&conditions), &collateral, by_sqrt));
+    });
+    group.bench_function("one core, ark-bn254 legendre", |bencher| {
+        bencher.iter(|| ark_share(black_box(&conditions), &collateral, by_legendre));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, token_ids);
+criterion_main!(benches);

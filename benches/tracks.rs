@@ -1,0 +1,199 @@
+//! How near the tracks come to what the APIs' limits allow, and what that costs:
+//!
+//! ```text
+//! cargo bench --bench tracks               # every tier at 50, 150 and 300 ms
+//! cargo bench --bench tracks -- 150 dev    # only rows with these words
+//! cargo bench --bench tracks -- memory     # three million tokens
+//! ```
+//!
+//! The real program runs as a process of its own, against a genuine ClickHouse and stand-ins that count a request when
+//! it arrives, over sliding windows, with latency and 20 % of jitter on it. The workload has one token a condition, so
+//! no sibling saves a request. The ceiling is the earliest moment at which all windows let the last needed request be
+//! sent, plus one latency. Seconds run from the first request sent to the last row acknowledged.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use backfill::demo::stand_in::Window;
+use backfill::demo::{StandIn, StandInOptions, Universe, UniverseOptions, load};
+use backfill::settings::RateLimit;
+use backfill::store::embedded::{Server, ServerOptions};
+use backfill::track::quota::ceiling;
+use serde_json::Value;
+
+const BACKFILL: &str = env!("CARGO_BIN_EXE_backfill");
+
+/// One row of the table.
+struct Case {
+    track: &'static str,
+    tier: &'static str,
+    limit: &'static str,
+    /// Tokens that a full request takes.
+    full: usize,
+    tokens: usize,
+}
+
+const CASES: [Case; 6] = [
+    Case { track: "dome", tier: "free", limit: "100/10s,10/1s", full: 90, tokens: 49_453 },
+    Case { track: "dome", tier: "dev", limit: "500/10s,100/1s", full: 90, tokens: 49_453 },
+    Case { track: "dome", tier: "pro", limit: "3000/10s,300/1s", full: 90, tokens: 49_453 },
+    Case { track: "goldsky", tier: "public", limit: "50/10s", full: 1_000, tokens: 49_453 },
+    Case { track: "goldsky", tier: "ten-times", limit: "50/10s", full: 1_000, tokens: 494_530 },
+    // Without a limit that would have to be waited for: memory, and whether the last million is as fast as the first.
+    Case { track: "goldsky", tier: "memory", limit: "100000/1s", full: 1_000, tokens: 3_000_000 },
+];
+
+#[tokio::main]
+async fn main() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    println!(
+        "{:<8} {:<10} {:>8} {:>8} {:>9} {:>9} {:>6} {:>11} {:>8} {:>5} {:>7} {:>8} {:>8}",
+        "track",
+        "tier",
+        "tokens",
+        "latency",
+        "seconds",
+        "ceiling",
+        "ratio",
+        "tokens/s",
+        "requests",
+        "429s",
+        "cpu s",
+        "peak MB",
+        "process"
+    );
+    for case in CASES {
+        for latency in [50, 150, 300] {
+            let row = [case.track, case.tier, &latency.to_string()].map(str::to_owned);
+            let wanted = match case.tier {
+                "memory" => latency == 50 && words.iter().any(|word| word == "memory"),
+                _ => words.iter().all(|word| row.contains(word)),
+            };
+            if wanted {
+                measure(&case, Duration::from_millis(latency)).await;
+            }
+        }
+    }
+}
+
+async fn measure(case: &Case, latency: Duration) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = UniverseOptions {
+        traded_tokens: case.tokens,
+        mapped_tokens: 0,
+        fills: 0,
+        baseline_wallets: 0,
+        unknown_to_both: 0.0,
+        unknown_to_dome: 0.0,
+        unknown_to_goldsky: 0.0,
+        siblings: false,
+        ..UniverseOptions::default()
+    };
+    let options = UniverseOptions { fills: options.min_fills(), ..options };
+    let universe = Arc::new(Universe::generate(options).expect("a universe"));
+    let server = Server::start(
+        ServerOptions {
+            data: folder.path().join("clickhouse"),
+            http_port: 0,
+            tcp_port: None,
+            config: None,
+            engine: None,
+            launcher: BACKFILL.into(),
+        },
+        &|text| eprintln!("{text}"),
+    )
+    .await
+    .expect("an engine");
+    let client = clickhouse::Client::default().with_url(server.url());
+    load::load(&client, "bench", &universe, load::LoadOptions::default()).await.expect("tables");
+    let limit: RateLimit = case.limit.parse().expect("a limit");
+    let windows = limit.0.iter().map(|it| Window { requests: it.requests, per: it.window }).collect();
+    let options = if case.track == "dome" { StandInOptions::dome() } else { StandInOptions::goldsky() };
+    let stand_in =
+        StandIn::start(universe, StandInOptions { windows, latency, ..options }).await.expect("a stand-in");
+    let common = [
+        ("--clickhouse-url", server.url()),
+        ("--clickhouse-database", "bench".to_owned()),
+        ("--checkpoint-dir", folder.path().join("checkpoints").display().to_string()),
+        ("--format", "json".to_owned()),
+        ("--progress", "none".to_owned()),
+    ];
+    let arguments: Vec<String> =
+        common.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect();
+    let share = if case.track == "dome" { "100" } else { "0" };
+    run(Command::new(BACKFILL).args(["setup", "--dome-share", share]).args(&arguments));
+    let (result, cost) = run(Command::new(BACKFILL)
+        .arg(case.track)
+        .args(&arguments)
+        .args(["--dome-api-key", "demo", "--dome-api-url", &stand_in.url(), "--goldsky-url", &stand_in.url()])
+        .args(["--dome-rate-limit", case.limit, "--goldsky-rate-limit", case.limit]));
+    let counters = stand_in.counters();
+    assert_eq!(result["inserted"], case.tokens, "{result}");
+    let seconds = result["work_seconds"].as_f64().expect("seconds");
+    let best = ceiling(&limit, case.tokens.div_ceil(case.full)) + latency;
+    println!(
+        "{:<8} {:<10} {:>8} {:>5} ms {:>9.3} {:>9.3} {:>6.3} {:>11.0} {:>8} {:>5} {:>7.2} {:>8.1} {:>7.2}s",
+        case.track,
+        case.tier,
+        case.tokens,
+        latency.as_millis(),
+        seconds,
+        best.as_secs_f64(),
+        best.as_secs_f64() / seconds,
+        case.tokens as f64 / seconds,
+        counters.requests,
+        counters.throttled,
+        cost.cpu,
+        cost.peak_megabytes,
+        cost.wall,
+    );
+    stand_in.stop().await;
+    server.stop().await;
+}
+
+/// What a process cost.
+struct Cost {
+    wall: f64,
+    cpu: f64,
+    peak_megabytes: f64,
+}
+
+/// Runs the program, watching what the system says of it, and reads its JSON object.
+fn run(command: &mut Command) -> (Value, Cost) {
+    let began = Instant::now();
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the program");
+    let proc = PathBuf::from(format!("/proc/{}", child.id()));
+    let mut cost = Cost { wall: 0.0, cpu: 0.0, peak_megabytes: 0.0 };
+    // Its object is far smaller than a pipe holds, so it never waits for us to read.
+    loop {
+        if let Some(peak) = peak_megabytes(&proc) {
+            cost.peak_megabytes = peak;
+        }
+        cost.cpu = cpu_seconds(&proc).unwrap_or(cost.cpu);
+        if child.try_wait().expect("a child").is_some() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    cost.wall = began.elapsed().as_secs_f64();
+    let output = child.wait_with_output().expect("its output");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    (serde_json::from_slice(&output.stdout).expect("one object"), cost)
+}
+
+/// The largest resident size so far, as the kernel keeps it.
+fn peak_megabytes(proc: &std::path::Path) -> Option<f64> {
+    let status = std::fs::read_to_string(proc.join("status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    Some(line.split_whitespace().nth(1)?.parse::<f64>().ok()? / 1024.0)
+}
+
+/// User and system time, in ticks of a hundredth of a second.
+fn cpu_seconds(proc: &std::path::Path) -> Option<f64> {
+    let stat = std::fs::read_to_string(proc.join("stat")).ok()?;
+    let fields: Vec<&str> = stat.rsplit(") ").next()?.split_whitespace().collect();
+    Some((fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?) / 100.0)
+}

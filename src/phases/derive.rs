@@ -1,0 +1,286 @@
+//! [`run`]: an offline track. Tokens are computed from the condition ids that ClickHouse already holds, and what is
+//! unmapped of them is staged. No API is asked, and nothing that it stages can be wrong.
+
+use std::io::BufRead;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Context;
+use crate::cores::on_all_cores;
+use crate::ctf::{self, Collateral};
+use crate::failure::Failure;
+use crate::ids::{ConditionId, TokenId};
+use crate::store::conditions::{ConditionColumn, Conditions};
+use crate::store::staging::StagedRow;
+use crate::track::checkpoint::CheckpointFile;
+use crate::track::traded::Traded;
+use crate::track::writer::{Delivery, Load, Writer};
+use crate::upstream::Source;
+
+/// Conditions that are worked on at once.
+const CHUNK: usize = 16_384;
+
+/// Where condition ids come from, beside the users' own tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MoreConditions {
+    /// A column of a table.
+    Column(ConditionColumn),
+    /// A file with one id a line.
+    File(PathBuf),
+}
+
+/// How conditions are derived from.
+#[derive(Debug, Clone, Default)]
+pub struct DeriveOptions {
+    /// Conditions beside those of the users' tables.
+    pub more: Vec<MoreConditions>,
+}
+
+/// What was derived.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct DeriveResult {
+    /// Conditions that were read; one that a file repeats counts again.
+    pub conditions: u64,
+    /// Token ids that were computed from them: two for each collateral.
+    pub candidates: u64,
+    /// Traded tokens that were unmapped and not yet derived.
+    pub unmapped: u64,
+    /// Of those, the ones that were found and staged.
+    pub inserted: u64,
+    /// Distinct values that are no condition id, and such lines of files.
+    pub malformed: u64,
+    /// From the process's start.
+    pub elapsed_seconds: f64,
+}
+
+/// Derives and stages. Running it again stages what has become possible since, and nothing twice.
+///
+/// # Errors
+/// A table is missing, a file cannot be read, or another process derives.
+pub async fn run(context: &Context, options: &DeriveOptions) -> Result<DeriveResult, Failure> {
+    let (store, work) = (&context.store, &context.settings.work);
+    store.require_fills_and_map().await?;
+    let (columns, files) = sort(&options.more)?;
+    let columns = store.condition_columns(&columns).await?;
+    let lock = CheckpointFile::lock(&work.checkpoint_dir, Source::Derived)?;
+    store.create_staging().await?;
+    store.end_orphaned_inserts(Source::Derived.name()).await?;
+    context.progress.step("Listing the traded tokens");
+    let traded = read_traded(context).await?;
+    let result = DeriveResult { unmapped: traded.open_count(), ..DeriveResult::default() };
+    context.progress.step("Computing tokens from the known conditions");
+    let desk = Desk {
+        traded: Arc::new(traded),
+        collaterals: context.settings.collaterals.clone().into(),
+        writer: Writer::new(store.clone(), Source::Derived, work.give_up_after),
+        learned_at: u32::try_from(jiff::Timestamp::now().as_second()).unwrap_or(u32::MAX),
+    };
+    let sources =
+        Sources { tables: Some(store.conditions(&columns)?), files: files.into_iter(), lines: None };
+    let result = desk.derive(context, sources, result).await?;
+    drop(lock);
+    Ok(DeriveResult { elapsed_seconds: context.elapsed(), ..result })
+}
+
+/// Opens the files before anything is touched.
+fn sort(more: &[MoreConditions]) -> Result<(Vec<ConditionColumn>, Vec<OpenFile>), Failure> {
+    let (mut columns, mut files) = (Vec::new(), Vec::new());
+    for source in more {
+        match source {
+            MoreConditions::Column(column) => columns.push(column.clone()),
+            MoreConditions::File(path) => files.push(OpenFile::open(path)?),
+        }
+    }
+    Ok((columns, files))
+}
+
+async fn read_traded(context: &Context) -> Result<Traded, Failure> {
+    let mut rows = context.store.traded_tokens().await?;
+    let mut traded = Traded::default();
+    while let Some(row) = rows.next().await? {
+        traded.push(row.fingerprint, &row.label, row.open);
+    }
+    Ok(traded)
+}
+
+/// A file of condition ids.
+struct OpenFile {
+    path: PathBuf,
+    lines: std::io::BufReader<std::fs::File>,
+}
+
+impl OpenFile {
+    fn open(path: &Path) -> Result<Self, Failure> {
+        let file = std::fs::File::open(path).map_err(|error| failed(path, &error))?;
+        Ok(Self { path: path.to_owned(), lines: std::io::BufReader::new(file) })
+    }
+
+    /// Adds the ids of the next lines to `chunk` until it has `size`; `false` at the end of the file.
+    fn read(
+        &mut self,
+        size: usize,
+        chunk: &mut Vec<ConditionId>,
+        malformed: &mut u64,
+    ) -> Result<bool, Failure> {
+        let mut line = Vec::new();
+        while chunk.len() < size {
+            line.clear();
+            if self.lines.read_until(b'\n', &mut line).map_err(|error| failed(&self.path, &error))? == 0 {
+                return Ok(false);
+            }
+            let text = String::from_utf8_lossy(&line);
+            let text = text.trim_start_matches('\u{feff}').trim();
+            match text.parse::<ConditionId>() {
+                Ok(condition) if !condition.is_zero() => chunk.push(condition),
+                _ if text.is_empty() => {}
+                _ => *malformed += 1,
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn failed(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::File(format!("cannot read the condition ids in {}: {error}", path.display()))
+}
+
+/// All conditions, one source after the other.
+struct Sources {
+    tables: Option<Conditions>,
+    files: std::vec::IntoIter<OpenFile>,
+    lines: Option<OpenFile>,
+}
+
+impl Sources {
+    /// The next conditions; none behind the last.
+    async fn chunk(&mut self, malformed: &mut u64) -> Result<Vec<ConditionId>, Failure> {
+        if let Some(tables) = &mut self.tables {
+            let chunk = tables.chunk(CHUNK).await?;
+            if chunk.len() < CHUNK {
+                *malformed += tables.malformed();
+                self.tables = None;
+            }
+            if !chunk.is_empty() {
+                return Ok(chunk);
+            }
+        }
+        let mut chunk = Vec::new();
+        while chunk.len() < CHUNK {
+            let Some(mut file) = self.lines.take().or_else(|| self.files.next()) else { break };
+            if file.read(CHUNK, &mut chunk, malformed)? {
+                self.lines = Some(file);
+            }
+        }
+        Ok(chunk)
+    }
+}
+
+/// A traded token that belongs to a condition.
+struct Found {
+    /// Its place among the traded tokens.
+    place: usize,
+    row: StagedRow,
+}
+
+/// What every chunk is worked on with.
+struct Desk {
+    traded: Arc<Traded>,
+    collaterals: Arc<[Collateral]>,
+    writer: Writer,
+    learned_at: u32,
+}
+
+impl Desk {
+    /// Reads, computes and writes at once: while one chunk is computed, the next is read and rows are written.
+    async fn derive(
+        &self,
+        context: &Context,
+        mut sources: Sources,
+        mut result: DeriveResult,
+    ) -> Result<DeriveResult, Failure> {
+        let notice = |text: &str| context.progress.notice(text);
+        let mut staged = vec![false; self.traded.len()];
+        let mut load = Load::default();
+        let mut chunk = sources.chunk(&mut result.malformed).await?;
+        while !chunk.is_empty() {
+            result.conditions += chunk.len() as u64;
+            result.candidates += (chunk.len() * 2 * self.collaterals.len()) as u64;
+            let computing = self.compute(chunk);
+            if load.is_large() {
+                self.writer.write(&load, &notice).await?;
+                load = Load::default();
+            }
+            chunk = sources.chunk(&mut result.malformed).await?;
+            let found = computing
+                .await
+                .map_err(|error| Failure::Unusable(format!("a computation broke: {error}")))?;
+            let mut delivery = Delivery::default();
+            for found in found {
+                // A file may repeat what a table has.
+                if !std::mem::replace(&mut staged[found.place], true) {
+                    delivery.staged.push(found.row);
+                }
+            }
+            result.inserted += delivery.staged.len() as u64;
+            load.add(delivery);
+        }
+        self.writer.write(&load, &notice).await?;
+        Ok(result)
+    }
+
+    fn compute(&self, chunk: Vec<ConditionId>) -> tokio::task::JoinHandle<Vec<Found>> {
+        let (traded, collaterals) = (self.traded.clone(), self.collaterals.clone());
+        let learned_at = self.learned_at;
+        tokio::task::spawn_blocking(move || {
+            on_all_cores(&chunk, |condition| find(condition, &traded, &collaterals, learned_at))
+                .into_iter()
+                .flatten()
+                .collect()
+        })
+    }
+}
+
+/// The open traded tokens of a condition: none, one or two, and more only where several collaterals back it.
+fn find(condition: &ConditionId, traded: &Traded, collaterals: &[Collateral], learned_at: u32) -> Vec<Found> {
+    // Empty for most conditions, and then it allocates nothing.
+    let mut found = Vec::new();
+    for pair in ctf::derive(condition, collaterals).pairs() {
+        let places = pair.tokens.map(|token| traded.place(&token));
+        for index in [0, 1] {
+            let Some(place) = places[index].filter(|place| traded.is_open(*place)) else { continue };
+            let label = label(traded, Some(place), places[1 - index]);
+            let row = row(pair.tokens[index], condition, index as u8, label, pair.collateral, learned_at);
+            found.push(Found { place, row });
+        }
+    }
+    found
+}
+
+/// A token's label: its own fills', else the other of "Yes" and "No" where its sibling is one of them, else none.
+fn label(traded: &Traded, own: Option<usize>, sibling: Option<usize>) -> &str {
+    let label_at = |place: Option<usize>| place.map_or("", |place| traded.label(place));
+    match (label_at(own), label_at(sibling)) {
+        ("", sibling) if sibling.eq_ignore_ascii_case("yes") => "No",
+        ("", sibling) if sibling.eq_ignore_ascii_case("no") => "Yes",
+        (own, _) => own,
+    }
+}
+
+fn row(
+    token_id: TokenId,
+    condition: &ConditionId,
+    outcome_index: u8,
+    label: &str,
+    collateral: &Collateral,
+    fetched_at: u32,
+) -> StagedRow {
+    StagedRow {
+        token_id,
+        condition_id_norm: *condition,
+        outcome_index,
+        outcome_label: label.to_owned(),
+        source: Source::Derived.label().to_owned(),
+        fetched_at,
+        collateral: collateral.name.clone(),
+    }
+}

@@ -1,0 +1,236 @@
+//! [`Usd`] and [`Micro`]: exact amounts, on rationals; a figure is rounded once, when it is shown.
+
+use std::iter::Sum;
+use std::ops::{Add, Neg, Sub};
+use std::str::FromStr;
+
+use num_bigint::BigInt;
+use num_rational::BigRational;
+use num_traits::{Signed, ToPrimitive, Zero};
+
+/// An exact amount of USD.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Usd(pub(super) BigRational);
+
+/// Why a text is no amount.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected a decimal number of at most 40 digits, such as 87030.51 or -12.5")]
+pub struct BadAmount;
+
+/// A decimal text as an exact number: digits with an optional sign and point.
+fn decimal(text: &str) -> Option<BigRational> {
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let all = format!("{whole}{fraction}");
+    let valid =
+        !whole.is_empty() && !all.is_empty() && all.len() <= 160 && all.bytes().all(|b| b.is_ascii_digit());
+    if !valid {
+        return None;
+    }
+    let number: BigInt = all.parse().ok()?;
+    let scale = BigInt::from(10).pow(u32::try_from(fraction.len()).ok()?);
+    Some(BigRational::new(if negative { -number } else { number }, scale))
+}
+
+impl FromStr for Usd {
+    type Err = BadAmount;
+
+    fn from_str(text: &str) -> Result<Self, BadAmount> {
+        if text.len() > 42 {
+            return Err(BadAmount);
+        }
+        decimal(text.trim()).map(Self).ok_or(BadAmount)
+    }
+}
+
+impl Usd {
+    /// Nothing.
+    pub fn zero() -> Self {
+        Self(BigRational::zero())
+    }
+
+    /// Without its sign.
+    pub fn abs(&self) -> Self {
+        Self(self.0.abs())
+    }
+
+    /// Whether it is above zero.
+    pub fn is_gain(&self) -> bool {
+        self.0.is_positive()
+    }
+
+    /// Whether it is zero.
+    pub fn is_zero(&self) -> bool {
+        self.0.is_zero()
+    }
+
+    /// Rounded half away from zero to `decimals`, as digits without a sign, and whether it is negative.
+    fn rounded(&self, decimals: usize) -> (bool, String, String) {
+        let scale = BigInt::from(10).pow(decimals as u32);
+        // BigRational rounds half away from zero.
+        let scaled = (&self.0 * BigRational::from_integer(scale)).round().to_integer();
+        let negative = scaled.is_negative();
+        let digits = format!("{:0>width$}", scaled.abs().to_string(), width = decimals + 1);
+        let (whole, fraction) = digits.split_at(digits.len() - decimals);
+        (negative, whole.to_owned(), fraction.to_owned())
+    }
+
+    /// `-$10,234.57`
+    pub fn cents(&self) -> String {
+        let (negative, whole, fraction) = self.rounded(2);
+        format!("{}${}.{fraction}", if negative { "-" } else { "" }, with_commas(&whole))
+    }
+
+    /// `-697.39`, as the guide repeats a delta without its currency.
+    pub fn plain_cents(&self) -> String {
+        let (negative, whole, fraction) = self.rounded(2);
+        format!("{}{whole}.{fraction}", if negative { "-" } else { "" })
+    }
+
+    /// Exact, as a decimal where it is one, else as a fraction.
+    pub fn exact(&self) -> String {
+        exact(&self.0)
+    }
+
+    /// In percent of `total`, cut to two decimals; of nothing at all nothing is missing.
+    pub fn floored_percent_of(&self, total: &Self) -> f64 {
+        if total.is_zero() {
+            return 100.0;
+        }
+        let hundredths = &self.0 / &total.0 * BigRational::from_integer(10_000.into());
+        hundredths.trunc().to_integer().to_f64().unwrap_or_default() / 100.0
+    }
+
+    /// `-10234.567890`, for programs.
+    pub fn six(&self) -> String {
+        let (negative, whole, fraction) = self.rounded(6);
+        format!("{}{whole}.{fraction}", if negative { "-" } else { "" })
+    }
+}
+
+impl Add for Usd {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+}
+
+impl Sub for Usd {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        Self(self.0 - other.0)
+    }
+}
+
+impl Neg for Usd {
+    type Output = Self;
+    fn neg(self) -> Self {
+        Self(-self.0)
+    }
+}
+
+impl Sum for Usd {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        amounts.fold(Self::zero(), Self::add)
+    }
+}
+
+fn with_commas(digits: &str) -> String {
+    let groups: Vec<&str> = (digits.as_bytes().rchunks(3).rev())
+        .map(|group| std::str::from_utf8(group).unwrap_or_default())
+        .collect();
+    groups.join(",")
+}
+
+/// An exact number of micro-units: micro-shares, or micro-USD.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Micro(pub(super) BigRational);
+
+impl FromStr for Micro {
+    type Err = BadAmount;
+
+    fn from_str(text: &str) -> Result<Self, BadAmount> {
+        decimal(text).map(Self).ok_or(BadAmount)
+    }
+}
+
+impl Micro {
+    /// A whole number of micro-units.
+    pub fn whole(number: i128) -> Self {
+        Self(BigRational::from_integer(number.into()))
+    }
+
+    /// As units: a millionth of it.
+    pub fn units(&self) -> Usd {
+        Usd(&self.0 / BigRational::from_integer(1_000_000.into()))
+    }
+
+    /// Rounded to a whole number, with commas: `-42,345,678,901`.
+    pub fn commas(&self) -> String {
+        let (negative, whole, _) = Usd(self.0.clone()).rounded(0);
+        format!("{}{}", if negative { "-" } else { "" }, with_commas(&whole))
+    }
+
+    /// Exact, as a decimal where it is one.
+    pub fn exact(&self) -> String {
+        exact(&self.0)
+    }
+}
+
+/// A rational as a decimal where that ends, else as a fraction.
+pub(super) fn exact(number: &BigRational) -> String {
+    if number.is_integer() {
+        return number.to_integer().to_string();
+    }
+    for decimals in 1..=60_u32 {
+        let scaled = number * BigRational::from_integer(BigInt::from(10).pow(decimals));
+        if scaled.is_integer() {
+            let (negative, whole, fraction) = Usd(number.clone()).rounded(decimals as usize);
+            return format!("{}{whole}.{fraction}", if negative { "-" } else { "" });
+        }
+    }
+    number.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn usd(text: &str) -> Usd {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn amounts_round_half_away_from_zero() {
+        assert_eq!(usd("0.005").cents(), "$0.01");
+        assert_eq!(usd("-0.005").cents(), "-$0.01");
+        assert_eq!(usd("-0.0049999").cents(), "$0.00");
+        assert_eq!(usd("1234567.891").cents(), "$1,234,567.89");
+        assert_eq!(usd("-1.5").six(), "-1.500000");
+        for bad in ["", "-", ".", "1e5", "NaN", "1,000", "--1", "+1", &"9".repeat(50)] {
+            assert!(bad.parse::<Usd>().is_err(), "{bad:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_decimal_is_read_and_written_without_loss(micro in any::<i64>()) {
+            let sign = if micro < 0 { "-" } else { "" };
+            let digits = format!("{:07}", micro.unsigned_abs());
+            let (whole, fraction) = digits.split_at(digits.len() - 6);
+            let text = format!("{sign}{whole}.{fraction}");
+            prop_assert_eq!(usd(&text).six(), text);
+            prop_assert_eq!(Micro::whole(micro.into()).units(), usd(&format!("{sign}{whole}.{fraction}")));
+        }
+
+        #[test]
+        fn no_text_panics(text in "\\PC*") {
+            let _ = text.parse::<Usd>();
+            let _ = text.parse::<Micro>();
+        }
+    }
+}

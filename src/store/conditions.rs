@@ -1,0 +1,203 @@
+//! What `derive` reads: the condition ids that ClickHouse already holds, and the traded tokens with their own labels.
+
+use clickhouse::Row;
+use clickhouse::query::RowCursor;
+use serde::Deserialize;
+
+use super::sql::{condition_norm, usable_map, well_formed_token};
+use super::{Store, StoreError, Table, quoted};
+use crate::ids::ConditionId;
+use crate::upstream::Source;
+
+/// A column that may hold condition ids, in any spelling.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConditionColumn {
+    /// The table.
+    pub table: Table,
+    /// The column's name, unquoted.
+    pub column: String,
+}
+
+impl ConditionColumn {
+    /// `TABLE.COLUMN` or `DATABASE.TABLE.COLUMN`, `None` where it is neither.
+    pub fn parse(text: &str, default_database: &str) -> Option<Self> {
+        let (table, column) = text.rsplit_once('.')?;
+        let table = Table::parse(table, default_database)?;
+        // A column's name is checked as a table's is.
+        let column = Table::parse(column, default_database).map(|column| column.name)?;
+        Some(Self { table, column })
+    }
+}
+
+/// A traded token as `derive` looks for it.
+#[derive(Debug, Row, Deserialize)]
+pub struct TradedToken {
+    /// The low 128 bits of its id, [`TokenId::low128`](crate::ids::TokenId::low128).
+    pub fingerprint: u128,
+    /// The label that its fills give it most often, empty where none of them has one.
+    pub label: String,
+    /// Whether it is unmapped and not yet derived.
+    pub open: bool,
+}
+
+/// A well-formed condition, or, where it is zero, how many spellings of no condition there are.
+#[derive(Row, Deserialize)]
+struct ConditionRow {
+    condition: [u8; 32],
+    malformed: u64,
+}
+
+/// Rows that arrive one by one; each may take as long as a statement.
+pub struct Stream<T> {
+    cursor: RowCursor<T>,
+    doing: &'static str,
+    limit: std::time::Duration,
+}
+
+impl<T: clickhouse::RowOwned + clickhouse::RowRead> Stream<T> {
+    /// The next row, `None` behind the last.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn next(&mut self) -> Result<Option<T>, StoreError> {
+        let doing = || self.doing.to_owned();
+        match tokio::time::timeout(self.limit, self.cursor.next()).await {
+            Ok(row) => row.map_err(|source| StoreError::Query { doing: doing(), source }),
+            Err(_) => Err(StoreError::NoAnswer { doing: doing(), limit: self.limit }),
+        }
+    }
+}
+
+/// Distinct condition ids, and how many values were none.
+pub struct Conditions {
+    rows: Stream<ConditionRow>,
+    malformed: u64,
+}
+
+impl Conditions {
+    /// Up to `size` more; none behind the last.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn chunk(&mut self, size: usize) -> Result<Vec<ConditionId>, StoreError> {
+        let mut chunk = Vec::with_capacity(size);
+        while chunk.len() < size {
+            let Some(row) = self.rows.next().await? else { break };
+            self.malformed += row.malformed;
+            let condition = ConditionId::from_bytes(row.condition);
+            if !condition.is_zero() {
+                chunk.push(condition);
+            }
+        }
+        Ok(chunk)
+    }
+
+    /// Distinct values so far that are no condition id; empty ones are not counted, they claim nothing.
+    pub fn malformed(&self) -> u64 {
+        self.malformed
+    }
+}
+
+impl Store {
+    pub(super) fn stream<T>(&self, doing: &'static str, sql: &str) -> Result<Stream<T>, StoreError>
+    where
+        T: clickhouse::RowOwned + clickhouse::RowRead,
+    {
+        let cursor = self.query(sql).fetch::<T>();
+        let cursor = cursor.map_err(|source| StoreError::Query { doing: doing.to_owned(), source })?;
+        Ok(Stream { cursor, doing, limit: self.query_limit })
+    }
+
+    /// The columns that hold condition ids: those of the users' tables that are there, and `more`, which must be.
+    ///
+    /// # Errors
+    /// A table or column of `more` is missing, named.
+    pub async fn condition_columns(
+        &self,
+        more: &[ConditionColumn],
+    ) -> Result<Vec<ConditionColumn>, StoreError> {
+        let names = self.names();
+        let known = [
+            (&names.fills, "condition_id"),
+            (&names.token_map, "condition_id_norm"),
+            (&names.resolutions, "condition_id_norm"),
+            (&names.winners, "cid"),
+        ];
+        let mut columns = Vec::new();
+        for (table, column) in known {
+            let has = self.columns(table).await?.unwrap_or_default();
+            if has.iter().any(|it| it.name == column) {
+                columns.push(ConditionColumn { table: table.clone(), column: column.to_owned() });
+            }
+        }
+        for column in more {
+            self.require(&column.table, "--conditions", &[&column.column]).await?;
+            columns.push(column.clone());
+        }
+        Ok(columns)
+    }
+
+    /// Every condition that stands in these columns, each once, whatever its spelling.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn conditions(&self, columns: &[ConditionColumn]) -> Result<Conditions, StoreError> {
+        let doing = "reading the condition ids";
+        let select = |column: &ConditionColumn| {
+            let (name, table) = (quoted(&column.column), &column.table);
+            // An empty FixedString is 64 NULs, and any column may be nullable.
+            format!(
+                "SELECT DISTINCT trimRight(replaceAll(ifNull(toString({name}), ''), '\\0', '')) AS spelled FROM {table}"
+            )
+        };
+        let all = columns.iter().map(select).collect::<Vec<_>>().join(" UNION ALL ");
+        let sql = format!(
+            "SELECT toFixedString(unhex(norm), 32) AS condition, countIf(spelled != '' AND norm = '') AS malformed \
+             FROM (SELECT DISTINCT spelled, {} AS norm FROM ({all})) GROUP BY norm",
+            condition_norm("spelled")
+        );
+        Ok(Conditions { rows: self.stream(doing, &sql)?, malformed: 0 })
+    }
+
+    /// Every traded token, ordered by its fingerprint, with the label that its own fills give it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn traded_tokens(&self) -> Result<Stream<TradedToken>, StoreError> {
+        let (fills, map) = (&self.names().fills, usable_map(self.names()));
+        let derived = self.staging_table(&Source::Derived.staging_table());
+        let columns = self.columns(fills).await?.unwrap_or_default();
+        // Some installations have fills without labels.
+        let outcome = if columns.iter().any(|it| it.name == "outcome") {
+            "ifNull(toString(outcome), '')"
+        } else {
+            "''"
+        };
+        let sql = format!(
+            "SELECT CAST(toUInt256(asset_id) AS UInt128) AS fingerprint, label, \
+                    asset_id GLOBAL NOT IN (SELECT token_id FROM {map} WHERE NOT disagreeing) \
+                    AND asset_id GLOBAL NOT IN (SELECT token_id FROM {derived}) AS open \
+             FROM (SELECT asset_id, argMax(own, (own != '', fills, own)) AS label \
+                   FROM (SELECT asset_id, {outcome} AS own, count() AS fills FROM {fills} GROUP BY asset_id, own) \
+                   GROUP BY asset_id) \
+             WHERE {} ORDER BY fingerprint",
+            well_formed_token("asset_id")
+        );
+        self.stream("listing the traded tokens", &sql)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_is_named_with_its_table_and_nothing_else_passes() {
+        let column = ConditionColumn::parse("markets.cid", "d").unwrap();
+        assert_eq!((column.table.plain(), column.column.as_str()), ("d.markets".to_owned(), "cid"));
+        assert_eq!(ConditionColumn::parse("x.markets.cid", "d").unwrap().table.plain(), "x.markets");
+        for text in ["", "cid", ".cid", "markets.", "a.b.c.d", "markets.c`id", "markets.c id", "m.a)--"] {
+            assert!(ConditionColumn::parse(text, "d").is_none(), "{text:?}");
+        }
+    }
+}

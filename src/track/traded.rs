@@ -1,0 +1,89 @@
+//! [`Traded`]: every traded token in some twenty bytes, to be found by its id.
+
+use std::collections::HashMap;
+
+use crate::ids::TokenId;
+
+/// The traded tokens, ordered by their fingerprints ([`TokenId::low128`]), each with its label.
+#[derive(Debug, Default)]
+pub struct Traded {
+    fingerprints: Vec<u128>,
+    /// For each token the number of its label, and in the lowest bit whether it is open.
+    marks: Vec<u32>,
+    /// Labels are few ("Yes", "No", some teams), and tokens are many.
+    labels: Vec<String>,
+    numbers: HashMap<String, u32>,
+    open: u64,
+}
+
+impl Traded {
+    /// Adds a token, whose fingerprint must not be below the last one's.
+    pub fn push(&mut self, fingerprint: u128, label: &str, open: bool) {
+        debug_assert!(self.fingerprints.last().is_none_or(|last| *last <= fingerprint));
+        let number = match self.numbers.get(label) {
+            Some(number) => *number,
+            None => {
+                let number = self.labels.len() as u32;
+                self.labels.push(label.to_owned());
+                self.numbers.insert(label.to_owned(), number);
+                number
+            }
+        };
+        self.fingerprints.push(fingerprint);
+        self.marks.push(number << 1 | u32::from(open));
+        self.open += u64::from(open);
+    }
+
+    /// How many tokens there are.
+    pub fn len(&self) -> usize {
+        self.fingerprints.len()
+    }
+
+    /// Whether nothing is traded.
+    pub fn is_empty(&self) -> bool {
+        self.fingerprints.is_empty()
+    }
+
+    /// How many of them are open.
+    pub fn open_count(&self) -> u64 {
+        self.open
+    }
+
+    /// Where a token stands, `None` for one that is not traded.
+    pub fn place(&self, token: &TokenId) -> Option<usize> {
+        self.fingerprints.binary_search(&token.low128()).ok()
+    }
+
+    /// Whether the token at `place` waits for its mapping.
+    pub fn is_open(&self, place: usize) -> bool {
+        self.marks.get(place).is_some_and(|mark| mark & 1 == 1)
+    }
+
+    /// The label of the token at `place`, empty where it has none.
+    pub fn label(&self, place: usize) -> &str {
+        let number = self.marks.get(place).map(|mark| (mark >> 1) as usize);
+        number.and_then(|number| self.labels.get(number)).map_or("", String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_found_with_its_label_and_no_other_is() {
+        let token = |number: u8| TokenId::from_be_bytes([number; 32]);
+        let mut traded = Traded::default();
+        for (number, label, open) in [(3, "Yes", true), (5, "", false), (7, "Yes", false)] {
+            traded.push(token(number).low128(), label, open);
+        }
+        let place = |number| traded.place(&token(number));
+        assert_eq!(
+            (place(3), place(4), place(5), place(7), place(9)),
+            (Some(0), None, Some(1), Some(2), None)
+        );
+        assert_eq!([0, 1, 2, 3].map(|place| traded.label(place)), ["Yes", "", "Yes", ""]);
+        assert_eq!([0, 1, 2, 3].map(|place| traded.is_open(place)), [true, false, false, false]);
+        assert_eq!((traded.len(), traded.open_count()), (3, 1));
+    }
+}
