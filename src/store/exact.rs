@@ -25,7 +25,11 @@ pub(super) const FAST_COLUMNS: &str = "toUInt32(ifNotFinite(price, 2) * 1e6 + 0.
 
 /// Whether the integers of [`FAST_COLUMNS`] are exactly the fill's price and size, and their product fits into 64 bits.
 /// Decimals of at most 15 digits never share a floating-point number.
-pub(super) const FAST: &str = "(micro_price / 1e6 = price AND micro_price <= 1000000 AND whole_size = size AND whole_size < 18000000000000)";
+///
+/// `bitAnd` and the comparison of like with like are on purpose: `AND` and comparing an integer with a float take a
+/// sixth of the whole pass longer.
+pub(super) const FAST: &str = "bitAnd(bitAnd(micro_price / 1e6 = price, micro_price <= 1000000), \
+    bitAnd(toFloat64(whole_size) = size, whole_size < 18000000000000))";
 
 /// The volume of a fill that is [`FAST`] in millionths of micro-USD, five times as fast as [`volume`].
 pub(super) const FAST_VOLUME: &str = "toUInt128(whole_size * micro_price)";
