@@ -131,9 +131,11 @@ async fn measure(case: &Case, latency: Duration) {
         .args(["--dome-api-key", "demo", "--dome-api-url", &stand_in.url(), "--goldsky-url", &stand_in.url()])
         .args(["--dome-rate-limit", case.limit, "--goldsky-rate-limit", case.limit]));
     let counters = stand_in.counters();
-    assert_eq!(result["inserted"], case.tokens, "{result}");
+    assert_eq!(result["processed"], case.tokens, "{result}");
     let seconds = result["work_seconds"].as_f64().expect("seconds");
-    let best = ceiling(&limit, case.tokens.div_ceil(case.full)) + latency;
+    // Ids of fewer digits than 78 let a request hold a token more, so the count of full requests is the smaller one.
+    let needed = (counters.requests as usize).min(case.tokens.div_ceil(case.full));
+    let best = ceiling(&limit, needed) + latency;
     println!(
         "{:<8} {:<10} {:>8} {:>5} ms {:>9.3} {:>9.3} {:>6.3} {:>11.0} {:>8} {:>5} {:>7.2} {:>8.1} {:>7.2}s",
         case.track,

@@ -135,6 +135,9 @@ pub struct TrackArgs {
 /// `merge`
 #[derive(Debug, Args)]
 pub struct MergeArgs {
+    /// Replace the rows of the map that name another index or condition than the hash proves
+    #[arg(long)]
+    pub repair: bool,
     /// Only say what would be done
     #[arg(long)]
     pub dry_run: bool,

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::cli::{Cli, ClickhouseArgs, Command, DemoArgs, Format};
 use crate::demo::UniverseOptions;
 use crate::failure::{Exit, Failure};
+use crate::phases::clickhouse::{Served, Serving};
 use crate::phases::demo::{Demo, DemoOptions};
 use crate::phases::run::{PhaseResult, RunOptions};
 use crate::phases::validate::Baseline;
@@ -20,7 +21,7 @@ use crate::report;
 use crate::report::terminal::Terminal;
 use crate::settings::{Percent, Settings};
 use crate::stop::Stop;
-use crate::store::embedded::{Server, ServerOptions};
+use crate::store::embedded::ServerOptions;
 use crate::track::{Ending, TrackResult};
 use crate::upstream::Source;
 
@@ -81,7 +82,10 @@ pub async fn run(cli: Cli, started: Instant) -> Result<Exit, Failure> {
     let settings = Arc::new(cli.settings.validate()?);
     let progress = Terminal::new(cli.global.progress, cli.global.quiet, cli.global.format == Format::Json);
     let stop = Stop::default();
-    tokio::spawn(signals(stop.clone()));
+    // The server's signals mean something else: the second kills it.
+    if !matches!(cli.command, Command::Clickhouse(_)) {
+        tokio::spawn(signals(stop.clone()));
+    }
     let session =
         Session { settings, format: cli.global.format, progress: Arc::new(progress), stop, started };
     match cli.command {
@@ -101,7 +105,7 @@ pub async fn run(cli: Cli, started: Instant) -> Result<Exit, Failure> {
         Command::Dome(args) => track(&session, Source::Dome, args.accept_unproven).await,
         Command::Goldsky(args) => track(&session, Source::Goldsky, args.accept_unproven).await,
         Command::Merge(args) => {
-            let options = phases::merge::MergeOptions { dry_run: args.dry_run };
+            let options = phases::merge::MergeOptions { dry_run: args.dry_run, repair: args.repair };
             let context = session.context().await?;
             let result = session.phase(phases::merge::run(&context, &options)).await?;
             session.print(|| report::merge::text(&result), || report::merge::json(&result));
@@ -243,7 +247,7 @@ async fn demo(session: &Session, args: &DemoArgs) -> Result<Exit, Failure> {
         latency: std::time::Duration::from_millis(50),
         launcher: launcher()?,
     };
-    let run_options = run_options(&session.settings_for_demo(), Percent::whole(50), false, true)?;
+    let run_options = run_options(&session.settings_for_demo(), Percent::whole(50), false, false)?;
     let starting = Demo::start(
         &session.settings,
         &options,
@@ -318,29 +322,23 @@ async fn clickhouse(session: &Session, args: &ClickhouseArgs) -> Result<Exit, Fa
     let notice = |text: &str| {
         let _ = writeln!(std::io::stderr(), "{text}");
     };
-    let mut server = tokio::select! {
-        server = Server::start(options, &notice) => server?,
-        () = session.stop.asked() => return Ok(Exit::Interrupted),
+    let ready = |serving: &Serving| {
+        session.print(
+            || {
+                format!(
+                    "ClickHouse listens at {url}, its data is in {data}.\n\
+                     Use it in another terminal:  export CLICKHOUSE_URL={url}\nCtrl-C ends it.\n",
+                    url = serving.url,
+                    data = serving.data.display()
+                )
+            },
+            || serde_json::json!(serving),
+        );
     };
-    let (url, data) = (server.url(), args.data.display().to_string());
-    session.print(
-        || {
-            format!(
-                "ClickHouse listens at {url}, its data is in {data}.\n\
-                 Use it in another terminal:  export CLICKHOUSE_URL={url}\nCtrl-C ends it.\n"
-            )
-        },
-        || serde_json::json!({"url": url, "data": data, "pid": std::process::id()}),
-    );
-    tokio::select! {
-        words = server.ended() => {
-            Err(Failure::Unusable(format!("the ClickHouse engine has ended by itself: {words}")))
-        }
-        () = session.stop.asked() => {
-            server.stop().await;
-            Ok(Exit::Done)
-        }
-    }
+    Ok(match phases::clickhouse::serve(options, &notice, ready).await? {
+        Served::Stopped => Exit::Done,
+        Served::Killed | Served::NeverBegan => Exit::Interrupted,
+    })
 }
 
 /// The first signal asks everybody to finish what is in hand; the second leaves at once, which loses nothing either.

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
-use backfill::store::embedded::{EmbeddedError, Server, ServerOptions, locate};
+use backfill::store::embedded::{EmbeddedError, Search, Server, ServerOptions, locate};
 use common::BACKFILL;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -26,7 +26,7 @@ fn options(data: &Path) -> ServerOptions {
 
 /// Fetches the engine where this machine has none yet, so that no test's bound includes a download.
 async fn fetched() {
-    locate(None, &|text| eprintln!("{text}")).await.unwrap();
+    locate(&Search::on_this_machine(None), &|text| eprintln!("{text}")).await.unwrap();
 }
 
 async fn start(data: &Path) -> Result<Server, EmbeddedError> {
@@ -102,10 +102,10 @@ async fn data_survives_a_kill_and_the_folder_has_one_server_at_a_time() {
     }
     let refused = start(&data).await.unwrap_err();
     let own = std::process::id().to_string();
-    assert!(matches!(&refused, EmbeddedError::Busy { pid, .. } if *pid == own), "{refused}");
+    assert!(matches!(&refused, EmbeddedError::FolderInUse { pid, .. } if *pid == own), "{refused}");
     let refused = message(&ended(&mut clickhouse(&data)).await);
     assert!(refused.contains(&format!("process {own}")) && refused.contains("--data"), "{refused}");
-    let engine = server.pid().unwrap();
+    let engine = server.pid();
     server.kill().await;
     assert_eq!(stat(engine), None, "killed and reaped");
     let server = start(&data).await.unwrap();

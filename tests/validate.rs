@@ -103,26 +103,36 @@ async fn repeated_rows_of_the_map_and_the_resolutions_multiply_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_payout_at_the_tokens_index_decides_before_any_label() {
     let tables = Tables::new().await;
-    // token, condition, index, label, what each table says, realized P&L of one share bought at 0.4
-    let cases: [(u8, u8, u8, &str, &str, u8, &str, &str); 8] = [
-        (1, 1, 1, "Down", "[0, 1]", 1, "", "0.6"),
+    struct Case {
+        index: u8,
+        label: &'static str,
+        /// What the resolutions say, or nothing.
+        vector: Option<(&'static str, u8)>,
+        /// What the winners say, or nothing.
+        winner: &'static str,
+        /// Realized P&L of one share bought at 0.4.
+        pnl: &'static str,
+    }
+    let case = |index, label, vector, winner, pnl| Case { index, label, vector, winner, pnl };
+    let cases = [
+        case(1, "Down", Some(("[0, 1]", 1)), "", "0.6"),
         // The vector has the last word, also where the winner's label says otherwise.
-        (2, 2, 0, "Yes", "[0, 1]", 1, "Yes", "-0.4"),
-        (3, 3, 0, "Yes", "[1, 1]", 2, "", "0.1"),
-        (4, 4, 1, "No", "[3, 1]", 4, "", "-0.15"),
+        case(0, "Yes", Some(("[0, 1]", 1)), "Yes", "-0.4"),
+        case(0, "Yes", Some(("[1, 1]", 2)), "", "0.1"),
+        case(1, "No", Some(("[3, 1]", 4)), "", "-0.15"),
         // Without a vector the label is compared, and only without a label yes is the first outcome.
-        (5, 5, 0, "Up", "", 0, "uP", "0.6"),
-        (6, 6, 0, "No", "", 0, "No", "0.6"),
-        (7, 7, 0, "", "", 0, "YES", "0.6"),
-        (8, 8, 1, "", "", 0, "yes", "-0.4"),
+        case(0, "Up", None, "uP", "0.6"),
+        case(0, "No", None, "No", "0.6"),
+        case(0, "", None, "YES", "0.6"),
+        case(1, "", None, "yes", "-0.4"),
     ];
-    for (number, market, index, label, vector, whole, winner, _) in cases {
-        tables.map(number, market, index, label).await;
-        if !vector.is_empty() {
-            tables.resolve(market, vector, whole).await;
+    for (number, case) in (1..).zip(&cases) {
+        tables.map(number, number, case.index, case.label).await;
+        if let Some((vector, denominator)) = case.vector {
+            tables.resolve(number, vector, denominator).await;
         }
-        if !winner.is_empty() {
-            tables.winner(market, winner).await;
+        if !case.winner.is_empty() {
+            tables.winner(number, case.winner).await;
         }
         tables.fills(&[Fill::buy(1, number, "0.4", "1000000")]).await;
     }
@@ -142,8 +152,8 @@ async fn the_payout_at_the_tokens_index_decides_before_any_label() {
     let result = validated(&tables, 1, "0").await;
     let realized: BTreeMap<String, Option<Usd>> =
         result.positions.iter().map(|position| (position.token_id.clone(), position.realized())).collect();
-    for (number, .., pnl) in cases {
-        assert_eq!(realized[&token(number)], Some(usd(pnl)), "token {number}");
+    for (number, case) in (1..).zip(&cases) {
+        assert_eq!(realized[&token(number)], Some(usd(case.pnl)), "token {number}");
     }
     assert_eq!(realized[&token(9)], Some(usd("0.6")));
     for unresolved in [10, 11, 12] {

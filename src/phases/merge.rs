@@ -4,13 +4,16 @@ use super::Context;
 use crate::failure::Failure;
 use crate::settings::Percent;
 use crate::store::coverage::Coverage;
-use crate::store::merge::{MapProof, Staged, Weighed};
+use crate::store::merge::{Staged, Weighed};
+use crate::store::repair::MapProof;
 
 /// How phase 3 is run.
 #[derive(Debug, Clone, Default)]
 pub struct MergeOptions {
     /// Only say what would be done.
     pub dry_run: bool,
+    /// Replace the rows of the map that the hash proves wrong.
+    pub repair: bool,
 }
 
 /// What phase 3 found and did.
@@ -26,6 +29,8 @@ pub struct MergeResult {
     pub weighed: Weighed,
     /// How the rows that the map had before stand to the hash.
     pub map: MapProof,
+    /// Tokens whose wrong rows were replaced, or would be; 0 where that was not asked for.
+    pub repaired: u64,
     /// Tokens that were added, or would be.
     pub added: u64,
     /// Tokens with two usable rows, before and afterwards.
@@ -61,6 +66,12 @@ pub async fn run(context: &Context, options: &MergeOptions) -> Result<MergeResul
     let duplicates_before = store.duplicated_tokens().await?;
     context.progress.step("Proving the map and what is staged");
     let map = store.prove_map(&settings.collaterals).await?;
+    let repaired = if options.repair { map.wrong_tokens } else { 0 };
+    if repaired > 0 && !options.dry_run {
+        context.progress.step("Replacing the map's wrong rows");
+        store.repair().await?;
+    }
+    store.drop_repairs().await?;
     let weighed = store.weigh_candidates(&settings.collaterals).await?;
     let added = store.candidate_count().await?;
     if !options.dry_run {
@@ -77,6 +88,7 @@ pub async fn run(context: &Context, options: &MergeOptions) -> Result<MergeResul
         after,
         weighed,
         map,
+        repaired,
         added,
         duplicates_before,
         duplicates,

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Context;
+use crate::cores::on_all_cores;
 use crate::ctf::{self, Collateral};
 use crate::failure::Failure;
 use crate::ids::Wallet;
@@ -67,6 +68,8 @@ pub struct WalletResult {
     pub status: Status,
     /// The positions, the resolved ones sorted from the largest gain to the largest loss, then the others.
     pub positions: Vec<Position>,
+    /// Their realized P&L, in the same order; `None` while unresolved.
+    pub realized: Vec<Option<Usd>>,
     /// What could explain a variance, the largest first.
     pub explanations: Vec<Explanation>,
     /// What of the difference is left when all of them are taken off; never below zero.
@@ -78,7 +81,8 @@ pub struct WalletResult {
 impl WalletResult {
     /// The resolved positions with their P&L, from the largest gain to the largest loss.
     pub fn resolved(&self) -> impl DoubleEndedIterator<Item = (&Position, Usd)> {
-        self.positions.iter().filter_map(|position| Some((position, position.realized()?)))
+        let pairs = self.positions.iter().zip(&self.realized);
+        pairs.filter_map(|(position, realized)| Some((position, realized.clone()?)))
     }
 }
 
@@ -143,15 +147,17 @@ pub fn assess_holdings(
     let mut positions: Vec<(Option<Usd>, Position)> =
         positions.into_iter().map(|position| (position.realized(), position)).collect();
     positions.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.token_id.cmp(&b.1.token_id)));
-    let positions: Vec<Position> = positions.into_iter().map(|(_, position)| position).collect();
-    let total: Usd = positions.iter().filter_map(Position::realized).sum();
+    let (realized, positions): (Vec<Option<Usd>>, Vec<Position>) = positions.into_iter().unzip();
+    let total: Usd = realized.iter().flatten().cloned().sum();
     let variance = Variance::of(&total, &baseline.expected);
     let status = match &variance {
         None => Status::Skipped,
         Some(variance) if variance.is_below(limit) => Status::Pass,
         Some(_) => Status::Fail,
     };
-    let explanations = explain(&positions, &unmapped, collaterals);
+    // Proofs are the costly part, and asked for where something is to be explained.
+    let proofs = if status == Status::Fail { prove(&positions, collaterals) } else { Vec::new() };
+    let explanations = explain(&positions, &realized, &proofs, &unmapped);
     let explained: Usd = explanations.iter().map(|it| it.worth.clone()).sum();
     let unexplained = (total.clone() - baseline.expected.clone()).abs() - explained;
     WalletResult {
@@ -160,6 +166,7 @@ pub fn assess_holdings(
         variance,
         status,
         positions,
+        realized,
         explanations,
         unexplained: unexplained.max(Usd::zero()),
         oddities,
@@ -167,7 +174,12 @@ pub fn assess_holdings(
 }
 
 /// What could be missing from a total or wrong in it, the largest first. A fill or a position counts in one cause.
-fn explain(positions: &[Position], unmapped: &[Unmapped], collaterals: &[Collateral]) -> Vec<Explanation> {
+fn explain(
+    positions: &[Position],
+    realized: &[Option<Usd>],
+    proofs: &[Proven],
+    unmapped: &[Unmapped],
+) -> Vec<Explanation> {
     let mut causes: Vec<Explanation> = Vec::new();
     let mut add = |cause, count: u64, worth: Usd| match causes.iter_mut().find(|it| it.cause == cause) {
         Some(known) => {
@@ -184,8 +196,8 @@ fn explain(positions: &[Position], unmapped: &[Unmapped], collaterals: &[Collate
         };
         add(cause, it.fills, it.cashflow.units().abs());
     }
-    for position in positions {
-        if let Some((cause, worth)) = doubt(position, collaterals) {
+    for (place, (position, realized)) in positions.iter().zip(realized).enumerate() {
+        if let Some((cause, worth)) = doubt(position, realized.as_ref(), proofs.get(place)) {
             add(cause, 1, worth);
         }
     }
@@ -199,24 +211,43 @@ fn explain(positions: &[Position], unmapped: &[Unmapped], collaterals: &[Collate
     causes
 }
 
+/// What the hash says of a position's mapping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Proven {
+    /// The token is this outcome of the condition.
+    Outcome(u8),
+    /// The token is no outcome of the condition with a listed collateral.
+    Nothing,
+}
+
+fn prove(positions: &[Position], collaterals: &[Collateral]) -> Vec<Proven> {
+    on_all_cores(positions, |position| {
+        // Both were well-formed when ClickHouse looked at them.
+        let ids = position.token_id.parse().ok().zip(position.condition_id.parse().ok());
+        ids.and_then(|(token, condition)| ctf::prove(&token, &condition, collaterals))
+            .map_or(Proven::Nothing, |proof| Proven::Outcome(proof.outcome_index))
+    })
+}
+
 /// What makes a position's P&L doubtful, and how many USD hang on it.
-fn doubt(position: &Position, collaterals: &[Collateral]) -> Option<(&'static str, Usd)> {
+fn doubt(
+    position: &Position,
+    realized: Option<&Usd>,
+    proven: Option<&Proven>,
+) -> Option<(&'static str, Usd)> {
     let decision = &position.decision;
     let cost = position.cashflow.units().abs();
-    let Some(realized) = position.realized() else {
+    let Some(realized) = realized else {
         let cause = match decision.listed {
             true => "positions whose resolution decides nothing",
             false => "positions in conditions without a resolution",
         };
         return Some((cause, cost));
     };
-    // Both were well-formed when ClickHouse looked at them.
-    let proof = (position.token_id.parse().ok())
-        .zip(position.condition_id.parse().ok())
-        .and_then(|(token, condition)| ctf::prove(&token, &condition, collaterals));
-    match proof {
-        Some(proof) if proof.outcome_index != position.outcome_index => {
-            let worth = position.realized_otherwise().map_or(cost, |right| (right - realized).abs());
+    match proven {
+        Some(Proven::Outcome(index)) if *index != position.outcome_index => {
+            let otherwise = position.realized_otherwise();
+            let worth = otherwise.map_or(cost, |right| (right - realized.clone()).abs());
             Some(("positions mapped to the wrong outcome, as their token proves", worth))
         }
         _ if decision.contradicts_itself => {
@@ -225,8 +256,8 @@ fn doubt(position: &Position, collaterals: &[Collateral]) -> Option<(&'static st
         _ if decision.tables_disagree => {
             Some(("positions whose two tables name different winners", realized.abs()))
         }
-        Some(_) => None,
-        None => Some(("positions whose mapping has no proof", realized.abs())),
+        Some(Proven::Nothing) => Some(("positions whose mapping has no proof", realized.abs())),
+        Some(Proven::Outcome(_)) | None => None,
     }
 }
 

@@ -50,6 +50,14 @@ pub fn text(result: &MergeResult) -> String {
         thousands(map.wrong),
         thousands(map.unproven)
     ));
+    if map.wrong_tokens > 0 {
+        let tokens = thousands(map.wrong_tokens);
+        page.line(match (result.repaired, result.dry_run) {
+            (0, _) => format!("⚠️  {tokens} tokens have wrong rows: `backfill merge --repair` replaces them"),
+            (_, true) => format!("Dry run: the wrong rows of {tokens} tokens would be replaced"),
+            _ => format!("✓ The wrong rows of {tokens} tokens replaced"),
+        });
+    }
     page.section(4, "Merging Staging → Production");
     if result.weighed.refused > 0 {
         page.line(format!("⚠️  {} tokens without a proof: not merged", thousands(result.weighed.refused)));
@@ -104,9 +112,10 @@ pub fn json(result: &MergeResult) -> Value {
         "after": coverage(&result.after),
         "total_asset_ids": result.after.total,
         "added": result.added,
+        "repaired": result.repaired,
         "refused": result.weighed.refused,
         "duplicates": result.duplicates,
-        "map": {"proven": result.map.proven, "wrong": result.map.wrong, "unproven": result.map.unproven},
+        "map": {"proven": result.map.proven, "wrong": result.map.wrong, "unproven": result.map.unproven, "wrong_tokens": result.map.wrong_tokens},
         "dry_run": result.dry_run,
         "elapsed_seconds": result.elapsed_seconds,
     })

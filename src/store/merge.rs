@@ -48,17 +48,6 @@ pub struct Weighed {
     pub refused: u64,
 }
 
-/// How the rows of the map stand to the hash.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct MapProof {
-    /// Usable rows that the hash proves.
-    pub proven: u64,
-    /// Usable rows whose condition makes this token at another index: the hash names the right one.
-    pub wrong: u64,
-    /// Usable rows that no outcome of their condition makes with a listed collateral.
-    pub unproven: u64,
-}
-
 #[derive(Row, Deserialize)]
 struct StagedText {
     token_id: String,
@@ -78,15 +67,8 @@ struct Candidate {
     source: String,
 }
 
-#[derive(Row, Deserialize)]
-struct MapText {
-    token_id: String,
-    condition_id: String,
-    outcome_index: u8,
-}
-
 impl Store {
-    fn all_staged(&self) -> String {
+    pub(super) fn all_staged(&self) -> String {
         let table = |(rank, source): (usize, Source)| {
             let staged = self.staging_table(&source.staging_table());
             let (token, condition) = (well_formed_token("token_id"), condition_norm("condition_id_norm"));
@@ -228,6 +210,20 @@ impl Store {
         self.run("merging into the map", self.query(&sql)).await
     }
 
+    /// Whether rows of a table may be replaced by others of the same key: not in a plain `MergeTree`. Of what is not
+    /// known, as a `Distributed` table, it is assumed.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(super) async fn replaces(&self, table: &Table) -> Result<bool, StoreError> {
+        let query = self
+            .query("SELECT engine FROM system.tables WHERE database = {database:String} AND name = {table:String}")
+            .param("database", &table.database)
+            .param("table", &table.name);
+        let engines: Vec<String> = self.rows("reading the tables' engines", query).await?;
+        Ok(!engines.iter().any(|engine| engine.ends_with("MergeTree") && !engine.contains("Replacing")))
+    }
+
     /// Writes again, with a `fetched_at` above the largest of their token, the usable rows of the map that a broken row
     /// of the same token would replace: one that is newer, or as new. A table that replaces nothing needs none of that.
     /// What it wrote is the newest from then on, so that repeating it adds nothing.
@@ -238,13 +234,7 @@ impl Store {
         let doing = "re-asserting rows of the map";
         let (map, usable) = (&self.names().token_map, usable_row());
         let columns = self.require(map, "TOKEN_MAP_TABLE", &["token_id"]).await?;
-        let query = self
-            .query("SELECT engine FROM system.tables WHERE database = {database:String} AND name = {table:String}")
-            .param("database", &map.database)
-            .param("table", &map.name);
-        let engines: Vec<String> = self.rows(doing, query).await?;
-        let keeps_all = |engine: &String| engine.ends_with("MergeTree") && !engine.contains("Replacing");
-        if columns.iter().all(|column| column.name != "fetched_at") || engines.iter().any(keeps_all) {
+        if columns.iter().all(|column| column.name != "fetched_at") || !self.replaces(map).await? {
             return Ok(());
         }
         // A DateTime ends in 2106: a token whose broken row is dated there gets a tie once, which the last written wins.
@@ -276,30 +266,6 @@ impl Store {
              WHERE token_id GLOBAL NOT IN (SELECT token_id FROM {map} WHERE NOT {row})"
         );
         self.one("counting duplicates", self.query(&sql)).await
-    }
-
-    /// Proves every usable row of the map.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn prove_map(&self, collaterals: &[Collateral]) -> Result<MapProof, StoreError> {
-        let doing = "proving the map";
-        let (map, token, condition) =
-            (&self.names().token_map, well_formed_token("token_id"), condition_norm("condition_id_norm"));
-        let sql = format!(
-            "SELECT DISTINCT token_id, {condition} AS condition_id, outcome_index FROM {map} \
-             WHERE {token} AND outcome_index < 2 AND condition_id != ''"
-        );
-        let rows: Vec<MapText> = self.rows(doing, self.query(&sql)).await?;
-        let mut counts = MapProof::default();
-        for row in &rows {
-            match proof(&row.token_id, &row.condition_id, collaterals) {
-                Some(index) if index == row.outcome_index => counts.proven += 1,
-                Some(_) => counts.wrong += 1,
-                None => counts.unproven += 1,
-            }
-        }
-        Ok(counts)
     }
 
     /// The table of a merge's candidates, for counting in a dry run.

@@ -9,6 +9,7 @@ mod exact;
 pub mod gaps;
 pub mod merge;
 pub mod positions;
+pub mod repair;
 mod schema;
 pub mod sql;
 pub mod staging;

@@ -31,6 +31,15 @@ pub struct Batch {
     attempts: u32,
     /// Whether it was handed out to find out whether the host is there.
     probe: bool,
+    /// Whether its own track has asked for it already and found nothing.
+    second_try: bool,
+}
+
+impl Batch {
+    /// Whether the track that it belongs to has asked for it already and found nothing.
+    pub fn is_second_try(&self) -> bool {
+        self.second_try
+    }
 }
 
 /// What a worker is told when it asks for work.
@@ -105,6 +114,8 @@ pub struct Desk {
     ever_answered: bool,
     /// Tokens that another track had in its hands and did not find: they are not lent again.
     lent: HashSet<TokenId>,
+    /// Tokens that this track did not find, for the others to try, once.
+    unfound: Vec<TokenId>,
     last_taken: Option<TokenId>,
 }
 
@@ -129,6 +140,7 @@ impl Desk {
             probes: 0,
             ever_answered: false,
             lent: HashSet::new(),
+            unfound: Vec::new(),
             last_taken: None,
         }
     }
@@ -236,30 +248,49 @@ impl Desk {
         tokens
     }
 
-    /// A batch for another track that has nothing left of its own, sized by what that track's API takes. Each token
-    /// is lent once; it is under way here until it is handed back.
+    /// A batch for another track that has nothing left of its own, sized by what that track's API takes: of what this
+    /// one has not asked for yet, else of what it did not find. Each token is lent once.
     pub fn lend(&mut self, room: Room) -> Option<Batch> {
         let lent = std::mem::take(&mut self.lent);
         let tokens = self.gather(room, |token| !lent.contains(token));
         self.lent = lent;
-        if tokens.is_empty() {
-            return None;
+        if !tokens.is_empty() {
+            self.lent.extend(&tokens);
+            let batch = self.batch(tokens, 0);
+            self.under_way.insert(batch.number, batch.clone());
+            return Some(batch);
         }
-        self.lent.extend(&tokens);
-        let batch = self.batch(tokens, 0);
-        self.under_way.insert(batch.number, batch.clone());
-        Some(batch)
+        let (mut tokens, mut bytes) = (Vec::new(), 0);
+        while let Some(token) = self.unfound.pop() {
+            if !self.lent.insert(token) {
+                continue;
+            }
+            bytes += token.digits() + room.overhead;
+            tokens.push(token);
+            if tokens.len() >= room.tokens || bytes.saturating_add(78 + room.overhead) > room.bytes {
+                break;
+            }
+        }
+        (!tokens.is_empty()).then(|| Batch { second_try: true, ..self.batch(tokens, 0) })
     }
 
-    /// A lent batch comes back; the tokens that the other track did not resolve are pending again.
-    pub fn handed_back(&mut self, number: u64, unresolved: impl IntoIterator<Item = TokenId>) {
-        self.under_way.remove(&number);
-        self.load(unresolved);
+    /// This track did not find these tokens: others may try.
+    pub fn did_not_find(&mut self, tokens: impl IntoIterator<Item = TokenId>) {
+        self.unfound.extend(tokens);
+    }
+
+    /// A lent batch comes back; the tokens that the other track did not resolve are pending again, unless this track
+    /// has asked for them already.
+    pub fn handed_back(&mut self, batch: &Batch, unresolved: impl IntoIterator<Item = TokenId>) {
+        self.under_way.remove(&batch.number);
+        if !batch.second_try {
+            self.load(unresolved);
+        }
     }
 
     fn batch(&mut self, tokens: Vec<TokenId>, attempts: u32) -> Batch {
         self.numbers += 1;
-        Batch { number: self.numbers, tokens, attempts, probe: false }
+        Batch { number: self.numbers, tokens, attempts, probe: false, second_try: false }
     }
 
     /// A batch was not sent after all.
@@ -550,12 +581,26 @@ mod tests {
         let mut desk = desk(10, 4);
         let own = take(&mut desk, Duration::ZERO);
         let lent = desk.lend(Room { tokens: 5, bytes: usize::MAX, overhead: 0 }).unwrap();
-        assert_eq!((own.tokens, lent.tokens), (tokens(1, 4), tokens(5, 5)));
+        assert_eq!((own.tokens, lent.tokens.clone()), (tokens(1, 4), tokens(5, 5)));
         assert_eq!(take(&mut desk, Duration::ZERO).tokens, tokens(10, 1));
         assert!(!desk.is_done());
-        desk.handed_back(lent.number, tokens(6, 2));
+        desk.handed_back(&lent, tokens(6, 2));
         assert_eq!(desk.lend(Room { tokens: 5, bytes: usize::MAX, overhead: 0 }), None);
         assert_eq!(take(&mut desk, Duration::ZERO).tokens, tokens(6, 2));
+    }
+
+    #[test]
+    fn what_a_track_did_not_find_is_tried_once_by_another() {
+        let mut desk = desk(2, 2);
+        let own = take(&mut desk, Duration::ZERO);
+        desk.answered(own.number, []);
+        desk.did_not_find(tokens(1, 2));
+        assert!(desk.is_done(), "it waits for nobody");
+        let room = Room { tokens: 5, bytes: usize::MAX, overhead: 0 };
+        let second = desk.lend(room).unwrap();
+        assert!(second.is_second_try() && second.tokens.len() == 2);
+        desk.handed_back(&second, tokens(1, 2));
+        assert_eq!((desk.lend(room), desk.is_done()), (None, true));
     }
 
     #[test]

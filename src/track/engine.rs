@@ -520,6 +520,10 @@ impl Engine {
                 rejected_at: now,
             })
             .collect();
+        if self.others().next().is_some() {
+            let unfound = delivery.not_found.iter().map(|row| row.token_id);
+            lock(&self.desk).did_not_find(unfound.chain(delivery.rejected.iter().map(|row| row.token_id)));
+        }
         self.stage(&mut delivery, verdict.mappings);
         delivery
     }
@@ -530,9 +534,12 @@ impl Engine {
         let rejected = verdict.rejected.iter().map(|rejection| rejection.claim.token);
         let unresolved: Vec<TokenId> = rejected.chain(verdict.missing).chain(verdict.not_found).collect();
         let resolved = (batch.tokens.len() - unresolved.len()) as u64;
-        add(&lender.gauges.processed, resolved);
+        // What its own track has not found is counted as processed already.
+        if !batch.is_second_try() {
+            add(&lender.gauges.processed, resolved);
+        }
         add(&lender.gauges.resolved, resolved);
-        lock(&lender.desk).handed_back(batch.number, unresolved);
+        lock(&lender.desk).handed_back(batch, unresolved);
         self.stage(&mut delivery, verdict.mappings);
         delivery
     }
@@ -598,7 +605,7 @@ impl Engine {
             UpstreamError::Shut(_) => Fault::Broken,
         };
         if let Some(lender) = lender {
-            lock(&lender.desk).handed_back(batch.number, batch.tokens);
+            lock(&lender.desk).handed_back(&batch, batch.tokens.clone());
             self.changed.notify_waiters();
             return None;
         }

@@ -17,7 +17,7 @@ use crate::settings::{RateLimit, Window};
 pub type Moment = Duration;
 
 /// The distance kept beyond the estimate of arrivals, for clocks and schedulers that are a little late.
-const GUARD: Duration = Duration::from_millis(8);
+const GUARD: Duration = Duration::from_millis(2);
 
 /// A request is not believed to have been on its way for longer: an answer that hangs was mostly counted at once.
 const LONGEST_DELAY: Duration = Duration::from_millis(500);

@@ -1,6 +1,7 @@
-//! Fetching the engine, once, with the user's own npm: whatever registry and proxy that is set to use serves.
+//! [`fetch`]: the engine, once for this user, with the user's own npm: whatever registry and proxy that is set to use
+//! serves, since the archive's hash is pinned here.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -9,12 +10,29 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest, Sha512};
+use tempfile::TempDir;
 use tokio::process::Command;
+use tokio::time::{Instant, sleep, timeout};
 
-use super::tail;
+use super::{FetchError, Notices};
+
+/// The version of the engine that this program is made for.
+const VERSION: &str = "26.7.3-stable.1";
+
+/// Where the engine is in an archive.
+const MEMBER: &str = "package/libchdb.so";
 
 /// How long the download may take: 178 MB over a slow line.
 const DOWNLOAD: Duration = Duration::from_secs(3600);
+
+/// How long to wait for another process that downloads and unpacks.
+const TURN: Duration = Duration::from_secs(3600 + 600);
+
+/// `ENOSPC`, 28, as npm exits with it: negative, in eight bits.
+const NPM_DISK_FULL: i32 = 256 - 28;
+
+/// What the temporary folders in the cache are called; a process that is killed leaves its own behind.
+const WORK_PREFIX: &str = "fetch-";
 
 /// An npm package that holds the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,79 +41,41 @@ pub struct Package {
     pub name: String,
     /// Its version.
     pub version: String,
-    /// The SHA-512 of its archive, base64: what is fetched is this or nothing.
-    pub sha512: String,
-}
-
-/// Why the engine could not be fetched; each says what to install or do.
-#[derive(Debug, thiserror::Error)]
-pub enum FetchError {
-    /// No hash is pinned for this machine's kind.
-    #[error(
-        "no ClickHouse engine is pinned for this kind of machine ({} {}): install ClickHouse 26.6 or later, or set CLICKHOUSE_ENGINE to a libchdb.so or a clickhouse binary",
-        std::env::consts::OS,
-        std::env::consts::ARCH
-    )]
-    NoPackage,
-    /// Nothing to fetch with.
-    #[error(
-        "no ClickHouse engine is on this machine, and no npm to fetch one with: install npm (Debian: apt-get install npm), or ClickHouse 26.6 or later, or set CLICKHOUSE_ENGINE"
-    )]
-    NoNpm,
-    /// No home directory.
-    #[error("there is no cache folder for this user (is HOME set?): set HOME, or CLICKHOUSE_ENGINE")]
-    NoCache,
-    /// npm failed.
-    #[error(
-        "npm cannot fetch {package}: {reason}; check the network and npm's registry, or set CLICKHOUSE_ENGINE"
-    )]
-    Npm {
-        /// What it was to fetch.
-        package: String,
-        /// Its last words.
-        reason: String,
-    },
-    /// What came is not what was pinned.
-    #[error(
-        "the archive of {package} is not the pinned one (sha512 {found}): it was thrown away; check npm's registry and proxy"
-    )]
-    Integrity {
-        /// The package.
-        package: String,
-        /// The hash of what came.
-        found: String,
-    },
-    /// The cache cannot be written.
-    #[error("{doing} {path}: {source}; is the disk full? 750 MB are needed", path = .path.display())]
-    Io {
-        /// What was being done.
-        doing: &'static str,
-        /// Where.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-}
-
-fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FetchError {
-    let path = path.to_owned();
-    move |source| FetchError::Io { doing, path, source }
+    /// The hash of its archive as npm writes it, `sha512-` and base64: what is fetched is this or nothing.
+    pub integrity: String,
+    /// The size of the archive, MB.
+    pub archive_mb: u32,
+    /// The size of the library, MB.
+    pub library_mb: u32,
 }
 
 impl Package {
     /// The package with the engine for this kind of machine, `None` where none is pinned.
     pub fn for_this_machine() -> Option<Self> {
-        (std::env::consts::OS == "linux" && std::env::consts::ARCH == "x86_64" && cfg!(target_env = "gnu"))
-            .then(|| Self {
-                name: "@chdb/lib-linux-x64-gnu".to_owned(),
-                version: "26.7.3-stable.1".to_owned(),
-                sha512:
-                    "XP97mMqnc5tZpKQywR8N7cLTsHNiTmHr30pC5mzo3jWmukjKn2IBa60c2B/gWUNcuFjOMjWoorQICCqBVj5wpw=="
-                        .to_owned(),
-            })
+        let pinned = cfg!(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"));
+        pinned.then(|| Self {
+            name: "@chdb/lib-linux-x64-gnu".to_owned(),
+            version: VERSION.to_owned(),
+            integrity: "sha512-XP97mMqnc5tZpKQywR8N7cLTsHNiTmHr30pC5mzo3jWmukjKn2IBa60c2B/gWUNcuFjOMjWoorQICCqBVj5wpw=="
+                .to_owned(),
+            archive_mb: 178,
+            library_mb: 566,
+        })
     }
 
-    /// Where its library stands in a cache.
+    /// What to say where none is pinned: the package that the user may fetch and name.
+    pub(super) fn none_pinned() -> FetchError {
+        let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
+        let name = match (os, arch) {
+            ("linux", "aarch64") if cfg!(target_env = "gnu") => Some("lib-linux-arm64-gnu"),
+            ("macos", "aarch64") => Some("lib-darwin-arm64"),
+            ("macos", "x86_64") => Some("lib-darwin-x64"),
+            _ => None,
+        };
+        FetchError::NoPackage { os, arch, package: name.map(|name| format!("@chdb/{name}@{VERSION}")) }
+    }
+
+    /// Where its library is in a cache.
     pub fn library_in(&self, cache: &Path) -> PathBuf {
         cache.join(format!("chdb-{}", self.version)).join("libchdb.so")
     }
@@ -103,177 +83,197 @@ impl Package {
     fn spec(&self) -> String {
         format!("{}@{}", self.name, self.version)
     }
+
+    /// Says what was being done to what when the system refused.
+    fn io_error(&self, doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FetchError {
+        let (path, needed_mb) = (path.to_owned(), self.archive_mb + self.library_mb);
+        move |source| match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                FetchError::DiskFull { doing, path, needed_mb }
+            }
+            _ => FetchError::Io { doing, path, source },
+        }
+    }
 }
 
-/// Fetches `package` into `cache` and answers where its library is. Of many processes at once one fetches, and the
-/// others wait for it.
+/// Fetches `package` into `cache` with the program `npm`, and answers where its library is. Of many processes at once
+/// one fetches, and the others wait for it.
 ///
 /// # Errors
-/// [`FetchError`]; nothing half-done is left where it would be found.
+/// [`FetchError`]. Nothing half-done is left where it would be found.
 pub async fn fetch(
     package: &Package,
     npm: &Path,
     cache: &Path,
-    notice: &(dyn Fn(&str) + Sync),
+    notices: Notices<'_>,
 ) -> Result<PathBuf, FetchError> {
+    fs::create_dir_all(cache).map_err(package.io_error("cannot make the folder", cache))?;
+    let turn = take_turn(package, cache, notices).await?;
     let library = package.library_in(cache);
-    fs::create_dir_all(cache).map_err(io_error("cannot make the folder", cache))?;
-    let lock_path = cache.join("fetch.lock");
-    let lock = File::create(&lock_path).map_err(io_error("cannot open", &lock_path))?;
-    if lock.try_lock().is_err() {
-        notice("Another process fetches the ClickHouse engine; waiting for it");
-        let waiting = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await;
-        let locked = waiting.map_err(io::Error::other).and_then(|locked| locked);
-        let _held = locked.map_err(io_error("cannot lock", &lock_path))?;
-        return fetch_alone(package, npm, cache, notice, library).await;
-    }
-    fetch_alone(package, npm, cache, notice, library).await
-}
-
-async fn fetch_alone(
-    package: &Package,
-    npm: &Path,
-    cache: &Path,
-    notice: &(dyn Fn(&str) + Sync),
-    library: PathBuf,
-) -> Result<PathBuf, FetchError> {
     if library.is_file() {
         return Ok(library);
     }
-    let work = tempfile::Builder::new().prefix("fetch-").tempdir_in(cache);
-    let work = work.map_err(io_error("cannot make a folder in", cache))?;
-    notice("Fetching the ClickHouse engine with npm (178 MB, once for this user) ...");
-    let archive = download(package, npm, work.path()).await?;
-    notice("Checking and unpacking the ClickHouse engine (566 MB) ...");
-    let (package, unpacked) = (package.clone(), library.clone());
-    let unpacking =
-        tokio::task::spawn_blocking(move || unpack(&package, &archive, work.path(), &unpacked)).await;
-    unpacking.map_err(|error| io_error("cannot unpack into", cache)(io::Error::other(error)))??;
+    clear_leftovers(cache);
+    let work = tempfile::Builder::new().prefix(WORK_PREFIX).tempdir_in(cache);
+    let work = work.map_err(package.io_error("cannot make a folder in", cache))?;
+    notices(&format!("Fetching the ClickHouse engine ({} MB, once) with npm ...", package.archive_mb));
+    let archive = download(package, npm, &work).await?;
+    notices(&format!("Checking and unpacking the ClickHouse engine ({} MB) ...", package.library_mb));
+    let installing = {
+        let (package, library) = (package.clone(), library.clone());
+        // The lock and the folder go along: should nobody wait any more, the work still ends under its lock.
+        move || {
+            let installed = install(&package, &archive, &work, &library);
+            drop((work, turn));
+            installed
+        }
+    };
+    let installed = tokio::task::spawn_blocking(installing).await;
+    installed.map_err(|error| package.io_error("cannot unpack", &library)(io::Error::other(error)))??;
     Ok(library)
 }
 
-async fn download(package: &Package, npm: &Path, folder: &Path) -> Result<PathBuf, FetchError> {
-    let failed = |reason: String| FetchError::Npm { package: package.spec(), reason };
-    let mut child = Command::new(npm)
-        .args(["pack", "--silent", "--loglevel=error", &package.spec()])
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| failed(error.to_string()))?;
-    let stderr = child.stderr.take();
-    let ending = async { (tail(stderr).await, child.wait().await) };
-    let (words, status) = tokio::time::timeout(DOWNLOAD, ending)
-        .await
-        .map_err(|_| failed(format!("it takes longer than {} min", DOWNLOAD.as_secs() / 60)))?;
-    let archive = fs::read_dir(folder)
-        .map_err(io_error("cannot read", folder))?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .find(|path| path.extension().is_some_and(|extension| extension == "tgz"));
-    match (status, archive) {
-        (Ok(status), Some(archive)) if status.success() => Ok(archive),
-        (Ok(status), _) => Err(failed(format!("{status}, {words}"))),
-        (Err(error), _) => Err(failed(error.to_string())),
+/// Takes the lock of the cache, waiting for whoever has it. The system lets go of it when its holder dies.
+async fn take_turn(package: &Package, cache: &Path, notices: Notices<'_>) -> Result<File, FetchError> {
+    let path = cache.join("fetch.lock");
+    let lock = File::create(&path).map_err(package.io_error("cannot open", &path))?;
+    let began = Instant::now();
+    let mut told = false;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::Error(error)) => return Err(package.io_error("cannot lock", &path)(error)),
+            Err(TryLockError::WouldBlock) if began.elapsed() >= TURN => {
+                return Err(FetchError::Waiting { minutes: TURN.as_secs() / 60, lock: path });
+            }
+            Err(TryLockError::WouldBlock) => {}
+        }
+        if !told {
+            notices("Another process is fetching the ClickHouse engine; waiting for it ...");
+            told = true;
+        }
+        sleep(Duration::from_millis(100)).await;
     }
 }
 
+/// Removes what a process that was killed has left: nobody else works here while we have the lock.
+fn clear_leftovers(cache: &Path) {
+    for entry in fs::read_dir(cache).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(WORK_PREFIX) && entry.path().is_dir() {
+            // What cannot be removed takes room and does no harm.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+async fn download(package: &Package, npm: &Path, work: &TempDir) -> Result<PathBuf, FetchError> {
+    let work = work.path();
+    let failed = |reason: String| FetchError::Npm { package: package.spec(), reason };
+    let log_path = work.join("npm.log");
+    let log = File::create(&log_path).map_err(package.io_error("cannot write", &log_path))?;
+    let mut child = Command::new(npm)
+        // Offline, npm's own settings would have it try for minutes.
+        .args(["pack", "--ignore-scripts", "--loglevel=error", "--fetch-retry-mintimeout=1000"])
+        .args(["--fetch-retry-maxtimeout=5000", &package.spec()])
+        .current_dir(work)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::from(log))
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| failed(format!("{} cannot be started ({error})", npm.display())))?;
+    let Ok(status) = timeout(DOWNLOAD, child.wait()).await else {
+        let _ = child.kill().await;
+        return Err(failed(format!("it took longer than {} minutes", DOWNLOAD.as_secs() / 60)));
+    };
+    let status = status.map_err(|error| failed(error.to_string()))?;
+    if !status.success() {
+        return Err(match npm_words(&log_path) {
+            // On a full disk npm cannot even write why it ends; its exit code is that error's number.
+            words if words.is_empty() && status.code() == Some(NPM_DISK_FULL) => {
+                let full = io::Error::from(io::ErrorKind::StorageFull);
+                package.io_error("npm cannot write into", work)(full)
+            }
+            words => failed(format!("{status}, {words}")),
+        });
+    }
+    fs::read_dir(work)
+        .map_err(package.io_error("cannot read", work))?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .find(|path| path.extension().is_some_and(|extension| extension == "tgz"))
+        .ok_or_else(|| failed("it ended well but left no archive".to_owned()))
+}
+
+/// What npm wrote, in one line. Its first lines name the cause, the last ones are the same in every failure.
+fn npm_words(log: &Path) -> String {
+    let bytes = fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let lines = text.lines().map(|line| line.trim_start_matches("npm error").trim());
+    let stack_or_boilerplate =
+        |line: &str| line.starts_with("at ") || line.starts_with("A complete log of this");
+    let lines = lines.filter(|line| line.len() > 1 && !stack_or_boilerplate(line));
+    let words = lines.collect::<Vec<_>>().join(" / ");
+    words.chars().filter(|it| !it.is_control()).take(800).collect()
+}
+
 /// Checks the archive, and puts its library into place in one step.
-fn unpack(package: &Package, archive: &Path, work: &Path, library: &Path) -> Result<(), FetchError> {
+fn install(package: &Package, archive: &Path, work: &TempDir, library: &Path) -> Result<(), FetchError> {
+    let found = integrity(archive).map_err(package.io_error("cannot read", archive))?;
+    if found != package.integrity {
+        let pinned = package.integrity.clone();
+        return Err(FetchError::Integrity { package: package.spec(), found, pinned });
+    }
+    let part = work.path().join("libchdb.so");
+    unpack(package, archive, &part)?;
+    // The temporary folder is in the cache, hence on its file system: the rename is one step.
+    let folder = library.parent().unwrap_or(work.path());
+    fs::create_dir_all(folder).map_err(package.io_error("cannot make the folder", folder))?;
+    fs::rename(&part, library).map_err(package.io_error("cannot write", library))
+}
+
+fn integrity(archive: &Path) -> io::Result<String> {
+    let mut file = File::open(archive)?;
     let mut hash = Sha512::new();
-    let mut file = File::open(archive).map_err(io_error("cannot read", archive))?;
     let mut buffer = vec![0; 1 << 20];
     loop {
-        let read = file.read(&mut buffer).map_err(io_error("cannot read", archive))?;
-        if read == 0 {
-            break;
+        match file.read(&mut buffer)? {
+            0 => return Ok(format!("sha512-{}", BASE64_STANDARD.encode(hash.finalize()))),
+            read => hash.update(&buffer[..read]),
         }
-        hash.update(&buffer[..read]);
     }
-    let found = BASE64_STANDARD.encode(hash.finalize());
-    if found != package.sha512 {
-        return Err(FetchError::Integrity { package: package.spec(), found });
-    }
-    let file = File::open(archive).map_err(io_error("cannot read", archive))?;
+}
+
+fn unpack(package: &Package, archive: &Path, part: &Path) -> Result<(), FetchError> {
+    let file = File::open(archive).map_err(package.io_error("cannot read", archive))?;
     let mut entries = tar::Archive::new(flate2::read::GzDecoder::new(BufReader::new(file)));
-    let part = work.join("libchdb.so");
-    for entry in entries.entries().map_err(io_error("cannot unpack", archive))? {
-        let mut entry = entry.map_err(io_error("cannot unpack", archive))?;
-        let is_library = entry.path().is_ok_and(|path| path.ends_with("libchdb.so"));
-        if !is_library {
+    for entry in entries.entries().map_err(package.io_error("cannot unpack", archive))? {
+        let mut entry = entry.map_err(package.io_error("cannot unpack", archive))?;
+        if !entry.path().is_ok_and(|path| path == Path::new(MEMBER)) {
             continue;
         }
-        let mut out = File::create(&part).map_err(io_error("cannot write", &part))?;
-        io::copy(&mut entry, &mut out).map_err(io_error("cannot write", &part))?;
-        out.sync_all().map_err(io_error("cannot write", &part))?;
-        let folder = library.parent().unwrap_or(work);
-        fs::create_dir_all(folder).map_err(io_error("cannot make the folder", folder))?;
-        return fs::rename(&part, library).map_err(io_error("cannot write", library));
+        let mut library = File::create(part).map_err(package.io_error("cannot write", part))?;
+        io::copy(&mut entry, &mut library).map_err(package.io_error("cannot write", part))?;
+        return library.sync_all().map_err(package.io_error("cannot write", part));
     }
-    let reason = "its archive holds no libchdb.so".to_owned();
-    Err(FetchError::Npm { package: package.spec(), reason })
+    Err(FetchError::NoLibrary { package: package.spec(), member: MEMBER })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
-    /// An npm that packs `archive` and writes a line each time it is called.
-    fn npm(folder: &Path, body: &str) -> PathBuf {
-        let path = folder.join("npm");
-        fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        path
-    }
-
-    fn archive(folder: &Path) -> (PathBuf, Package) {
-        let path = folder.join("package.tgz");
-        let gz = flate2::write::GzEncoder::new(File::create(&path).unwrap(), flate2::Compression::fast());
-        let mut tar = tar::Builder::new(gz);
-        let mut header = tar::Header::new_gnu();
-        header.set_size(6);
-        header.set_cksum();
-        tar.append_data(&mut header, "package/libchdb.so", &b"engine"[..]).unwrap();
-        tar.into_inner().unwrap().finish().unwrap();
-        let sha512 = BASE64_STANDARD.encode(Sha512::digest(fs::read(&path).unwrap()));
-        (path, Package { name: "engine".to_owned(), version: "1".to_owned(), sha512 })
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn ten_at_once_fetch_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let (archive, package) = archive(folder.path());
-        let calls = folder.path().join("calls");
-        let npm = npm(folder.path(), &format!("echo x >> {}; cp {} .", calls.display(), archive.display()));
-        let cache = folder.path().join("cache");
-        let fetches = (0..10).map(|_| async { fetch(&package, &npm, &cache, &|_| {}).await.unwrap() });
-        let found = futures_util::future::join_all(fetches).await;
-        assert!(found.iter().all(|library| fs::read(library).unwrap() == b"engine"));
-        assert_eq!(fs::read_to_string(&calls).unwrap(), "x\n");
-        let left: Vec<_> = fs::read_dir(&cache).unwrap().map(|it| it.unwrap().file_name()).collect();
-        assert_eq!(left.len(), 2, "only the library and the lock are left: {left:?}");
-    }
-
-    #[tokio::test]
-    async fn what_is_not_the_pinned_archive_is_thrown_away() {
-        let folder = tempfile::tempdir().unwrap();
-        let (archive, mut package) = archive(folder.path());
-        package.sha512 = BASE64_STANDARD.encode([7; 64]);
-        let npm = npm(folder.path(), &format!("cp {} .", archive.display()));
-        let cache = folder.path().join("cache");
-        let error = fetch(&package, &npm, &cache, &|_| {}).await.unwrap_err();
-        assert!(matches!(error, FetchError::Integrity { .. }), "{error}");
-        assert!(!package.library_in(&cache).exists());
-    }
-
-    #[tokio::test]
-    async fn what_npm_says_is_in_the_error() {
-        let folder = tempfile::tempdir().unwrap();
-        let (_, package) = archive(folder.path());
-        let npm = npm(folder.path(), "echo 'npm error network is down' >&2; exit 1");
-        let error = fetch(&package, &npm, &folder.path().join("cache"), &|_| {}).await.unwrap_err();
-        assert!(error.to_string().contains("network is down"), "{error}");
+    #[test]
+    fn a_full_disk_is_called_that_and_told_what_is_needed() {
+        let package = Package {
+            name: "engine".to_owned(),
+            version: "1".to_owned(),
+            integrity: String::new(),
+            archive_mb: 178,
+            library_mb: 566,
+        };
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        let message = package.io_error("cannot write", Path::new("/cache/libchdb.so"))(full).to_string();
+        assert!(message.contains("/cache/libchdb.so: the disk is full"), "{message}");
+        assert!(message.contains("744 MB"), "{message}");
     }
 }

@@ -1,0 +1,150 @@
+//! [`DataFolder`]: the folder of one server, held against every other.
+//!
+//! Beside the engine's own `store/` it has `backfill.lock` (held for the life of the server, with the holder's process
+//! id in it), `backfill-http-port` (written by the engine once it listens) and `backfill-engine.log` (its standard
+//! error since its last start).
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::process::{Pid, test_kill_process};
+use tokio::time::{Instant, sleep};
+
+use super::EmbeddedError;
+use super::error::io_error;
+
+/// How long the engine of a process that died may take to end after it.
+const ORPHAN: Duration = Duration::from_secs(30);
+
+/// A data folder that is ours for as long as this lives.
+#[derive(Debug)]
+pub(super) struct DataFolder {
+    /// Absolute.
+    root: PathBuf,
+    lock: File,
+}
+
+impl DataFolder {
+    /// Makes the folder where it is missing, and takes it for this process. An engine that has outlived its parent is
+    /// waited for: its standard input has ended, so it is about to end.
+    pub(super) async fn open(path: &Path) -> Result<Self, EmbeddedError> {
+        fs::create_dir_all(path).map_err(io_error("cannot make the folder", path))?;
+        let root = fs::canonicalize(path).map_err(io_error("cannot find the folder", path))?;
+        if root.to_str().is_none() {
+            return Err(EmbeddedError::NotUtf8 { path: root });
+        }
+        let lock_path = root.join("backfill.lock");
+        let mut lock = File::options()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(&lock_path)
+            .map_err(io_error("cannot open", &lock_path))?;
+        let deadline = Instant::now() + ORPHAN;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::Error(error)) => return Err(io_error("cannot lock", &lock_path)(error)),
+                Err(TryLockError::WouldBlock) => {}
+            }
+            let pid = holder(&mut lock);
+            if pid.is_none_or(is_alive) || Instant::now() >= deadline {
+                let pid = pid.map_or_else(|| "?".to_owned(), |pid| pid.to_string());
+                return Err(EmbeddedError::FolderInUse { folder: root, pid });
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        write_holder(&mut lock).map_err(io_error("cannot write", &lock_path))?;
+        Ok(Self { root, lock })
+    }
+
+    /// Where the engine keeps its tables.
+    pub(super) fn store(&self) -> PathBuf {
+        self.root.join("store")
+    }
+
+    /// Where the engine runs, and what may be in the way of its start is kept.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where the engine writes its HTTP port.
+    pub(super) fn port_file(&self) -> PathBuf {
+        self.root.join("backfill-http-port")
+    }
+
+    /// What the engine writes to its standard error.
+    pub(super) fn log_path(&self) -> PathBuf {
+        self.root.join("backfill-engine.log")
+    }
+
+    /// The port that the engine wrote, once it has.
+    pub(super) fn written_port(&self) -> Option<u16> {
+        // Without its line end the number may be half written.
+        fs::read_to_string(self.port_file()).ok()?.strip_suffix('\n')?.parse().ok()
+    }
+
+    /// Forgets the port of an earlier engine, which would be taken for this one's (and be in its way).
+    pub(super) fn forget_port(&self) -> Result<(), EmbeddedError> {
+        match fs::remove_file(self.port_file()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(io_error("cannot remove", &self.port_file())(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// An empty log for the engine's standard error.
+    pub(super) fn new_log(&self) -> Result<File, EmbeddedError> {
+        File::create(self.log_path()).map_err(io_error("cannot write", &self.log_path()))
+    }
+
+    /// The lock once more, for the engine to inherit: should it outlive this process, the folder stays taken.
+    pub(super) fn shared_lock(&self) -> Result<File, EmbeddedError> {
+        self.lock.try_clone().map_err(io_error("cannot share the lock of", &self.root))
+    }
+}
+
+fn holder(lock: &mut File) -> Option<i32> {
+    let mut text = String::new();
+    lock.seek(SeekFrom::Start(0)).ok()?;
+    lock.read_to_string(&mut text).ok()?;
+    text.lines().next()?.trim().parse().ok()
+}
+
+fn write_holder(lock: &mut File) -> io::Result<()> {
+    lock.set_len(0)?;
+    lock.seek(SeekFrom::Start(0))?;
+    writeln!(lock, "{}", std::process::id())
+}
+
+fn is_alive(pid: i32) -> bool {
+    let gone = |pid| test_kill_process(pid) == Err(rustix::io::Errno::SRCH);
+    Pid::from_raw(pid).is_some_and(|pid| !gone(pid))
+}
+
+/// The end of a log, in one line, for a message: the engine's own errors where it wrote some.
+pub(super) fn last_words(log: &Path) -> String {
+    const WINDOW: u64 = 16 * 1024;
+    let mut bytes = Vec::new();
+    let read = File::open(log).and_then(|mut file| {
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(WINDOW)))?;
+        file.take(WINDOW).read_to_end(&mut bytes)
+    });
+    if let Err(error) = read {
+        return format!("its log {} cannot be read: {error}", log.display());
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let errors: Vec<&str> = lines.iter().copied().filter(|line| line.contains("Exception: ")).collect();
+    let telling = if errors.is_empty() { &lines } else { &errors };
+    let telling = telling[telling.len().saturating_sub(4)..].join(" / ");
+    match telling.is_empty() {
+        true => "it wrote nothing".to_owned(),
+        false => telling.chars().filter(|it| !it.is_control()).take(800).collect(),
+    }
+}

@@ -1,0 +1,388 @@
+//! The rows that the map has already: how they stand to the hash, and the wrong ones replaced.
+
+use std::sync::Arc;
+
+use clickhouse::Row;
+use serde::Deserialize;
+
+use super::sql::{condition_norm, usable_row};
+use super::{Store, StoreError};
+use crate::cores::on_all_cores;
+use crate::ctf::{self, Collateral};
+use crate::ids::{ConditionId, TokenId};
+
+/// What is to be repaired: one row a token, proven. Lives only while a merge runs.
+const REPAIRS: &str = "backfill_tmp_repairs";
+
+/// Rows that are proven at once, on all cores.
+const CHUNK: usize = 16_384;
+
+/// Tokens of one deletion, whose ids must fit into the text of a statement.
+const DELETED: usize = 500;
+
+/// How the usable rows of the map stand to the hash.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MapProof {
+    /// Rows that the hash proves.
+    pub proven: u64,
+    /// Rows that contradict what the hash proves of their token: another index, or another condition.
+    pub wrong: u64,
+    /// Rows that no outcome of their condition makes with a listed collateral, where no better condition is known.
+    pub unproven: u64,
+    /// Tokens that have wrong rows.
+    pub wrong_tokens: u64,
+}
+
+/// A usable row of the map (`rank` 0), or a staged one of the same token.
+#[derive(Debug, Row, Deserialize)]
+struct Claim {
+    token_id: String,
+    condition_id: String,
+    outcome_index: u8,
+    outcome_label: String,
+    source: String,
+    rank: u8,
+}
+
+/// The right row of a token.
+#[derive(Debug, PartialEq, Eq, Row, serde::Serialize)]
+struct Repair {
+    token_id: TokenId,
+    condition_id_norm: ConditionId,
+    outcome_index: u8,
+    outcome_label: String,
+    source: String,
+    /// 1 where the map has this very row, beside wrong ones.
+    present: u8,
+    /// 1 where the map has a row of this condition, whose other columns are worth keeping.
+    known: u8,
+}
+
+/// What is kept of a token.
+#[derive(Row, Deserialize)]
+struct Right {
+    token_id: String,
+    condition_id_norm: String,
+    outcome_index: u8,
+}
+
+/// How the rows of one token stand.
+#[derive(Default)]
+struct Examined {
+    proof: MapProof,
+    repair: Option<Repair>,
+}
+
+impl Store {
+    /// Proves every usable row of the map, and notes the right row of each token that has a wrong one for
+    /// [`Store::repair`]. What is staged by now is known, too.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn prove_map(&self, collaterals: &[Collateral]) -> Result<MapProof, StoreError> {
+        let doing = "proving the map";
+        let repairs = self.staging_table(REPAIRS);
+        self.drop_repairs().await?;
+        let create = format!(
+            "CREATE TABLE {repairs} (token_id String, condition_id_norm String, outcome_index UInt8, \
+             outcome_label String, source String, present UInt8, known UInt8) ENGINE = MergeTree ORDER BY token_id"
+        );
+        self.run(doing, self.query(&create)).await?;
+        let (map, usable, all) = (&self.names().token_map, usable_row(), self.all_staged());
+        let has = self.columns(map).await?.unwrap_or_default();
+        let text = |name: &str| {
+            let there = has.iter().any(|column| column.name == name);
+            if there { format!("ifNull(toString({name}), '')") } else { "''".to_owned() }
+        };
+        let sql = format!(
+            "SELECT token_id, condition_id, outcome_index, outcome_label, source, rank FROM (\
+               SELECT token_id, {condition} AS condition_id, toUInt8(outcome_index) AS outcome_index, \
+                      {label} AS outcome_label, {source} AS source, toUInt8(0) AS rank FROM {map} WHERE {usable} \
+               UNION ALL \
+               SELECT token_id, condition_id, outcome_index, outcome_label, source, toUInt8(rank + 1) FROM ({all}) \
+               WHERE condition_id != '' AND token_id GLOBAL IN (SELECT token_id FROM {map} WHERE {usable})) \
+             ORDER BY token_id, rank, condition_id, outcome_index, outcome_label",
+            condition = condition_norm("condition_id_norm"),
+            label = text("outcome_label"),
+            source = text("source"),
+        );
+        let mut rows = self.stream::<Claim>(doing, &sql)?;
+        let collaterals: Arc<[Collateral]> = collaterals.into();
+        let (mut counts, mut tokens, mut size) = (MapProof::default(), Vec::<Vec<Claim>>::new(), 0);
+        loop {
+            let row = rows.next().await?;
+            let begins = match (&row, tokens.last().and_then(|token| token.first())) {
+                (Some(row), Some(first)) => row.token_id != first.token_id,
+                _ => true,
+            };
+            if begins && (size >= CHUNK || row.is_none()) {
+                let found = self.examine(std::mem::take(&mut tokens), &collaterals, &mut counts).await?;
+                size = 0;
+                if !found.is_empty() {
+                    self.insert(&repairs, "merge", &found).await?;
+                }
+            }
+            let Some(row) = row else { return Ok(counts) };
+            size += 1;
+            match tokens.last_mut() {
+                Some(token) if !begins => token.push(row),
+                _ => tokens.push(vec![row]),
+            }
+        }
+    }
+
+    async fn examine(
+        &self,
+        tokens: Vec<Vec<Claim>>,
+        collaterals: &Arc<[Collateral]>,
+        counts: &mut MapProof,
+    ) -> Result<Vec<Repair>, StoreError> {
+        let collaterals = collaterals.clone();
+        let work = move || on_all_cores(&tokens, |claims| examine(claims, &collaterals));
+        let examined = tokio::task::spawn_blocking(work).await.map_err(|error| StoreError::Query {
+            doing: "proving the map".to_owned(),
+            source: clickhouse::error::Error::Custom(error.to_string()),
+        })?;
+        let mut repairs = Vec::new();
+        for Examined { proof, repair } in examined {
+            counts.proven += proof.proven;
+            counts.wrong += proof.wrong;
+            counts.unproven += proof.unproven;
+            counts.wrong_tokens += proof.wrong_tokens;
+            repairs.extend(repair);
+        }
+        Ok(repairs)
+    }
+
+    /// Replaces the wrong rows that [`Store::prove_map`] has found: the right row is inserted with a `fetched_at` above
+    /// the largest of its token, then the wrong usable rows are deleted. In this order, so that no moment is without a
+    /// row; interrupted in between, the next repair ends it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn repair(&self) -> Result<(), StoreError> {
+        let doing = "replacing the map's wrong rows";
+        let (map, repairs) = (&self.names().token_map, self.staging_table(REPAIRS));
+        let columns = self.require(map, "TOKEN_MAP_TABLE", &["token_id"]).await?;
+        let has = |name: &str| columns.iter().any(|column| column.name == name);
+        let dated = has("fetched_at");
+        // Where nothing is replaced, a right row that is there need not be written again to outlive the wrong ones.
+        let wanted = if dated && self.replaces(map).await? { "1" } else { "NOT present" };
+        let newest = if dated {
+            format!(
+                "(SELECT token_id, max(toUnixTimestamp(toDateTime(fetched_at))) AS newest FROM {map} GROUP BY token_id)"
+            )
+        } else {
+            "(SELECT '' AS token_id, toUInt32(0) AS newest)".to_owned()
+        };
+        let at = "greatest(toUInt64(toUnixTimestamp(now())), least(toUInt64(newest) + 1, 4294967295))";
+        let (condition, usable) = (condition_norm("m.condition_id_norm"), usable_row());
+        let mut replaced = vec![
+            "right_condition AS condition_id_norm".to_owned(),
+            "right_index AS outcome_index".to_owned(),
+        ];
+        let (mut targets, mut values) = (
+            vec!["token_id", "condition_id_norm", "outcome_index"],
+            vec!["token_id", "right_condition", "right_index"],
+        );
+        if has("outcome_label") {
+            replaced.push(
+                "if(toString(outcome_label) = '', right_label, toString(outcome_label)) AS outcome_label"
+                    .to_owned(),
+            );
+            targets.push("outcome_label");
+            values.push("right_label");
+        }
+        if has("source") {
+            targets.push("source");
+            values.push("right_source");
+        }
+        if dated {
+            replaced.push(format!("{at} AS fetched_at"));
+            targets.push("fetched_at");
+            values.push(at);
+        }
+        let right = |which: &str| {
+            format!(
+                "(SELECT r.token_id AS token_id, condition_id_norm AS right_condition, outcome_index AS right_index, \
+                         outcome_label AS right_label, source AS right_source, newest \
+                  FROM (SELECT * FROM {repairs} WHERE {which} AND {wanted}) AS r \
+                  GLOBAL LEFT ANY JOIN {newest} AS n ON r.token_id = n.token_id)"
+            )
+        };
+        // A row of the same condition keeps whatever other columns this installation has.
+        let copy = format!(
+            "INSERT INTO {map} SELECT * EXCEPT (right_condition, right_index, right_label, newest) \
+               REPLACE ({replaced}) \
+             FROM (SELECT m.*, w.right_condition AS right_condition, w.right_index AS right_index, \
+                          w.right_label AS right_label, w.newest AS newest \
+                   FROM (SELECT * FROM {map} WHERE {usable}) AS m GLOBAL INNER JOIN {right} AS w USING (token_id) \
+                   WHERE {condition} = right_condition ORDER BY token_id, m.outcome_index = right_index DESC \
+                   LIMIT 1 BY token_id) \
+             SETTINGS join_use_nulls = 0",
+            replaced = replaced.join(", "),
+            right = right("known"),
+        );
+        self.run(doing, self.query(&copy)).await?;
+        let anew = format!(
+            "INSERT INTO {map} ({}) SELECT {} FROM {} SETTINGS join_use_nulls = 0",
+            targets.join(", "),
+            values.join(", "),
+            right("NOT known")
+        );
+        self.run(doing, self.query(&anew)).await?;
+        self.delete_wrong().await
+    }
+
+    /// Deletes every usable row of the repaired tokens but the right one. The statement holds the ids themselves: it
+    /// goes on by itself after a crash, on every replica, when the temporary table is long gone.
+    async fn delete_wrong(&self) -> Result<(), StoreError> {
+        let sql =
+            format!("SELECT token_id, condition_id_norm, outcome_index FROM {}", self.staging_table(REPAIRS));
+        let mut rows = self.stream::<Right>("reading what is to be repaired", &sql)?;
+        let (mut tokens, mut right) = (Vec::new(), Vec::new());
+        for count in 1_u64.. {
+            let row = rows.next().await?;
+            let last = row.is_none();
+            if let Some(Right { token_id, condition_id_norm, outcome_index }) = row {
+                right.push(format!("('{token_id}','{condition_id_norm}',{outcome_index})"));
+                tokens.push(format!("'{token_id}'"));
+            }
+            if last || tokens.len() == DELETED {
+                // Mutations are done in their order, several in one pass: the last one waits for all. Also in between,
+                // since a table takes only so many at once.
+                let waits = last || count.is_multiple_of(100 * DELETED as u64);
+                self.delete_others(&tokens, &right, waits).await?;
+                tokens.clear();
+                right.clear();
+            }
+            if last {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn delete_others(
+        &self,
+        tokens: &[String],
+        right: &[String],
+        waits: bool,
+    ) -> Result<(), StoreError> {
+        let (tokens, right) = match (tokens, waits) {
+            ([], false) => return Ok(()),
+            // Deletes nothing and waits for those before it.
+            ([], true) => ("''".to_owned(), "('','',0)".to_owned()),
+            _ => (tokens.join(","), right.join(",")),
+        };
+        let sql = format!(
+            "ALTER TABLE {map} DELETE WHERE {usable} AND token_id IN ({tokens}) \
+               AND (token_id, {condition}, toUInt8(outcome_index)) NOT IN ({right}) SETTINGS mutations_sync = {sync}",
+            map = self.names().token_map,
+            usable = usable_row(),
+            condition = condition_norm("condition_id_norm"),
+            sync = if waits { 2 } else { 0 },
+        );
+        self.run("deleting the map's wrong rows", self.query(&sql)).await
+    }
+
+    /// Drops the temporary table, also one that a crashed merge has left.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn drop_repairs(&self) -> Result<(), StoreError> {
+        let repairs = self.staging_table(REPAIRS);
+        self.run("clearing up", self.query(&format!("DROP TABLE IF EXISTS {repairs} SYNC"))).await
+    }
+}
+
+/// Weighs all rows of a token, those of the map before the staged ones, which come in the order of precedence.
+fn examine(claims: &[Claim], collaterals: &[Collateral]) -> Examined {
+    let proofs: Vec<Option<u8>> = claims.iter().map(|claim| proven_index(claim, collaterals)).collect();
+    let truth = claims.iter().zip(&proofs).find_map(|(claim, index)| index.map(|index| (claim, index)));
+    let mut proof = MapProof::default();
+    let Some((right, outcome_index)) = truth else {
+        proof.unproven = claims.iter().filter(|claim| claim.rank == 0).count() as u64;
+        return Examined { proof, repair: None };
+    };
+    let agrees =
+        |claim: &Claim| claim.condition_id == right.condition_id && claim.outcome_index == outcome_index;
+    for claim in claims.iter().filter(|claim| claim.rank == 0) {
+        if agrees(claim) {
+            proof.proven += 1;
+        } else {
+            proof.wrong += 1;
+        }
+    }
+    if proof.wrong == 0 {
+        return Examined { proof, repair: None };
+    }
+    proof.wrong_tokens = 1;
+    // A label stays with its token, but a row of another condition speaks of another market.
+    let of_condition = || claims.iter().filter(|claim| claim.condition_id == right.condition_id);
+    let label = of_condition().find(|claim| !claim.outcome_label.is_empty());
+    let repair = (|| {
+        Some(Repair {
+            token_id: right.token_id.parse().ok()?,
+            condition_id_norm: right.condition_id.parse().ok()?,
+            outcome_index,
+            outcome_label: label.map(|claim| claim.outcome_label.clone()).unwrap_or_default(),
+            source: right.source.clone(),
+            present: u8::from(claims.iter().any(|claim| claim.rank == 0 && agrees(claim))),
+            known: u8::from(of_condition().any(|claim| claim.rank == 0)),
+        })
+    })();
+    Examined { proof, repair }
+}
+
+/// The outcome index that the hash proves.
+fn proven_index(claim: &Claim, collaterals: &[Collateral]) -> Option<u8> {
+    let (token, condition) = (claim.token_id.parse().ok()?, claim.condition_id.parse().ok()?);
+    ctf::prove(&token, &condition, collaterals).map(|proof| proof.outcome_index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ctf::{default_collaterals, token_id};
+
+    fn claim(condition: u8, index: u8, label: &str, rank: u8) -> Claim {
+        let of = ConditionId::from_bytes([7; 32]);
+        Claim {
+            token_id: token_id(&of, 1, &default_collaterals()[0].address).to_string(),
+            condition_id: ConditionId::from_bytes([condition; 32]).to_string(),
+            outcome_index: index,
+            outcome_label: label.to_owned(),
+            source: "s".to_owned(),
+            rank,
+        }
+    }
+
+    fn counts(proof: MapProof) -> [u64; 4] {
+        [proof.proven, proof.wrong, proof.unproven, proof.wrong_tokens]
+    }
+
+    #[test]
+    fn a_row_is_proven_wrong_or_unproven_by_what_is_known_of_its_token() {
+        let examined = |claims: &[Claim]| {
+            let examined = examine(claims, &default_collaterals());
+            (
+                counts(examined.proof),
+                examined.repair.map(|it| (it.outcome_index, it.outcome_label, it.present, it.known)),
+            )
+        };
+        assert_eq!(examined(&[claim(7, 1, "No", 0)]), ([1, 0, 0, 0], None));
+        assert_eq!(examined(&[claim(9, 1, "No", 0)]), ([0, 0, 1, 0], None));
+        assert_eq!(examined(&[claim(7, 0, "No", 0)]), ([0, 1, 0, 1], Some((1, "No".to_owned(), 0, 1))));
+        // Staging knows the right condition.
+        assert_eq!(
+            examined(&[claim(9, 1, "Lakers", 0), claim(7, 0, "No", 2)]),
+            ([0, 1, 0, 1], Some((1, "No".to_owned(), 0, 0)))
+        );
+        // Ambiguous, and one of the two is right.
+        assert_eq!(
+            examined(&[claim(7, 1, "", 0), claim(9, 1, "Lakers", 0)]),
+            ([1, 1, 0, 1], Some((1, String::new(), 1, 1)))
+        );
+    }
+}

@@ -1,0 +1,155 @@
+//! `merge --repair` on a genuine ClickHouse: rows that the hash proves wrong are replaced, and no other is touched.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use backfill::ctf;
+use backfill::demo::{Universe, UniverseOptions};
+use backfill::ids::{ConditionId, TokenId};
+use backfill::phases::merge::{self, MergeOptions, MergeResult};
+use common::World;
+
+/// Token to condition, index, label, source and question; only one row a token may be left.
+type Map = BTreeMap<String, (String, u8, String, String)>;
+
+const REPAIR: MergeOptions = MergeOptions { dry_run: false, repair: true };
+
+async fn rows(world: &World) -> Vec<(String, String, u8, String, String)> {
+    let client = clickhouse::Client::default().with_url(&world.url);
+    let sql = format!(
+        "SELECT DISTINCT token_id, condition_id_norm, outcome_index, outcome_label, question FROM {}.ctf_token_map \
+         ORDER BY token_id, condition_id_norm, outcome_index",
+        world.database
+    );
+    client.query(&sql).fetch_all().await.unwrap()
+}
+
+async fn map(world: &World) -> Map {
+    let rows = rows(world).await;
+    let count = rows.len();
+    let map: Map = rows.into_iter().map(|(token, c, i, l, q)| (token, (c, i, l, q))).collect();
+    assert_eq!(map.len(), count, "a token stands twice in the map");
+    map
+}
+
+fn condition(number: u8) -> ConditionId {
+    ConditionId::from_bytes([number; 32])
+}
+
+fn token(number: u8, index: u8) -> TokenId {
+    ctf::token_id(&condition(number), index, &ctf::default_collaterals()[0].address)
+}
+
+/// An empty world whose map has a column of its own and this engine, and is merged only when that is asked for.
+async fn world(engine: &str) -> World {
+    let world = World::new().await;
+    let store = world.context(&[]).await.store;
+    world
+        .run(&format!(
+            "CREATE TABLE {{d}}.ctf_token_map (token_id String, condition_id_norm String, outcome_index UInt8, \
+             outcome_label String, source String, fetched_at DateTime DEFAULT now(), question String) \
+             ENGINE = {engine} ORDER BY token_id \
+             SETTINGS max_bytes_to_merge_at_max_space_in_pool = 1, max_bytes_to_merge_at_min_space_in_pool = 1"
+        ))
+        .await;
+    store.create_missing_tables().await.unwrap();
+    store.create_staging().await.unwrap();
+    world
+}
+
+async fn insert(
+    world: &World,
+    token: TokenId,
+    condition: &str,
+    index: u8,
+    label: &str,
+    at: u32,
+    question: &str,
+) {
+    // Each row an insert of its own: they must not replace each other while they are written.
+    world
+        .run(&format!(
+            "INSERT INTO {{d}}.ctf_token_map VALUES ('{token}', '{condition}', {index}, '{label}', 'old', {at}, '{question}')"
+        ))
+        .await;
+}
+
+async fn merge(world: &World, options: &MergeOptions) -> MergeResult {
+    merge::run(&world.context(&[]).await, options).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_rows_are_replaced_in_every_engine_and_all_others_stay() {
+    for engine in ["ReplacingMergeTree(fetched_at)", "MergeTree"] {
+        let world = world(engine).await;
+        let (right, other, future) = (condition(1).to_string(), condition(9).to_string(), 2_000_000_000);
+        // Swapped, dated in the future; ambiguous; of another market, which staging knows better; and unproven.
+        insert(&world, token(1, 0), &format!("0x{}", right.to_uppercase()), 1, "Yes", future, "why").await;
+        insert(&world, token(1, 1), &right, 1, "No", 1_000, "right").await;
+        insert(&world, token(2, 0), &condition(2).to_string(), 0, "Up", 1_000, "kept").await;
+        insert(&world, token(2, 0), &other, 1, "Lakers", 2_000, "wrong").await;
+        insert(&world, token(3, 1), &other, 0, "Lakers", 1_000, "wrong").await;
+        insert(&world, token(4, 1), &other, 0, "Celtics", 1_000, "nobody knows").await;
+        world
+            .run(&format!(
+                "INSERT INTO {{s}}.clob_asset_map_dome (token_id, condition_id_norm, outcome_index, outcome_label) \
+                 VALUES ('{}', '{}', 1, 'Down')",
+                token(3, 1),
+                condition(3)
+            ))
+            .await;
+        let before = rows(&world).await;
+        let said = merge(&world, &MergeOptions { dry_run: true, repair: true }).await;
+        assert_eq!((said.map.proven, said.map.wrong, said.map.unproven), (2, 3, 1), "{engine}");
+        assert_eq!((said.map.wrong_tokens, said.repaired), (3, 3));
+        assert_eq!(merge(&world, &MergeOptions::default()).await.repaired, 0);
+        assert_eq!(rows(&world).await, before, "nothing is repaired that was not asked for");
+
+        assert_eq!(merge(&world, &REPAIR).await.repaired, 3);
+        let expected: Map = [
+            (token(1, 0), condition(1), 0, "Yes", "why"),
+            (token(1, 1), condition(1), 1, "No", "right"),
+            (token(2, 0), condition(2), 0, "Up", "kept"),
+            (token(3, 1), condition(3), 1, "Down", ""),
+            (token(4, 1), condition(9), 0, "Celtics", "nobody knows"),
+        ]
+        .into_iter()
+        .map(|(token, condition, index, label, question)| {
+            (token.to_string(), (condition.to_string(), index, label.to_owned(), question.to_owned()))
+        })
+        .collect();
+        assert_eq!(map(&world).await, expected, "{engine}");
+        let again = merge(&world, &REPAIR).await;
+        assert_eq!((again.repaired, again.map.wrong, again.map.unproven), (0, 0, 1));
+        world.run("OPTIMIZE TABLE {d}.ctf_token_map FINAL").await;
+        assert_eq!(map(&world).await, expected, "{engine}, after a background merge");
+        let left: u64 = world
+            .one("SELECT count() FROM system.tables WHERE database = '{s}' AND name LIKE 'backfill_tmp%'")
+            .await;
+        assert_eq!(left, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_universe_with_wrong_rows_is_right_afterwards() {
+    // More of them than one deletion takes.
+    let options = UniverseOptions {
+        seed: 21,
+        traded_tokens: 8_000,
+        mapped_tokens: 4_000,
+        fills: 20_000,
+        wrong_map_rows: 1_200,
+        ..UniverseOptions::default()
+    };
+    let universe = Universe::generate(options).unwrap();
+    let world = World::with(&universe).await;
+    world.context(&[]).await.store.create_staging().await.unwrap();
+    let result = merge(&world, &REPAIR).await;
+    let wrong = universe.options().wrong_map_rows as u64;
+    assert_eq!(wrong, 1_200);
+    assert_eq!((result.map.wrong, result.repaired, result.map.unproven), (wrong, wrong, 0));
+    let again = merge(&world, &REPAIR).await;
+    assert_eq!((again.map.wrong, again.repaired), (0, 0));
+    assert_eq!((again.before.mapped, again.after), (result.before.mapped, result.after));
+}
