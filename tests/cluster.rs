@@ -164,16 +164,7 @@ async fn answers(world: &World, universe: &Universe) -> Vec<String> {
         .collect();
     let wallets = baselines.iter().map(|baseline| baseline.wallet).collect();
     let verified = verify::run(&context, &VerifyOptions { wallets, gaps_file: None }).await.unwrap();
-    said.push(format!(
-        "{:?} {:?} {:?} {} {:?} {:?}",
-        verified.coverage,
-        verified.weights,
-        verified.wallets,
-        verified.resolved_positions,
-        verified.causes,
-        verified.months
-    ));
-    said.push(format!("{:?}", verified.sample));
+    said.push(format!("{:?} {:?} {}", verified.gap, verified.wallets, verified.resolved));
     let options = ValidateOptions { baselines, positions_file: None, detail: false };
     let validated = validate::run(&context, &options).await.unwrap();
     for wallet in validated.wallets {

@@ -140,7 +140,7 @@ async fn trap_01_a_left_join_without_nulls_does_not_make_everything_mapped() {
     let coverage = run_setup(&world, false).await.coverage;
     assert_eq!((coverage.total, coverage.mapped, coverage.unmapped), (4, 1, 3));
     let verified = run_verify(&world).await;
-    assert_eq!((verified.coverage.mapped, verified.weights.mapped_fills), (1, 1));
+    assert_eq!((verified.gap.coverage.mapped, verified.gap.mapped.fills), (1, 1));
     assert!(!verified.global_passes());
 }
 
@@ -160,7 +160,7 @@ async fn trap_02_mapped_counts_traded_tokens_with_a_usable_row_and_the_parts_mak
     let setup = run_setup(&world, false).await;
     let merged = run_merge(&world).await;
     let verified = run_verify(&world).await;
-    for coverage in [setup.coverage, merged.before, merged.after, verified.coverage] {
+    for coverage in [setup.coverage, merged.before, merged.after, verified.gap.coverage] {
         assert_eq!((coverage.total, coverage.mapped, coverage.unmapped, coverage.ambiguous), (6, 1, 5, 1));
     }
     assert_eq!(setup.unmapped, 5, "every unmapped token is given to a track");
@@ -195,7 +195,7 @@ async fn trap_03_duplicates_in_map_resolutions_and_fills_count_once() {
     assert_eq!((result.oddities.duplicates, result.oddities.contradicting), (2, 1));
     let verified = run_verify(&world).await;
     assert_eq!((verified.wallets[0].fills, verified.wallets[0].mapped_fills), (2, 2));
-    assert_eq!((verified.coverage.total, verified.coverage.mapped, verified.resolved_positions), (1, 1, 1));
+    assert_eq!((verified.gap.coverage.total, verified.gap.coverage.mapped, verified.resolved), (1, 1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -301,11 +301,11 @@ async fn trap_06_counts_that_a_threshold_decides_are_exact() {
     let approximate: u64 = world.one("SELECT uniq(asset_id) FROM {d}.clob_fills").await;
     assert_ne!(approximate, 120_000, "the trap is there");
     let short = run_verify(&world).await;
-    assert_eq!((short.coverage.total, short.coverage.mapped), (120_000, 113_999));
+    assert_eq!((short.gap.coverage.total, short.gap.coverage.mapped), (120_000, 113_999));
     assert!(!short.global_passes(), "one token short of 95 %");
     world.run(&map(114_000, 114_001)).await;
     let enough = run_verify(&world).await;
-    assert_eq!((enough.coverage.mapped, enough.coverage.unmapped), (114_000, 6_000));
+    assert_eq!((enough.gap.coverage.mapped, enough.gap.coverage.unmapped), (114_000, 6_000));
     assert!(enough.global_passes(), "95 % exactly");
     assert_eq!(run_setup(&world, false).await.unmapped, 6_000);
 }
@@ -428,7 +428,7 @@ async fn trap_14_twelve_thousand_wallets_are_not_too_many() {
     let options = VerifyOptions { wallets: wallets.clone(), gaps_file: None };
     let verified = verify::run(&context, &options).await.unwrap();
     assert_eq!((verified.wallets[0].mapped_fills, verified.wallets[11_999].mapped_fills), (1, 1));
-    assert_eq!((verified.wallets[1].fills, verified.resolved_positions), (0, 2));
+    assert_eq!((verified.wallets[1].fills, verified.resolved), (0, 2));
     let baseline =
         |wallet: &Wallet| Baseline { wallet: *wallet, expected: "1".parse().unwrap(), label: None };
     let baselines = wallets.iter().map(baseline).collect();
@@ -507,7 +507,7 @@ async fn trap_13_ids_that_a_conversion_would_bend_into_tokens_are_malformed() {
     mapped(&world, "007", &condition(1).to_string(), 0, "Yes", "2025-01-01 00:00:00").await;
     let setup = run_setup(&world, false).await;
     let verified = run_verify(&world).await;
-    for coverage in [setup.coverage, verified.coverage] {
+    for coverage in [setup.coverage, verified.gap.coverage] {
         assert_eq!((coverage.total, coverage.mapped, coverage.malformed), (4, 0, malformed.len() as u64));
     }
     let listed: Vec<String> = clickhouse::Client::default()
@@ -528,13 +528,14 @@ async fn trap_15_months_are_those_of_utc_whatever_zone_a_column_has() {
     world.run("DROP TABLE {d}.clob_fills").await;
     world
         .run(
-            "CREATE TABLE {d}.clob_fills (asset_id String, timestamp DateTime('America/Los_Angeles')) \
+            "CREATE TABLE {d}.clob_fills (asset_id String, timestamp DateTime('America/Los_Angeles'), price Float64, \
+             size Float64) \
              ENGINE = MergeTree ORDER BY asset_id",
         )
         .await;
     world
         .run(
-            "INSERT INTO {d}.clob_fills SELECT asset, toDateTime(at, 'UTC') FROM VALUES('asset String, at String', \
+            "INSERT INTO {d}.clob_fills SELECT asset, toDateTime(at, 'UTC'), 0.5, 1 FROM VALUES('asset String, at String', \
              ('1', '2025-10-31 23:59:59'), ('2', '2025-11-01 00:00:00'), ('3', '2025-11-30 23:59:59'))",
         )
         .await;
@@ -543,10 +544,9 @@ async fn trap_15_months_are_those_of_utc_whatever_zone_a_column_has() {
         .await;
     assert_eq!(naive, "2025-10-01", "the trap is there");
     let store = world.store().await;
-    store.gather_tokens(&[]).await.unwrap();
-    let months = store.months().await.unwrap();
-    let months: Vec<_> = months.iter().map(|it| (it.month.as_str(), it.traded)).collect();
-    assert_eq!(months, [("2025-10", 1), ("2025-11", 2)]);
+    let gaps = store.gaps(&[], 1).await.unwrap();
+    let months: Vec<_> = gaps.months.iter().map(|it| (it.year, it.month, it.total)).collect();
+    assert_eq!(months, [(2025, 10, 1), (2025, 11, 2)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

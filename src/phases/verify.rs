@@ -1,70 +1,81 @@
-//! Phase 4: coverage of all tokens and of the baseline wallets, resolved positions, and where the gap is.
+//! Phase 4: is enough of what was traded mapped?
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Context;
 use crate::failure::Failure;
 use crate::ids::Wallet;
 use crate::settings::Percent;
-use crate::store::coverage::Coverage;
-use crate::store::gaps::{Cause, Gap, Month, WalletCoverage, Weights};
+use crate::store::gaps::{FailedBatch, Gaps, UnmappedToken};
+use crate::store::positions::Holdings;
+use crate::track::checkpoint;
+use crate::upstream::Source;
 
 /// How many unmapped tokens are shown.
-const SAMPLE: u64 = 20;
+const SHOWN: usize = 20;
 
 /// How phase 4 is run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct VerifyOptions {
     /// The wallets whose coverage is checked.
     pub wallets: Vec<Wallet>,
-    /// Where to write all unmapped tokens.
+    /// Where every unmapped token is written.
     pub gaps_file: Option<PathBuf>,
+}
+
+/// How a wallet's fills stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WalletCoverage {
+    /// The wallet.
+    pub wallet: Wallet,
+    /// Its distinct fills in well-formed tokens.
+    pub fills: u64,
+    /// Of them, in mapped tokens.
+    pub mapped_fills: u64,
+    /// Its distinct fills whose asset id is no token id, outside of both.
+    pub malformed_fills: u64,
+    /// Copies of fills that were delivered before.
+    pub copies: u64,
+    /// Its positions that have a payout.
+    pub resolved: u64,
 }
 
 /// What phase 4 found.
 #[derive(Debug, Clone)]
 pub struct VerifyResult {
-    /// The coverage of all traded tokens.
-    pub coverage: Coverage,
-    /// The same by fills and by volume.
-    pub weights: Weights,
-    /// Each wallet's coverage.
+    /// All of the fills.
+    pub gap: Gaps,
+    /// The wallets, in the order asked for.
     pub wallets: Vec<WalletCoverage>,
-    /// Resolved positions of the wallets.
-    pub resolved_positions: u64,
-    /// What keeps tokens unmapped.
-    pub causes: Vec<Cause>,
-    /// Coverage by month.
-    pub months: Vec<Month>,
-    /// The unmapped tokens with the most volume.
-    pub sample: Vec<Gap>,
-    /// The coverage that is wanted.
+    /// The coverage that is wanted, of all tokens and of each wallet.
     pub target: Percent,
-    /// The positions that are wanted.
+    /// Resolved positions of all wallets together.
+    pub resolved: u64,
+    /// How many of those are wanted.
     pub min_positions: u64,
-    /// Where all unmapped tokens were written.
+    /// Where every unmapped token was written.
     pub gaps_file: Option<PathBuf>,
     /// From the process's start.
     pub elapsed_seconds: f64,
 }
 
 impl VerifyResult {
-    /// Whether all traded tokens are covered well enough, compared exactly.
+    /// Whether enough of the traded tokens are mapped.
     pub fn global_passes(&self) -> bool {
-        self.target.reached_by(self.coverage.mapped, self.coverage.total)
+        self.target.reached_by(self.gap.coverage.mapped, self.gap.coverage.total)
     }
 
-    /// Whether a wallet's fills are covered well enough. A wallet without fills has shown nothing.
+    /// Whether enough of a wallet's fills are mapped. A wallet without fills has shown nothing.
     pub fn wallet_passes(&self, wallet: &WalletCoverage) -> bool {
         wallet.fills > 0 && self.target.reached_by(wallet.mapped_fills, wallet.fills)
     }
 
     /// Whether there are enough positions to validate.
     pub fn positions_pass(&self) -> bool {
-        self.resolved_positions >= self.min_positions
+        self.resolved >= self.min_positions
     }
 
-    /// Whether everything passes.
+    /// Whether every check passes.
     pub fn passes(&self) -> bool {
         self.global_passes()
             && self.wallets.iter().all(|wallet| self.wallet_passes(wallet))
@@ -72,35 +83,26 @@ impl VerifyResult {
     }
 }
 
-/// Runs phase 4. It writes nothing but a temporary table of its own, and the file that was asked for.
+/// Runs phase 4.
 ///
 /// # Errors
-/// A table is missing, ClickHouse fails, or the file cannot be written.
+/// A table is missing, ClickHouse fails, or the gaps cannot be written.
 pub async fn run(context: &Context, options: &VerifyOptions) -> Result<VerifyResult, Failure> {
     let (store, settings) = (&context.store, &context.settings);
-    store.require_fills_and_map().await?;
-    context.progress.step("Reading the fills");
-    store.gather_tokens(&options.wallets).await?;
-    let (coverage, weights) = store.gathered_coverage().await?;
-    let wallets = store.wallet_coverage(&options.wallets).await?;
-    let causes = store.causes().await?;
-    let sample = store.gaps(Some(SAMPLE)).await?;
+    context.progress.step("Measuring the coverage");
+    let most = if options.gaps_file.is_some() { 1 << 40 } else { SHOWN };
+    let failed = failed_batches(context);
+    // Side by side: the second reads little, and mostly waits.
+    let (mut gap, holdings) = tokio::try_join!(store.gaps(&failed, most), store.holdings(&options.wallets))?;
     if let Some(path) = &options.gaps_file {
-        write_gaps(path, &store.gaps(None).await?)?;
+        write_gaps(path, &gap.unmapped)?;
     }
-    context.progress.step("Counting the coverage by month");
-    let months = store.months().await?;
-    store.drop_tokens().await?;
-    context.progress.step("Counting the resolved positions");
-    let resolved_positions = store.resolved_positions(&options.wallets).await?;
+    gap.unmapped.truncate(SHOWN);
+    let wallets: Vec<WalletCoverage> = holdings.iter().map(coverage_of).collect();
     Ok(VerifyResult {
-        coverage,
-        weights,
+        gap,
+        resolved: wallets.iter().map(|wallet| wallet.resolved).sum(),
         wallets,
-        resolved_positions,
-        causes,
-        months,
-        sample,
         target: settings.coverage_target,
         min_positions: settings.min_positions,
         gaps_file: options.gaps_file.clone(),
@@ -108,14 +110,53 @@ pub async fn run(context: &Context, options: &VerifyOptions) -> Result<VerifyRes
     })
 }
 
+/// The batches that the tracks' checkpoints keep as failed. A checkpoint that cannot be read is the tracks' business:
+/// here its tokens only count as never asked.
+fn failed_batches(context: &Context) -> Vec<FailedBatch> {
+    let folder = &context.settings.work.checkpoint_dir;
+    let mut batches = Vec::new();
+    for source in [Source::Dome, Source::Goldsky] {
+        match checkpoint::read(&checkpoint::path(folder, source)) {
+            Ok(None) => {}
+            Ok(Some(checkpoint)) => batches.extend(
+                (checkpoint.gaps.iter().filter(|gap| gap.failure.is_some())).map(|gap| FailedBatch {
+                    source,
+                    first: gap.first,
+                    last: gap.last,
+                }),
+            ),
+            Err(error) => {
+                context.progress.notice(&format!("{error}; its failed tokens count as never asked"))
+            }
+        }
+    }
+    batches
+}
+
+fn coverage_of(holdings: &Holdings) -> WalletCoverage {
+    let unmapped = |well_formed: bool| -> u64 {
+        holdings.unmapped.iter().filter(|it| it.well_formed == well_formed).map(|it| it.fills).sum()
+    };
+    let mapped_fills: u64 = holdings.positions.iter().map(|position| position.fills).sum();
+    let resolved = holdings.positions.iter().filter(|position| position.decision.payout.is_some());
+    WalletCoverage {
+        wallet: holdings.wallet,
+        fills: mapped_fills + unmapped(true),
+        mapped_fills,
+        malformed_fills: unmapped(false),
+        copies: holdings.oddities.duplicates,
+        resolved: resolved.count() as u64,
+    }
+}
+
 /// A CSV file of all unmapped tokens, the largest volume first.
-fn write_gaps(path: &PathBuf, gaps: &[Gap]) -> Result<(), Failure> {
+fn write_gaps(path: &Path, tokens: &[UnmappedToken]) -> Result<(), Failure> {
     let write = || -> Result<(), csv::Error> {
         let mut file = csv::Writer::from_path(path)?;
         file.write_record(["token_id", "cause", "fills", "volume_usd"])?;
-        for gap in gaps {
-            let volume = crate::report::text::micro_usd(gap.volume_micro);
-            file.write_record([&gap.token_id, &gap.cause, &gap.fills.to_string(), &volume])?;
+        for token in tokens {
+            let (id, fills) = (token.token.to_string(), token.fills.to_string());
+            file.write_record([&id, token.cause.name(), &fills, &token.volume.six()])?;
         }
         file.flush()?;
         Ok(())

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use num_bigint::BigInt;
 use num_rational::BigRational;
-use num_traits::{Signed, Zero};
+use num_traits::{Signed, ToPrimitive, Zero};
 
 /// An exact amount of USD.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,6 +93,15 @@ impl Usd {
     /// Exact, as a decimal where it is one, else as a fraction.
     pub fn exact(&self) -> String {
         exact(&self.0)
+    }
+
+    /// In percent of `total`, cut to two decimals; of nothing at all nothing is missing.
+    pub fn floored_percent_of(&self, total: &Self) -> f64 {
+        if total.is_zero() {
+            return 100.0;
+        }
+        let hundredths = &self.0 / &total.0 * BigRational::from_integer(10_000.into());
+        hundredths.trunc().to_integer().to_f64().unwrap_or_default() / 100.0
     }
 
     /// `-10234.567890`, for programs.

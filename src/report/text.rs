@@ -89,13 +89,6 @@ pub fn runtime(seconds: f64) -> String {
     text
 }
 
-/// Micro-USD as a decimal in USD with six decimals.
-pub fn micro_usd(micro: i128) -> String {
-    let sign = if micro < 0 { "-" } else { "" };
-    let micro = micro.unsigned_abs();
-    format!("{sign}{}.{:06}", micro / 1_000_000, micro % 1_000_000)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

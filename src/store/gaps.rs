@@ -1,241 +1,338 @@
-//! Where the coverage is short: one pass over the fills becomes a small table of all traded tokens, and every question
-//! about the gap is put to that one.
-
-use std::collections::HashMap;
+//! [`Gaps`]: what is traded and not mapped, why, and how much of the trading it holds. One pass over the fills.
 
 use clickhouse::Row;
 use serde::Deserialize;
 
 use super::coverage::Coverage;
+use super::exact::{FAST, FAST_COLUMNS, FAST_VOLUME, USABLE_PRICE, USABLE_SIZE, volume};
 use super::sql::{usable_map, well_formed_token};
 use super::{Store, StoreError};
-use crate::ids::Wallet;
+use crate::ids::TokenId;
+use crate::pnl::{Micro, Usd};
 use crate::upstream::Source;
 
-/// All traded tokens with what is known of them; lives only while `verify` runs.
-const TOKENS: &str = "backfill_tmp_tokens";
+/// Why a traded token is not mapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum GapCause {
+    /// Two usable rows of the map contradict each other.
+    Ambiguous,
+    /// Staged: the merge has not taken it, or not yet.
+    Staged,
+    /// A source answered, and its claim has no proof.
+    Rejected,
+    /// A source answered that it does not know the token.
+    NotFound,
+    /// No usable answer after all retries; the next run asks again.
+    Failed,
+    /// No source has been asked.
+    NeverAsked,
+}
 
-/// What keeps tokens unmapped, and how much that weighs.
-#[derive(Debug, Clone, PartialEq, Eq, Row, Deserialize)]
-pub struct Cause {
-    /// `ambiguous`, `not merged`, `not found`, `rejected`, `unanswered` (in a workload, but without an answer: failed,
-    /// or not asked yet) or `never asked`.
-    pub cause: String,
+impl GapCause {
+    /// Every cause. A token that several hold of counts under the first.
+    pub const ALL: [Self; 6] =
+        [Self::Ambiguous, Self::Staged, Self::Rejected, Self::NotFound, Self::Failed, Self::NeverAsked];
+
+    /// The word for it in SQL, JSON and files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ambiguous => "ambiguous",
+            Self::Staged => "staged_not_merged",
+            Self::Rejected => "rejected",
+            Self::NotFound => "not_found",
+            Self::Failed => "failed",
+            Self::NeverAsked => "never_asked",
+        }
+    }
+}
+
+/// How much of the trading something holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Weight {
     /// Distinct tokens.
     pub tokens: u64,
-    /// Rows of the fills table.
+    /// Rows of the fills table, a fill that was delivered twice included twice.
     pub fills: u64,
-    /// Traded volume in micro-USD.
-    pub volume_micro: i128,
+    /// Their volume: the sum of price times size.
+    pub volume: Usd,
 }
 
-/// An unmapped token.
-#[derive(Debug, Clone, PartialEq, Eq, Row, Deserialize)]
-pub struct Gap {
-    /// The token.
-    pub token_id: String,
-    /// Why it is unmapped, as [`Cause::cause`].
-    pub cause: String,
-    /// Rows of the fills table.
-    pub fills: u64,
-    /// Traded volume in micro-USD.
-    pub volume_micro: i128,
+impl Weight {
+    fn nothing() -> Self {
+        Self { tokens: 0, fills: 0, volume: Usd::zero() }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.tokens += other.tokens;
+        self.fills += other.fills;
+        self.volume = self.volume.clone() + other.volume.clone();
+    }
 }
 
-/// How much of a month's trading is mapped.
-#[derive(Debug, Clone, PartialEq, Eq, Row, Deserialize)]
+/// A calendar month in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Month {
-    /// `2025-11`, in UTC.
-    pub month: String,
+    /// The year.
+    pub year: u32,
+    /// 1 to 12.
+    pub month: u32,
     /// Distinct tokens traded in it.
-    pub traded: u64,
+    pub total: u64,
     /// Of them, mapped.
     pub mapped: u64,
 }
 
-/// How much of a wallet's trading is mapped; a fill that was delivered twice counts once.
+/// An unmapped token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WalletCoverage {
-    /// The wallet.
-    pub wallet: Wallet,
-    /// Its fills of well-formed tokens.
+pub struct UnmappedToken {
+    /// The token.
+    pub token: TokenId,
+    /// Why it is unmapped.
+    pub cause: GapCause,
+    /// Rows of the fills table.
     pub fills: u64,
-    /// Of them, of mapped tokens.
-    pub mapped_fills: u64,
+    /// Their volume.
+    pub volume: Usd,
 }
 
-/// Whether the weights of all traded tokens are mapped too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Row, Deserialize)]
-pub struct Weights {
-    /// Rows of the fills table with a well-formed token.
-    pub fills: u64,
-    /// Of them, of mapped tokens.
-    pub mapped_fills: u64,
-    /// Traded volume in micro-USD.
-    pub volume_micro: i128,
-    /// Of it, of mapped tokens.
-    pub mapped_volume_micro: i128,
+/// A batch of a track's workload that failed: from the first to the last token, in the order of their texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FailedBatch {
+    /// The track.
+    pub source: Source,
+    /// Its first token.
+    pub first: TokenId,
+    /// Its last token.
+    pub last: TokenId,
+}
+
+/// What is traded and not mapped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gaps {
+    /// How the traded tokens stand.
+    pub coverage: Coverage,
+    /// All well-formed traded tokens.
+    pub total: Weight,
+    /// The mapped ones.
+    pub mapped: Weight,
+    /// The unmapped ones, by cause; causes that hold nothing are left out.
+    pub causes: Vec<(GapCause, Weight)>,
+    /// Rows whose asset id is no token id.
+    pub malformed_fills: u64,
+    /// Rows of well-formed tokens whose price or size is no amount, and that have no volume.
+    pub without_volume: u64,
+    /// Months with trades, in order.
+    pub months: Vec<Month>,
+    /// Tokens with a trade dated outside of the months that are told apart.
+    pub odd_dates: u64,
+    /// The unmapped tokens with the most volume, the busiest first.
+    pub unmapped: Vec<UnmappedToken>,
+}
+
+/// The first month that is told apart, January 2019, before there was a market; counted as the server counts months.
+const FIRST_MONTH: u32 = 2019 * 12 + 1;
+/// How many months have a bit of their own; the last bit is for every other date.
+const MONTHS: u32 = 127;
+
+#[derive(Row, Deserialize)]
+struct Class {
+    class: String,
+    tokens: u64,
+    fills: u64,
+    slow: u64,
+    without_volume: u64,
+    volume: String,
+    months: Vec<u64>,
+    top: Vec<(String, u64, String)>,
 }
 
 impl Store {
-    /// Reads the fills once and keeps a row for each traded token.
+    /// Measures the gap, with the `most` unmapped tokens that have the most volume. `failed` are the batches that the
+    /// tracks' checkpoints keep as failed.
     ///
     /// # Errors
-    /// [`StoreError`].
-    pub async fn gather_tokens(&self, wallets: &[Wallet]) -> Result<(), StoreError> {
-        let doing = "gathering the traded tokens";
-        self.create_staging().await?;
-        self.drop_tokens().await?;
-        let tokens = self.staging_table(TOKENS);
-        let create = format!(
-            "CREATE TABLE {tokens} (token_id String, well_formed Bool, mapped Bool, cause LowCardinality(String), \
-             fills UInt64, volume_micro Int128, wallet_fills Array(Tuple(String, String))) \
-             ENGINE = MergeTree ORDER BY token_id"
-        );
-        self.run(doing, self.query(&create)).await?;
-        let columns = self.require(&self.names().fills, "FILLS_TABLE", &["asset_id"]).await?;
-        let has = |name: &str| columns.iter().any(|column| column.name == name);
-        // A price or size that is none (not a number, out of any range) adds nothing to a volume.
-        let volume = if has("price") && has("size") {
-            "sumIf(toInt128(round(price * size)), isFinite(price * size) AND abs(price * size) < 1e18)"
-        } else {
-            "toInt128(0)"
-        };
-        let list = self.gather_wallets(wallets).await?;
-        let wallet_fills = if has("proxy_wallet") && has("fill_id") {
-            format!("groupUniqArrayIf((lower(proxy_wallet), fill_id), lower(proxy_wallet) {})", list.sql())
-        } else {
-            "CAST([], 'Array(Tuple(String, String))')".to_owned()
-        };
-        let (fills, map, token) =
-            (&self.names().fills, usable_map(self.names()), well_formed_token("asset_id"));
-        let staged = Source::ALL
-            .map(|source| format!("SELECT token_id FROM {}", self.staging_table(&source.staging_table())))
-            .join(" UNION ALL ");
-        let (not_found, rejected) =
-            (self.staging_table("not_found"), self.staging_table("rejected_mappings"));
-        let workload = self.staging_table("unmapped_tokens");
-        let workload = match self.columns(&workload).await? {
-            Some(_) => format!("SELECT asset_id FROM {workload}"),
-            None => "SELECT '' WHERE false".to_owned(),
-        };
-        let sql = format!(
-            "INSERT INTO {tokens} SELECT asset_id, well_formed, well_formed AND usable AND NOT disagreeing AS is_mapped, \
-               multiIf(NOT well_formed, 'malformed', is_mapped, '', usable, 'ambiguous', \
-                 asset_id GLOBAL IN ({staged}), 'not merged', \
-                 asset_id GLOBAL IN (SELECT token_id FROM {rejected}), 'rejected', \
-                 asset_id GLOBAL IN (SELECT token_id FROM {not_found}), 'not found', \
-                 asset_id GLOBAL IN ({workload}), 'unanswered', 'never asked'), \
-               fills, volume, wallet_fills \
-             FROM (SELECT asset_id, {token} AS well_formed, count() AS fills, {volume} AS volume, \
-                   {wallet_fills} AS wallet_fills FROM {fills} GROUP BY asset_id) AS traded \
-             GLOBAL LEFT ANY JOIN (SELECT token_id, disagreeing, true AS usable FROM {map}) AS map \
-               ON traded.asset_id = map.token_id \
-             SETTINGS join_use_nulls = 0"
-        );
-        let gathered = self.run(doing, list.bind(self.query(&sql))).await;
-        self.drop_wallets(list).await?;
-        gathered
+    /// A table or a column is missing, or [`StoreError::Query`].
+    pub async fn gaps(&self, failed: &[FailedBatch], most: usize) -> Result<Gaps, StoreError> {
+        let required = ["asset_id", "price", "size", "timestamp"];
+        self.require(&self.names().fills, "FILLS_TABLE", &required).await?;
+        self.require_fills_and_map().await?;
+        let answers = self.answers(failed).await?;
+        let classes = self.classes(&answers, most, false).await?;
+        // Prices of more than six decimals, sizes of broken micro-shares: told by the first pass. The
+        // second one adds them up with all of their digits.
+        let slow = classes.iter().any(|class| class.slow > 0);
+        let classes = if slow { self.classes(&answers, most, true).await? } else { classes };
+        Ok(read(classes, most))
     }
 
-    /// Drops the table of traded tokens, also one that a crashed run has left.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn drop_tokens(&self) -> Result<(), StoreError> {
-        let tokens = self.staging_table(TOKENS);
-        self.run("clearing up", self.query(&format!("DROP TABLE IF EXISTS {tokens} SYNC"))).await
+    async fn classes(&self, answers: &str, most: usize, exact: bool) -> Result<Vec<Class>, StoreError> {
+        let sql = statement(self, answers, most, exact);
+        let query = self
+            .query(&sql)
+            .with_setting("max_query_size", "64000000")
+            .with_setting("max_bytes_before_external_group_by", "1500000000");
+        self.rows("measuring the coverage", query).await
     }
 
-    /// The coverage of the gathered tokens.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn gathered_coverage(&self) -> Result<(Coverage, Weights), StoreError> {
-        let tokens = self.staging_table(TOKENS);
-        let doing = "counting the coverage";
-        let sql = format!(
-            "SELECT countIf(well_formed) AS total, countIf(is_mapped) AS mapped, \
-                    countIf(well_formed AND NOT is_mapped) AS unmapped, countIf(cause = 'ambiguous') AS ambiguous, \
-                    countIf(NOT well_formed) AS malformed \
-             FROM (SELECT well_formed, mapped AS is_mapped, cause FROM {tokens})"
-        );
-        let coverage = self.one(doing, self.query(&sql)).await?;
-        let sql = format!(
-            "SELECT sumIf(f, well_formed) AS fills, sumIf(f, mapped) AS mapped_fills, \
-                    sumIf(v, well_formed) AS volume_micro, sumIf(v, mapped) AS mapped_volume_micro \
-             FROM (SELECT fills AS f, volume_micro AS v, well_formed, mapped FROM {tokens})"
-        );
-        Ok((coverage, self.one(doing, self.query(&sql)).await?))
-    }
-
-    /// What keeps tokens unmapped, the largest volume first.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn causes(&self) -> Result<Vec<Cause>, StoreError> {
-        let tokens = self.staging_table(TOKENS);
-        let sql = format!(
-            "SELECT toString(c) AS cause, count() AS tokens, sum(f) AS fills, sum(v) AS volume_micro \
-             FROM (SELECT cause AS c, fills AS f, volume_micro AS v FROM {tokens} WHERE well_formed AND NOT mapped) \
-             GROUP BY c ORDER BY volume_micro DESC, cause"
-        );
-        self.rows("explaining the gap", self.query(&sql)).await
-    }
-
-    /// The unmapped tokens, the largest volume first; all of them, or as many as `limit`.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn gaps(&self, limit: Option<u64>) -> Result<Vec<Gap>, StoreError> {
-        let tokens = self.staging_table(TOKENS);
-        let limit = limit.map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();
-        let sql = format!(
-            "SELECT token_id, toString(c) AS cause, fills, volume_micro \
-             FROM (SELECT token_id, cause AS c, fills, volume_micro FROM {tokens} WHERE well_formed AND NOT mapped) \
-             ORDER BY volume_micro DESC, token_id{limit}"
-        );
-        self.rows("listing the unmapped tokens", self.query(&sql)).await
-    }
-
-    /// The coverage of each month, in a second pass over the fills.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn months(&self) -> Result<Vec<Month>, StoreError> {
-        let (fills, tokens) = (&self.names().fills, self.staging_table(TOKENS));
-        if self.columns(fills).await?.is_none_or(|columns| columns.iter().all(|it| it.name != "timestamp")) {
-            return Ok(Vec::new());
+    /// What the sources have said of each token: a sub-query of `token_id` and the first cause that holds. Tables that
+    /// are missing have nothing to say.
+    async fn answers(&self, failed: &[FailedBatch]) -> Result<String, StoreError> {
+        let mut parts = Vec::new();
+        let rank = |cause: GapCause| GapCause::ALL.iter().position(|it| *it == cause).unwrap_or_default();
+        for source in Source::ALL {
+            let table = self.staging_table(&source.staging_table());
+            if self.columns(&table).await?.is_some() {
+                parts.push(format!(
+                    "SELECT token_id, toUInt8({}) AS rank FROM {table}",
+                    rank(GapCause::Staged)
+                ));
+            }
+            let table = self.staging_table(&source.workload_table());
+            let batches: Vec<String> = (failed.iter().filter(|batch| batch.source == source))
+                .map(|batch| format!("asset_id BETWEEN '{}' AND '{}'", batch.first, batch.last))
+                .collect();
+            if !batches.is_empty() && self.columns(&table).await?.is_some() {
+                let (rank, batches) = (rank(GapCause::Failed), batches.join(" OR "));
+                parts.push(format!("SELECT asset_id, toUInt8({rank}) FROM {table} WHERE {batches}"));
+            }
         }
-        // Without the zone, months would follow the server's clock.
-        let sql = format!(
-            "SELECT formatDateTime(start, '%Y-%m', 'UTC') AS month, count() AS traded, countIf(is_mapped) AS mapped \
-             FROM (SELECT DISTINCT toStartOfMonth(timestamp, 'UTC') AS start, asset_id FROM {fills}) AS m \
-             GLOBAL INNER JOIN (SELECT token_id, mapped AS is_mapped FROM {tokens} WHERE well_formed) AS t \
-               ON m.asset_id = t.token_id \
-             GROUP BY start ORDER BY start"
-        );
-        self.rows("counting the coverage by month", self.query(&sql)).await
+        for (name, cause) in [("rejected_mappings", GapCause::Rejected), ("not_found", GapCause::NotFound)] {
+            let table = self.staging_table(name);
+            if self.columns(&table).await?.is_some() {
+                parts.push(format!("SELECT token_id, toUInt8({}) AS rank FROM {table}", rank(cause)));
+            }
+        }
+        if parts.is_empty() {
+            return Ok("SELECT '' AS token_id, toUInt8(0) AS cause_rank WHERE false".to_owned());
+        }
+        Ok(format!(
+            "SELECT token_id, min(rank) AS cause_rank FROM ({}) GROUP BY token_id",
+            parts.join(" UNION ALL ")
+        ))
     }
+}
 
-    /// The coverage of each wallet, in the order given.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn wallet_coverage(&self, wallets: &[Wallet]) -> Result<Vec<WalletCoverage>, StoreError> {
-        let tokens = self.staging_table(TOKENS);
-        let sql = format!(
-            "SELECT fill.1 AS wallet, uniqExact(fill.2), uniqExactIf(fill.2, mapped) \
-             FROM {tokens} ARRAY JOIN wallet_fills AS fill WHERE well_formed GROUP BY wallet"
-        );
-        let rows: Vec<(String, u64, u64)> =
-            self.rows("counting the wallets' fills", self.query(&sql)).await?;
-        let of: HashMap<String, (u64, u64)> =
-            rows.into_iter().map(|(wallet, fills, mapped)| (wallet, (fills, mapped))).collect();
-        let of = |wallet: &Wallet| {
-            let (fills, mapped_fills) = of.get(&wallet.to_string()).copied().unwrap_or_default();
-            WalletCoverage { wallet: *wallet, fills, mapped_fills }
-        };
-        Ok(wallets.iter().map(of).collect())
+/// The fills once, added up by token; then what the small tables say of each token; then the sums by cause.
+fn statement(store: &Store, answers: &str, most: usize, exact: bool) -> String {
+    let (fills, map) = (&store.names().fills, usable_map(store.names()));
+    let token = well_formed_token("asset_id");
+    let usable = format!("({USABLE_PRICE} AND {USABLE_SIZE})");
+    // The look whether all is as simple as it seems is in the first pass; what it finds is counted in the second.
+    let (slow_volume, without_volume) = if exact {
+        (format!("sumIf(ifNull({}, 0), usable AND NOT fast)", volume()), "countIf(NOT usable)")
+    } else {
+        ("toDecimal256(0, 46)".to_owned(), "toUInt64(0)")
+    };
+    let usable = if exact { format!(", {usable} AS usable") } else { String::new() };
+    let by_token = format!(
+        "SELECT asset_id, count() AS rows, sumIf({FAST_VOLUME}, fast) AS fast_volume, countIf(NOT fast) AS slow_rows, \
+                {slow_volume} AS slow_volume, {without_volume} AS bare_rows, \
+                groupBitOr(bitShiftLeft(toUInt128(1), \
+                    least(toUInt16(toRelativeMonthNum(timestamp, 'UTC') - {FIRST_MONTH}), {MONTHS}))) AS month_bits \
+         FROM (SELECT asset_id, price, size, timestamp, {FAST_COLUMNS}, {FAST} AS fast{usable} FROM {fills}) \
+         GROUP BY asset_id"
+    );
+    let names: Vec<String> = GapCause::ALL.iter().map(|cause| format!("'{}'", cause.name())).collect();
+    let names = names.join(", ");
+    let never = GapCause::ALL.len();
+    let bits: Vec<String> = (0..=MONTHS).map(month_count).collect();
+    let bits = bits.join(", ");
+    // Of equally busy tokens always the same are taken.
+    let busiest = format!(
+        "arraySlice(arrayPartialReverseSort({most}, \
+            groupArrayIf((amount, rows, asset_id), class NOT IN ('mapped', 'malformed'))), 1, {most})"
+    );
+    format!(
+        "SELECT class, count() AS tokens, sum(rows) AS fills, sum(slow_rows) AS slow, \
+                sum(bare_rows) AS without_volume, toString(sum(amount)) AS volume, [{bits}] AS months, \
+                arrayMap(it -> (toString(it.1), it.2, it.3), {busiest}) AS top \
+         FROM (SELECT asset_id, rows, slow_rows, bare_rows, \
+                      toUInt64(month_bits) AS early, toUInt64(bitShiftRight(month_bits, 64)) AS late, \
+                      toDecimal256(fast_volume, 6) * toDecimal256('0.000001', 6) + slow_volume AS amount, \
+                      multiIf(NOT {token}, 'malformed', known AND NOT disagreeing, 'mapped', known, 'ambiguous', \
+                          [{names}][if(answered, cause_rank + 1, {never})]) AS class \
+               FROM ({by_token}) AS traded \
+               GLOBAL LEFT ANY JOIN (SELECT token_id, disagreeing, true AS known FROM {map}) AS map \
+                 ON traded.asset_id = map.token_id \
+               GLOBAL LEFT ANY JOIN (SELECT token_id, cause_rank, true AS answered FROM ({answers})) AS answers \
+                 ON traded.asset_id = answers.token_id) \
+         GROUP BY class ORDER BY class SETTINGS join_use_nulls = 0"
+    )
+}
+
+/// How many tokens have this month's bit. The server tests bits of 64-bit numbers only.
+fn month_count(bit: u32) -> String {
+    let half = if bit < 64 { "early" } else { "late" };
+    format!("countIf(bitTest({half}, {}))", bit % 64)
+}
+
+fn usd(micro: &str) -> Usd {
+    // The server's own text of a decimal; one that did not parse would be a defect, and reads as nothing.
+    micro.parse::<Micro>().map_or_else(|_| Usd::zero(), |micro| micro.units())
+}
+
+fn read(classes: Vec<Class>, most: usize) -> Gaps {
+    let coverage = Coverage { total: 0, mapped: 0, unmapped: 0, ambiguous: 0, malformed: 0 };
+    let mut gap = Gaps {
+        coverage,
+        total: Weight::nothing(),
+        mapped: Weight::nothing(),
+        causes: Vec::new(),
+        malformed_fills: 0,
+        without_volume: 0,
+        months: Vec::new(),
+        odd_dates: 0,
+        unmapped: Vec::new(),
+    };
+    let mut months = vec![(0, 0); MONTHS as usize + 1];
+    for class in classes {
+        if class.class == "malformed" {
+            gap.coverage.malformed = class.tokens;
+            gap.malformed_fills = class.fills;
+            continue;
+        }
+        let weight = Weight { tokens: class.tokens, fills: class.fills, volume: usd(&class.volume) };
+        gap.total.add(&weight);
+        gap.without_volume += class.without_volume;
+        let mapped = class.class == "mapped";
+        for (sum, tokens) in months.iter_mut().zip(&class.months) {
+            sum.0 += tokens;
+            sum.1 += if mapped { *tokens } else { 0 };
+        }
+        match GapCause::ALL.into_iter().find(|cause| cause.name() == class.class) {
+            None => gap.mapped = weight,
+            Some(cause) => {
+                gap.unmapped.extend(class.top.iter().filter_map(|(volume, fills, token)| {
+                    Some(UnmappedToken {
+                        token: token.parse().ok()?,
+                        cause,
+                        fills: *fills,
+                        volume: usd(volume),
+                    })
+                }));
+                gap.causes.push((cause, weight));
+            }
+        }
     }
+    gap.coverage.total = gap.total.tokens;
+    gap.coverage.mapped = gap.mapped.tokens;
+    gap.coverage.unmapped = gap.total.tokens - gap.mapped.tokens;
+    let ambiguous = gap.causes.iter().find(|(cause, _)| *cause == GapCause::Ambiguous);
+    gap.coverage.ambiguous = ambiguous.map_or(0, |(_, weight)| weight.tokens);
+    gap.causes.sort_by(|a, b| b.1.tokens.cmp(&a.1.tokens).then(a.0.cmp(&b.0)));
+    gap.unmapped
+        .sort_by(|a, b| b.volume.cmp(&a.volume).then(b.fills.cmp(&a.fills)).then(a.token.cmp(&b.token)));
+    gap.unmapped.truncate(most);
+    gap.odd_dates = months.pop().map_or(0, |(total, _)| total);
+    gap.months = (FIRST_MONTH..)
+        .zip(months)
+        .filter(|(_, (total, _))| *total > 0)
+        .map(|(number, (total, mapped))| Month {
+            year: (number - 1) / 12,
+            month: (number - 1) % 12 + 1,
+            total,
+            mapped,
+        })
+        .collect();
+    gap
 }

@@ -5,6 +5,7 @@ pub mod conditions;
 mod connect;
 pub mod coverage;
 pub mod embedded;
+mod exact;
 pub mod gaps;
 pub mod merge;
 pub mod positions;

@@ -114,7 +114,8 @@ impl Store {
         let needed = ["token_id", "condition_id_norm", "outcome_index"];
         self.require(&names.token_map, "TOKEN_MAP_TABLE", &needed).await?;
         let list = self.gather_wallets(wallets).await?;
-        let sql = self.holdings_sql(&list.sql()).await?;
+        let sql =
+            self.holdings_sql(&format!("{}lower(proxy_wallet) {}", list.index_hint(), list.sql())).await?;
         let rows = self.rows(doing, list.bind(self.query(&sql))).await;
         self.drop_wallets(list).await?;
         let rows: Vec<Traded> = rows?;
@@ -132,18 +133,8 @@ impl Store {
         Ok(holdings)
     }
 
-    /// How many positions of these wallets are resolved.
-    ///
-    /// # Errors
-    /// As [`Store::holdings`].
-    pub async fn resolved_positions(&self, wallets: &[Wallet]) -> Result<u64, StoreError> {
-        let holdings = self.holdings(wallets).await?;
-        let positions = holdings.iter().flat_map(|of| &of.positions);
-        Ok(positions.filter(|position| position.decision.payout.is_some()).count() as u64)
-    }
-
-    /// `in_list` is what stands behind the wallet's column.
-    async fn holdings_sql(&self, in_list: &str) -> Result<String, StoreError> {
+    /// `of_wallets` is the condition that a fill is one of the wallets'.
+    async fn holdings_sql(&self, of_wallets: &str) -> Result<String, StoreError> {
         let names = self.names();
         let (fills, map) = (&names.fills, usable_map(names));
         let map_columns = self.columns(&names.token_map).await?.unwrap_or_default();
@@ -175,7 +166,7 @@ impl Store {
                  counts AND (exact_price != ifNull(toDecimal256OrNull(p, 50), 0) OR (price > 0 AND price < 1e-30) \
                    OR exact_size != ifNull(toDecimal256OrNull(s, 40), 0) OR (size > 0 AND size < 1e-12)) AS inexact, \
                  exact_size * sign AS shares, exact_price * exact_size * -sign AS cash \
-               FROM {fills} WHERE lower(proxy_wallet) {in_list}), \
+               FROM {fills} WHERE {of_wallets}), \
              once AS (SELECT owner, fill_id, count() AS copies, uniqExact(asset, way, price_text, size_text) AS versions, \
                  argMax((asset, odd_side, odd_price, odd_size, inexact, counts, shares, cash), \
                         (ingested_at, asset, way, price_text, size_text)) AS newest, \
