@@ -2,9 +2,15 @@
 
 use super::TableNames;
 
-/// Whether `expr` is a well-formed token id. `toUInt256OrNull` alone would accept `007` and wrap 2²⁵⁶ to 0.
+/// Whether `expr` is a well-formed token id: the same as `toString(toUInt256OrNull(expr)) = expr`, whose way back to
+/// text takes ten times as long as all the rest of a query. `toUInt256OrNull` alone would accept `007` and wrap 2²⁵⁶
+/// to 0.
 pub fn well_formed_token(expr: &str) -> String {
-    format!("ifNull(toString(toUInt256OrNull({expr})) = {expr}, false)")
+    // Of numbers with equally many digits the larger one is the larger text.
+    format!(
+        "ifNull(match({expr}, '^(0|[1-9][0-9]*)$') AND (length({expr}) < 78 OR length({expr}) = 78 AND {expr} <= \
+         '115792089237316195423570985008687907853269984665640564039457584007913129639935'), false)"
+    )
 }
 
 /// `expr` as 64 lower-case hex digits, or `''` where it is malformed or zero. Empties must be filtered before any
