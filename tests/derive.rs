@@ -243,3 +243,37 @@ async fn what_cannot_be_read_is_named_and_nothing_is_touched() {
     let made: u64 = world.one("SELECT count() FROM system.databases WHERE name = '{s}'").await;
     assert_eq!(made, 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_quick_look_at_a_token_id_sees_what_converting_it_there_and_back_sees() {
+    let world = World::new().await;
+    let largest = "115792089237316195423570985008687907853269984665640564039457584007913129639935";
+    let mut texts: Vec<String> = [
+        "", "0", "00", "007", "7", "+5", "-1", " 5", "5 ", "1e5", "0x1", "1_000", "٣", "5\\n", "\\n5",
+        "5\\0", "a",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    texts.extend([
+        largest.to_owned(),
+        largest.replace("639935", "639936"),
+        largest.replace("639935", "639934"),
+        format!("0{largest}"),
+        format!("{largest}0"),
+        "9".repeat(77),
+        "9".repeat(78),
+        "1".repeat(78),
+        "9".repeat(300),
+    ]);
+    let values = texts.iter().map(|text| format!("'{text}'")).collect::<Vec<_>>().join(",");
+    for kind in ["String", "LowCardinality(String)", "Nullable(String)"] {
+        let (differing, well_formed): (u64, u64) = world
+            .one(&format!(
+                "SELECT countIf(quick != ifNull(toString(toUInt256OrNull(id)) = id, false)), countIf(quick) FROM \
+                 (SELECT id, {} AS quick FROM (SELECT CAST(arrayJoin([{values}]) AS {kind}) AS id))",
+                backfill::store::sql::well_formed_token("id")
+            ))
+            .await;
+        assert_eq!((differing, well_formed), (0, 6), "{kind}");
+    }
+}
