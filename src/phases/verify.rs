@@ -89,6 +89,7 @@ impl VerifyResult {
 /// A table is missing, ClickHouse fails, or the gaps cannot be written.
 pub async fn run(context: &Context, options: &VerifyOptions) -> Result<VerifyResult, Failure> {
     let (store, settings) = (&context.store, &context.settings);
+    store.require_fills_and_map().await?;
     context.progress.step("Measuring the coverage");
     let most = if options.gaps_file.is_some() { 1 << 40 } else { SHOWN };
     let failed = failed_batches(context);
