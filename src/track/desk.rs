@@ -18,6 +18,9 @@ const ATTEMPTS: u32 = 7;
 /// How often a token is asked for whose claims have no proof, or whose absence is doubted.
 const DOUBTS: u8 = 6;
 
+/// How many lent batches may come back unanswered before nothing is lent a second time.
+const FAILED_LOANS: u32 = 200;
+
 /// Failures in a row, with no answer between them, after which the host is taken to be down.
 const DOWN_AFTER: u32 = 8;
 
@@ -116,6 +119,7 @@ pub struct Desk {
     lent: HashSet<TokenId>,
     /// Tokens that this track did not find, for the others to try, once.
     unfound: Vec<TokenId>,
+    failed_loans: u32,
     last_taken: Option<TokenId>,
 }
 
@@ -141,6 +145,7 @@ impl Desk {
             ever_answered: false,
             lent: HashSet::new(),
             unfound: Vec::new(),
+            failed_loans: 0,
             last_taken: None,
         }
     }
@@ -277,6 +282,23 @@ impl Desk {
     /// This track did not find these tokens: others may try.
     pub fn did_not_find(&mut self, tokens: impl IntoIterator<Item = TokenId>) {
         self.unfound.extend(tokens);
+    }
+
+    /// A lent batch comes back without an answer: its tokens may be lent again, unless that has failed too often.
+    pub fn not_answered_elsewhere(&mut self, batch: &Batch) {
+        self.under_way.remove(&batch.number);
+        self.failed_loans += 1;
+        let again = self.failed_loans <= FAILED_LOANS;
+        if again {
+            batch.tokens.iter().for_each(|token| {
+                self.lent.remove(token);
+            });
+        }
+        match (batch.second_try, again) {
+            (true, true) => self.unfound.extend(&batch.tokens),
+            (true, false) => {}
+            (false, _) => self.load(batch.tokens.iter().copied()),
+        }
     }
 
     /// A lent batch comes back; the tokens that the other track did not resolve are pending again, unless this track

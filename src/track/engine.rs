@@ -605,7 +605,7 @@ impl Engine {
             UpstreamError::Shut(_) => Fault::Broken,
         };
         if let Some(lender) = lender {
-            lock(&lender.desk).handed_back(&batch, batch.tokens.clone());
+            lock(&lender.desk).not_answered_elsewhere(&batch);
             self.changed.notify_waiters();
             return None;
         }
