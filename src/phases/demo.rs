@@ -17,7 +17,6 @@ use crate::report::Progress;
 use crate::settings::{RateLimit, Secret, Settings};
 use crate::stop::Stop;
 use crate::store::embedded::{Server, ServerOptions};
-use crate::store::quoted;
 
 /// What is demonstrated.
 #[derive(Debug, Clone)]
@@ -158,11 +157,6 @@ impl Demo {
         self.server.stop().await;
         // What cannot be removed now is removed by the next demo.
         let _ = fs::remove_dir_all(&self.folder);
-    }
-
-    /// The demo's tables, for a person who wants to look.
-    pub fn tables(&self) -> String {
-        quoted("demo")
     }
 }
 
