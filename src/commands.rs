@@ -10,7 +10,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::cli::{Cli, ClickhouseArgs, Command, DemoArgs, Format};
-use crate::demo::UniverseOptions;
+use crate::demo::{StandIn, UniverseOptions};
 use crate::failure::{Exit, Failure};
 use crate::phases::clickhouse::{Served, Serving};
 use crate::phases::demo::{Demo, DemoOptions};
@@ -268,6 +268,17 @@ async fn demo(session: &Session, args: &DemoArgs) -> Result<Exit, Failure> {
             return Err(failure);
         }
     };
+    if args.faults > 0.0 {
+        let [faults, lies] = demo
+            .stand_ins
+            .iter()
+            .map(StandIn::counters)
+            .fold([0, 0], |[faults, lies], it| [faults + it.faults, lies + it.lies]);
+        crate::report::Progress::notice(
+            &*session.progress,
+            &format!("The stand-ins spoiled {faults} answers and told {lies} lies"),
+        );
+    }
     let url = demo.server.url();
     let place = if args.keep {
         format!(
