@@ -249,6 +249,6 @@ async fn signals(stop: Stop, progress: Arc<Terminal>) {
             std::process::exit(Exit::Interrupted as i32);
         }
         stop.set();
-        progress.notice("Stopping: what is in flight is finished and saved; the same again leaves at once");
+        progress.notice("Stopping: what is in flight is being finished and saved; again to leave at once");
     }
 }
