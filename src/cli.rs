@@ -348,7 +348,7 @@ pub struct DemoArgs {
     /// The universe's seed: the same seed makes the same universe
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Share of all answers that are bad, from 0 to 0.9
+    /// Share of all answers that are bad, from 0 to 0.9; a tenth as many markets are lied about
     #[arg(long, default_value_t = 0.0, value_parser = fault_rate)]
     pub faults: f64,
     /// Dome's published tier

@@ -10,8 +10,8 @@ use backfill::pnl::Micro;
 use common::BACKFILL;
 use serde_json::Value;
 
-/// Runs the demo in a folder of its own and answers its JSON object.
-fn demo(arguments: &[&str]) -> Value {
+/// Runs the demo in a folder of its own and answers its JSON object and what it told beside that.
+fn demo(arguments: &[&str]) -> (Value, String) {
     let folder = tempfile::tempdir().unwrap();
     let output = Command::new(BACKFILL)
         .args(["demo", "--format", "json", "--tokens", "6000", "--fills", "20000"])
@@ -27,10 +27,11 @@ fn demo(arguments: &[&str]) -> Value {
     let mut lines = output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     let object = serde_json::from_slice(lines.next().unwrap()).unwrap();
     assert!(lines.next().is_none(), "one object on standard output");
-    object
+    (object, errors.into_owned())
 }
 
-fn assert_equals_the_universe(seed: u64, object: &Value) {
+/// The universe of the demo with this seed.
+fn universe(seed: u64) -> Universe {
     let options = UniverseOptions {
         seed,
         traded_tokens: 6_000,
@@ -38,11 +39,18 @@ fn assert_equals_the_universe(seed: u64, object: &Value) {
         fills: 20_000,
         ..UniverseOptions::default()
     };
-    let universe = Universe::generate(options).unwrap();
+    Universe::generate(options).unwrap()
+}
+
+fn phase<'a>(object: &'a Value, name: &str) -> &'a Value {
+    object["phases"].as_array().unwrap().iter().find(|it| it["phase"] == name).unwrap()
+}
+
+/// The demo counted right and mapped enough.
+fn assert_counts_of_the_universe(universe: &Universe, object: &Value) {
     let expected = universe.expected();
+    let phase = |name: &str| phase(object, name);
     assert_eq!(object["passed"], true);
-    let phase =
-        |name: &str| object["phases"].as_array().unwrap().iter().find(|it| it["phase"] == name).unwrap();
     let setup = phase("setup");
     assert_eq!(setup["total_asset_ids"], expected.traded);
     assert_eq!((&setup["mapped"], &setup["unmapped"]), (&expected.mapped.into(), &expected.unmapped.into()));
@@ -52,7 +60,7 @@ fn assert_equals_the_universe(seed: u64, object: &Value) {
     for track in ["dome", "goldsky"].map(phase) {
         let count = |name: &str| track[name].as_u64().unwrap();
         assert_eq!(count("processed"), count("total"));
-        assert_eq!((count("failed"), count("rejected")), (0, 0));
+        assert_eq!(count("failed"), 0);
         assert_eq!(count("total"), setup["tracks"][track["phase"].as_str().unwrap()].as_u64().unwrap());
     }
     let merge = phase("merge");
@@ -66,20 +74,25 @@ fn assert_equals_the_universe(seed: u64, object: &Value) {
     assert!(after <= expected.traded - expected.unreachable, "more is mapped than any API knows");
     assert!(after * 100 >= expected.traded * 95);
     let wallet = universe.baseline(&BASELINE_WALLET.parse().unwrap()).unwrap();
-    let validated = &phase("validate")["wallets"][0];
-    assert_eq!(validated["total"], Micro::whole(wallet.pnl_micro).units().six());
-    assert_eq!(validated["positions"], wallet.resolved_positions() as u64);
     assert_eq!(verify["wallets"][0]["fills"], wallet.fills as u64);
 }
 
 #[test]
 fn what_the_demo_finds_out_is_what_the_generator_knows_for_three_seeds() {
     for seed in [1, 2, 3] {
-        assert_equals_the_universe(seed, &demo(&["--seed", &seed.to_string()]));
+        let (universe, (object, _)) = (universe(seed), demo(&["--seed", &seed.to_string()]));
+        assert_counts_of_the_universe(&universe, &object);
+        assert!(["dome", "goldsky"].iter().all(|track| phase(&object, track)["rejected"] == 0));
+        let wallet = universe.baseline(&BASELINE_WALLET.parse().unwrap()).unwrap();
+        let validated = &phase(&object, "validate")["wallets"][0];
+        assert_eq!(validated["total"], Micro::whole(wallet.pnl_micro).units().six());
+        assert_eq!(validated["positions"], wallet.resolved_positions() as u64);
     }
 }
 
 #[test]
-fn with_a_fifth_of_all_answers_bad_the_demo_finds_out_the_same() {
-    assert_equals_the_universe(1, &demo(&["--seed", "1", "--faults", "0.2"]));
+fn with_faulty_answers_and_lies_the_demo_still_counts_right_and_passes() {
+    let (object, told) = demo(&["--seed", "1", "--faults", "0.2"]);
+    assert_counts_of_the_universe(&universe(1), &object);
+    assert!(told.contains("The stand-ins spoiled ") && !told.contains(" told 0 lies"), "{told}");
 }

@@ -122,8 +122,9 @@ async fn of_many_lies_none_reaches_the_map_and_the_honest_mappings_all_do() {
     let told = dome.counters().lies + goldsky.counters().lies;
     println!("{told} lies told");
     assert!(told >= lies as u64, "only {told} lies were told");
+    // One honest answer is enough: what a track rejects, the other is asked for.
     let honest =
-        |token: &_| [&dome, &goldsky].iter().all(|it| it.knows(token) && it.lie_about(token).is_none());
+        |token: &_| [&dome, &goldsky].iter().any(|it| it.knows(token) && it.lie_about(token).is_none());
     assert_map_is_true(&world, &universe, |_, token| honest(token)).await;
 }
 

@@ -3,10 +3,11 @@
 use super::run::{self, Told};
 use super::{Session, launcher};
 use crate::cli::DemoArgs;
-use crate::demo::UniverseOptions;
+use crate::demo::{StandIn, UniverseOptions};
 use crate::failure::{Exit, Failure};
 use crate::phases;
 use crate::phases::demo::{Demo, DemoOptions};
+use crate::report::Progress;
 use crate::settings::{Percent, Secret};
 
 /// Starts a server and the stand-ins, runs all phases, and clears everything away.
@@ -70,6 +71,11 @@ async fn phases_of(
             }
         })
         .await;
+    if args.faults > 0.0 {
+        let [faults, lies] = (demo.stand_ins.iter().map(StandIn::counters))
+            .fold([0, 0], |[faults, lies], it| [faults + it.faults, lies + it.lies]);
+        session.progress.notice(&format!("The stand-ins spoiled {faults} answers and told {lies} lies"));
+    }
     let place = if args.keep {
         format!(
             "The server is still up: {}, databases demo and demo_staging, checkpoints in {}.\nCtrl-C ends it.\n",

@@ -3,6 +3,7 @@
 mod counters;
 mod dome;
 mod faults;
+mod gate;
 mod goldsky;
 mod limiter;
 mod listener;
@@ -33,6 +34,7 @@ use crate::demo::universe::{Api, Market, Universe};
 use crate::ids::TokenId;
 use counters::Tally;
 use faults::FaultDice;
+use gate::Gate;
 use listener::{Switch, SwitchedListener};
 use reply::{Answer, RetryAfter};
 
@@ -126,6 +128,7 @@ struct Shared {
     latency_dice: Mutex<ChaCha8Rng>,
     tally: Tally,
     switch: Switch,
+    gate: Gate,
 }
 
 /// A running server. Dropping it stops it.
@@ -150,6 +153,7 @@ impl StandIn {
             latency_dice: Mutex::new(ChaCha8Rng::seed_from_u64(options.faults.seed ^ 0x6c61_7465)),
             tally: Tally::default(),
             switch: Switch::new(),
+            gate: Gate::new(),
             universe,
             options,
         });
@@ -183,6 +187,16 @@ impl StandIn {
     /// Takes the host down, or up again; connections that are open follow.
     pub fn set_outage(&self, outage: Outage) {
         self.shared.switch.set(outage);
+    }
+
+    /// Lets `more` further requests in and keeps those behind them waiting, until [`StandIn::let_in`].
+    pub fn hold_after(&self, more: u64) {
+        self.shared.gate.close_after(more);
+    }
+
+    /// Lets everybody in again, those who wait too.
+    pub fn let_in(&self) {
+        self.shared.gate.open();
     }
 
     /// Whether this server has an answer for a token.
@@ -298,6 +312,7 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response 
     let api = shared.options.api;
     let (parts, body) = request.into_parts();
     shared.tally.count(|counters| counters.requests += 1);
+    shared.gate.pass().await;
     if shared.switch.get() == Outage::Unavailable {
         return reply::html(StatusCode::SERVICE_UNAVAILABLE);
     }

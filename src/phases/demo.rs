@@ -106,8 +106,12 @@ impl Demo {
         let windows = |limit: &RateLimit| -> Vec<Window> {
             limit.0.iter().map(|it| Window { requests: it.requests, per: it.window }).collect()
         };
-        let faults = |seed| {
-            if options.faults > 0.0 { FaultPlan::faults(seed, options.faults) } else { FaultPlan::none() }
+        // Each lies about other markets, so that what one claims wrongly the other may know.
+        let faults = |seed| match options.faults {
+            rate if rate > 0.0 => {
+                FaultPlan { lie_rate: rate / 10.0, ..FaultPlan::faults_and_lies(seed, rate) }
+            }
+            _ => FaultPlan::none(),
         };
         let dome = StandInOptions {
             windows: windows(&options.dome_limit),

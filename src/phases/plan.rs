@@ -7,7 +7,7 @@ use super::Context;
 use super::track;
 use crate::failure::Failure;
 use crate::settings::Settings;
-use crate::store::standing::Standing;
+use crate::store::standing::{Standing, TrackStanding};
 use crate::upstream::Source;
 
 /// The stages in their order. The tracks are one: they run side by side and help each other.
@@ -103,8 +103,8 @@ pub enum Due {
         /// All of its workload.
         total: u64,
     },
-    /// It has nothing left of its own, and helps the other tracks.
-    Helps,
+    /// It has nothing left of its own, and helps the other tracks; so many tokens that it did not find they may know.
+    Helps(u64),
     /// So many staged tokens are not in the map, or have a row there that another would replace.
     Unmerged(u64),
 }
@@ -226,16 +226,18 @@ fn of_track(source: Source, standing: Option<&Standing>, span: Span) -> Decision
     }
 }
 
-/// Whether no track has anything to ask. As long as one has, the others help it, and try what it does not find.
+/// Whether no track has anything to ask. As long as one has, the others help it; and what one did not find the others
+/// try, which an interruption may have kept them from: no table says so, so that they try it again.
 pub fn tracks_are_done(standing: &Standing) -> bool {
-    standing.tracks.iter().all(|it| it.open() == 0)
+    let alone = standing.tracks.len() < 2;
+    standing.tracks.iter().all(|it| it.open() == 0 && (alone || it.unresolved() == 0))
 }
 
 /// Why a track with work is run.
 pub fn due_track(source: Source, standing: &Standing) -> Decision {
     Decision::Run(match standing.tracks.iter().find(|it| it.source == source) {
         Some(track) if track.open() > 0 => Due::Open { open: track.open(), total: track.tally.total },
-        _ => Due::Helps,
+        track => Due::Helps(track.map_or(0, TrackStanding::unresolved)),
     })
 }
 

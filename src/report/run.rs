@@ -63,7 +63,10 @@ fn due(due: &Due) -> String {
         Due::Open { open, total } => {
             format!("{} of {} tokens have no answer yet", thousands(*open), thousands(*total))
         }
-        Due::Helps => "nothing left of its own; helps the others".to_owned(),
+        Due::Helps(0) => "nothing left of its own; helps the others".to_owned(),
+        Due::Helps(unfound) => {
+            format!("helps the others, who try the {} it did not find", thousands(*unfound))
+        }
         Due::Unmerged(tokens) => format!("{} tokens to write to the map", thousands(*tokens)),
     }
 }

@@ -22,6 +22,11 @@ impl TrackStanding {
         let Tally { total, resolved, not_found, rejected, .. } = self.tally;
         total.saturating_sub(resolved + not_found + rejected)
     }
+
+    /// Tokens that were answered without a mapping, which a track beside it may know.
+    pub const fn unresolved(&self) -> u64 {
+        self.tally.not_found + self.tally.rejected
+    }
 }
 
 /// How the staging tables stand.

@@ -124,8 +124,7 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// An empty desk. The first request goes out alone: where the host is down or does not let us in, one request
-    /// finds out, not one a worker.
+    /// An empty desk.
     pub fn new(room: Room) -> Self {
         Self {
             pending: VecDeque::new(),
@@ -137,7 +136,7 @@ impl Desk {
             room,
             all_read: false,
             numbers: 0,
-            host: Host::Down { since: Duration::ZERO, next_probe: Duration::ZERO },
+            host: Host::Up,
             probing: false,
             failures_in_a_row: 0,
             failing_since: Duration::ZERO,
@@ -277,6 +276,11 @@ impl Desk {
             }
         }
         (!tokens.is_empty()).then(|| Batch { second_try: true, ..self.batch(tokens, 0) })
+    }
+
+    /// Whether there are tokens that this track did not find and no other has tried.
+    pub fn has_second_tries(&self) -> bool {
+        self.unfound.iter().any(|token| !self.lent.contains(token))
     }
 
     /// This track did not find these tokens: others may try.

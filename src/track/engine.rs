@@ -295,6 +295,13 @@ impl Engine {
         let writer = Writer::new(self.store.clone(), self.source, self.plan.give_up_after);
         let notice = |text: &str| self.shown.notice(text);
         let mut after: Option<String> = None;
+        if self.others().next().is_some() {
+            // What an earlier run did not find, and was interrupted before another track could try.
+            match writer.persist(&notice, || self.store.unresolved(self.source)).await {
+                Ok(unfound) => lock(&self.desk).did_not_find(unfound),
+                Err(error) => return self.end(End::Store(error)),
+            }
+        }
         while !self.is_over() {
             let changed = self.changed.notified();
             if lock(&self.desk).pending() >= low {
@@ -407,7 +414,8 @@ impl Engine {
         let mut quota = lock(&self.quota);
         let next = quota.next(now);
         if next > now {
-            return Look::Until(next);
+            // Who has nothing left to ask does not wait for a turn.
+            return if self.nothing_is_left() { Look::Over } else { Look::Until(next) };
         }
         let order = lock(&self.desk).take(now);
         match order {
@@ -430,6 +438,16 @@ impl Engine {
         }
     }
 
+    /// Whether neither this track nor one beside it has anything that could be asked here.
+    fn nothing_is_left(&self) -> bool {
+        // One desk at a time: two tracks that each held their own and wanted the other's would wait for ever.
+        let done = lock(&self.desk).is_done();
+        done && self.others().filter(|lender| !lender.is_over()).all(|lender| {
+            let desk = lock(&lender.desk);
+            desk.is_done() && !desk.has_second_tries()
+        })
+    }
+
     /// Asks for a batch, following an answer that says it has more.
     async fn ask(&self, task: &Task) -> Result<Vec<Answer>, (Slot, UpstreamError)> {
         let mut pages: Vec<Answer> = Vec::new();
@@ -449,8 +467,16 @@ impl Engine {
                 "asked"
             );
             let now = self.now();
-            lock(&self.quota).settle(slot, now);
-            let answer = answer.map_err(|error| (slot, error))?;
+            let answer = match answer {
+                Ok(answer) => {
+                    lock(&self.quota).answered(slot, now);
+                    answer
+                }
+                Err(error) => {
+                    lock(&self.quota).broke(slot, now);
+                    return Err((slot, error));
+                }
+            };
             let more = answer.more.clone();
             // A key that repeats itself would lead in a circle.
             let circle = more.is_some() && pages.last().is_some_and(|page| page.more == more);
@@ -482,7 +508,6 @@ impl Engine {
     /// Sorts an answer and makes rows of it.
     fn answered(&self, task: Task, pages: &[Answer]) -> Delivery {
         let Task { batch, lender, .. } = task;
-        lock(&self.quota).answered();
         let verdict = judge(&batch, pages, &self.plan.rules);
         if lock(&self.desk).host_answered() {
             self.shown.notice(&format!("The {} API answers again; going on", self.source.title()));

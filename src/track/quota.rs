@@ -5,8 +5,9 @@
 //! answer came; what it took on the way there lies in between. Two requests that leave 10 s apart arrive less than
 //! 10 s apart if the first was held up, so a slot is given back not at `sent + window` but at
 //! `sent + delay + window`, where `delay` is what this request took beyond the fastest one seen: the most that it can
-//! have been held up. The first requests also open their connections, and until a warm one was timed nothing is
-//! known of the way: theirs counts as arrived only when it was answered.
+//! have been held up. The first requests also open their connections, so they say nothing of the way: until a warm one
+//! was timed, theirs count as arrived only when they were answered. Each faster answer mends what was thought of all
+//! the requests before it.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -44,12 +45,35 @@ pub enum Refusal {
     KnownAlready,
 }
 
+/// A request as the server will have counted it.
+#[derive(Debug, Clone, Copy)]
+struct Arrival {
+    /// When it arrived at the latest; when it was sent, while it is under way.
+    at: Moment,
+    slot: Slot,
+    answered: Option<Moment>,
+}
+
+impl Arrival {
+    fn order(&self) -> (Moment, u64) {
+        (self.at, self.slot.number)
+    }
+
+    /// `fastest` is the time that no request was ever below.
+    fn estimate(&mut self, fastest: Option<Duration>) {
+        if let Some(answered) = self.answered {
+            let held_up = (answered - self.slot.sent).saturating_sub(fastest.unwrap_or_default());
+            self.at = self.slot.sent + held_up.min(LONGEST_DELAY);
+        }
+    }
+}
+
 /// The state of all windows at once.
 #[derive(Debug)]
 pub struct Quota {
     windows: Vec<Window>,
-    /// Estimated arrivals, oldest first, for as long as the longest window looks back.
-    arrivals: VecDeque<(Moment, u64)>,
+    /// Oldest first, for as long as the longest window looks back.
+    arrivals: VecDeque<Arrival>,
     sent: u64,
     /// How many of the first requests open a connection.
     cold: u64,
@@ -82,8 +106,8 @@ impl Quota {
         let opens = |window: &Window| {
             // At least one request always fits; the product is below the count, which is a usize.
             let allowed = ((window.requests as f64 * self.share) as usize).max(1);
-            let (arrived, _) = self.arrivals.get(self.arrivals.len().checked_sub(allowed)?)?;
-            Some(*arrived + window.window + GUARD)
+            let arrival = self.arrivals.get(self.arrivals.len().checked_sub(allowed)?)?;
+            Some(arrival.at + window.window + GUARD)
         };
         let opened = self.windows.iter().filter_map(opens).max().unwrap_or_default();
         opened.max(self.paused_until).max(now)
@@ -95,7 +119,7 @@ impl Quota {
         self.climb(now);
         self.sent += 1;
         let slot = Slot { number: self.sent, sent: now };
-        self.insert(now, slot.number);
+        self.insert(Arrival { at: now, slot, answered: None });
         slot
     }
 
@@ -105,24 +129,42 @@ impl Quota {
     }
 
     /// Arrivals are nearly in order as they come, so the place is found and made near the end.
-    fn insert(&mut self, arrived: Moment, number: u64) {
-        let place = self.arrivals.partition_point(|other| *other < (arrived, number));
-        self.arrivals.insert(place, (arrived, number));
+    fn insert(&mut self, arrival: Arrival) {
+        let place = self.arrivals.partition_point(|other| other.order() < arrival.order());
+        self.arrivals.insert(place, arrival);
     }
 
-    fn remove(&mut self, slot: Slot) -> bool {
-        let place = self.arrivals.binary_search(&(slot.sent, slot.number));
-        place.is_ok_and(|place| self.arrivals.remove(place).is_some())
+    /// Takes out a request that is under way, which stands where it was sent.
+    fn remove(&mut self, slot: Slot) -> Option<Arrival> {
+        let place = self.arrivals.binary_search_by_key(&(slot.sent, slot.number), Arrival::order).ok()?;
+        self.arrivals.remove(place)
     }
 
-    /// The request was answered, or given up: from the time it took follows when it can have arrived at the latest.
-    pub fn settle(&mut self, slot: Slot, now: Moment) {
+    /// The request was answered: from the time it took follows when it can have arrived at the latest. The next refusal
+    /// is a first one again, and its pause a short one.
+    pub fn answered(&mut self, slot: Slot, now: Moment) {
+        self.refusals_in_a_row = 0;
         let took = now.saturating_sub(slot.sent);
-        let fastest = self.fastest.map_or(took, |fastest| fastest.min(took));
-        self.fastest = Some(fastest);
-        let delay = if slot.number <= self.cold { took } else { took - fastest };
-        if self.remove(slot) {
-            self.insert(slot.sent + delay.min(LONGEST_DELAY), slot.number);
+        if slot.number > self.cold && self.fastest.is_none_or(|fastest| took < fastest) {
+            self.fastest = Some(took);
+            for arrival in &mut self.arrivals {
+                arrival.estimate(self.fastest);
+            }
+            self.arrivals.make_contiguous().sort_unstable_by_key(Arrival::order);
+        }
+        self.settle(slot, now);
+    }
+
+    /// The request came to no answer. That may be quick, and says nothing of how fast an answer is.
+    pub fn broke(&mut self, slot: Slot, now: Moment) {
+        self.settle(slot, now);
+    }
+
+    fn settle(&mut self, slot: Slot, now: Moment) {
+        if let Some(mut arrival) = self.remove(slot) {
+            arrival.answered = Some(now.max(slot.sent));
+            arrival.estimate(self.fastest);
+            self.insert(arrival);
         }
     }
 
@@ -143,11 +185,6 @@ impl Quota {
         self.share = (self.share / 2.0).max(SLOWEST);
         self.refused_at = Some(now);
         if at_full_speed { Refusal::SlowedDown(pause) } else { Refusal::KnownAlready }
-    }
-
-    /// A request was answered: the next refusal is a first one again, and its pause a short one.
-    pub fn answered(&mut self) {
-        self.refusals_in_a_row = 0;
     }
 
     /// Whether requests are being held below the limit because of a refusal.
@@ -176,7 +213,7 @@ impl Quota {
     fn forget(&mut self, now: Moment) {
         let longest = self.windows.iter().map(|window| window.window).max().unwrap_or_default();
         let horizon = now.saturating_sub(longest + GUARD + LONGEST_DELAY);
-        while self.arrivals.front().is_some_and(|(arrived, _)| *arrived < horizon) {
+        while self.arrivals.front().is_some_and(|arrival| arrival.at < horizon) {
             self.arrivals.pop_front();
         }
     }
@@ -315,7 +352,7 @@ mod tests {
                         events.push(Reverse((answered.max(at), What::Answered(number))));
                     }
                     Some(Reverse((at, What::Answered(number)))) => {
-                        quota.settle(slots[number], at);
+                        quota.answered(slots[number], at);
                         free += 1;
                     }
                     None => {}

@@ -1,0 +1,169 @@
+//! The worker pool on a simulated source that answers when the test lets it, so that nothing depends on time.
+
+mod common;
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use backfill::ctf;
+use backfill::ids::TokenId;
+use backfill::stop::Stop;
+use backfill::track::engine::{Engine, Plan};
+use backfill::track::judge::Rules;
+use backfill::track::{Ending, TrackResult};
+use backfill::upstream::{Answer, Room, Source, Upstream, UpstreamError};
+use common::World;
+use futures_util::future::BoxFuture;
+use tokio::sync::{Notify, Semaphore};
+
+const TOKENS: usize = 1_000;
+const WORKERS: usize = 64;
+
+/// What a source that the test holds back has seen.
+struct Gate {
+    room: usize,
+    asked: Mutex<Vec<TokenId>>,
+    under_way: Mutex<usize>,
+    changed: Notify,
+    answers: Semaphore,
+}
+
+impl Gate {
+    fn new(room: usize) -> Arc<Self> {
+        Arc::new(Self {
+            room,
+            asked: Mutex::default(),
+            under_way: Mutex::default(),
+            changed: Notify::new(),
+            answers: Semaphore::new(0),
+        })
+    }
+
+    /// Waits until just so many requests are under way and so many tokens were asked for.
+    async fn holds(&self, requests: usize, tokens: usize) {
+        let reached = async {
+            loop {
+                let changed = self.changed.notified();
+                let seen = (*self.under_way.lock().unwrap(), self.asked.lock().unwrap().len());
+                if seen == (requests, tokens) {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        let reached = tokio::time::timeout(Duration::from_secs(60), reached).await;
+        assert!(
+            reached.is_ok(),
+            "{} requests of {requests}, {} tokens of {tokens}",
+            self.under_way.lock().unwrap(),
+            self.asked.lock().unwrap().len()
+        );
+    }
+
+    async fn answer(&self, tokens: &[TokenId]) -> Answer {
+        self.asked.lock().unwrap().extend(tokens);
+        *self.under_way.lock().unwrap() += 1;
+        self.changed.notify_one();
+        // The semaphore is never closed.
+        self.answers.acquire().await.unwrap().forget();
+        *self.under_way.lock().unwrap() -= 1;
+        self.changed.notify_one();
+        Answer::default()
+    }
+}
+
+struct Held(Arc<Gate>);
+
+impl Upstream for Held {
+    fn source(&self) -> Source {
+        Source::Goldsky
+    }
+
+    fn room(&self) -> Room {
+        Room { tokens: self.0.room, bytes: usize::MAX, overhead: 0 }
+    }
+
+    fn ask<'a>(
+        &'a self,
+        tokens: &'a [TokenId],
+        _: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Answer, UpstreamError>> {
+        Box::pin(async { Ok(self.0.answer(tokens).await) })
+    }
+}
+
+/// A track with a thousand tokens left and sixty-four workers.
+async fn start(
+    world: &World,
+    gate: &Arc<Gate>,
+    folder: &Path,
+) -> (Arc<Engine>, tokio::task::JoinHandle<Duration>) {
+    let store = world.store().await;
+    store.create_staging().await.unwrap();
+    world
+        .run("CREATE OR REPLACE TABLE {s}.unmapped_tokens_goldsky (asset_id String) ORDER BY asset_id")
+        .await;
+    world
+        .run(&format!(
+            "INSERT INTO {{s}}.unmapped_tokens_goldsky SELECT toString(1000000 + number) FROM numbers({TOKENS})"
+        ))
+        .await;
+    let plan = Plan {
+        workers: WORKERS,
+        batch_size: None,
+        rate_limit: "100000/1s".parse().unwrap(),
+        give_up_after: Duration::from_secs(60),
+        rules: Rules { collaterals: ctf::default_collaterals(), accept_unproven: false },
+        started: Instant::now(),
+    };
+    let engine = Engine::open(
+        Box::new(Held(gate.clone())),
+        store,
+        plan,
+        folder,
+        world.kept.clone(),
+        Stop::default(),
+        Arc::default(),
+    );
+    let engine = engine.await.unwrap();
+    let run = engine.clone().run();
+    (engine, tokio::spawn(async { run.await.unwrap() }))
+}
+
+async fn end(engine: &Engine, run: tokio::task::JoinHandle<Duration>) -> TrackResult {
+    let elapsed = tokio::time::timeout(Duration::from_secs(60), run).await.expect("it ends").unwrap();
+    engine.finish(elapsed).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_worker_asks_twice_and_none_idles_while_work_waits() {
+    const ROOM: usize = 10;
+    let (world, gate) = (World::new().await, Gate::new(ROOM));
+    let (engine, run) = start(&world, &gate, world.folder.path()).await;
+    // Every worker has a batch of its own, and nobody was answered yet.
+    gate.holds(WORKERS, WORKERS * ROOM).await;
+    let requests = TOKENS / ROOM;
+    for answered in 1..=requests {
+        gate.answers.add_permits(1);
+        // Whoever is answered takes the next batch at once, for as long as there is one.
+        let begun = (WORKERS + answered).min(requests);
+        gate.holds(begun - answered, begun * ROOM).await;
+    }
+    let result = end(&engine, run).await;
+    let distinct: HashSet<TokenId> = gate.asked.lock().unwrap().iter().copied().collect();
+    assert_eq!(distinct.len(), TOKENS, "a token was asked for twice");
+    assert_eq!((result.ending, result.not_found), (Ending::Complete, TOKENS as u64));
+    assert_eq!((result.requests, result.retries), (requests as u64, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fits_into_one_request_is_one_request_whatever_the_worker_count() {
+    let (world, gate) = (World::new().await, Gate::new(TOKENS));
+    let (engine, run) = start(&world, &gate, world.folder.path()).await;
+    gate.holds(1, TOKENS).await;
+    gate.answers.add_permits(1);
+    let result = end(&engine, run).await;
+    assert_eq!((result.requests, result.ending), (1, Ending::Complete));
+}
