@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use crate::phases::plan::{Span, Stage};
 use crate::report::terminal::ProgressMode;
 use crate::settings::{Percent, SettingsArgs};
 
@@ -13,7 +14,7 @@ use crate::settings::{Percent, SettingsArgs};
 /// setup, dome and goldsky, merge, verify, validate. A phase that was interrupted goes on where it was when the same
 /// command is run again. `backfill demo` shows all of it on this machine, without accounts.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 110)]
+#[command(version, max_term_width = 110, after_help = EXAMPLES, subcommand_help_heading = "Commands")]
 pub struct Cli {
     /// What every command takes
     #[command(flatten)]
@@ -25,6 +26,18 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
 }
+
+const OUTPUT: &str = "Output";
+
+const EXAMPLES: &str = "\
+Examples:
+  backfill demo                       see all of it on this machine, without accounts
+  backfill run --dry-run              what a run would do, and why
+  backfill run                        everything, in one process
+  backfill help dome                  one command, with examples
+
+Exit codes: 0 done, 1 something cannot be used, 2 command line or settings (nothing was touched),
+3 done but below a threshold, 4 work is left (run it again), 130 interrupted and saved.";
 
 /// How a result is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -48,54 +61,100 @@ pub enum LogFormat {
 #[derive(Debug, Clone, Args)]
 pub struct GlobalArgs {
     /// Text for people, or one JSON object on standard output at the end
-    #[arg(long, global = true, value_enum, default_value = "text")]
+    #[arg(long, global = true, value_enum, default_value = "text", help_heading = OUTPUT)]
     pub format: Format,
     /// Bars on a terminal, the guide's blocks elsewhere
-    #[arg(long, global = true, value_enum, default_value = "auto")]
+    #[arg(long, global = true, value_enum, default_value = "auto", help_heading = OUTPUT)]
     pub progress: ProgressMode,
     /// Say more: -v for what is done, -vv for every request
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = OUTPUT)]
     pub verbose: u8,
     /// Only results, warnings and errors
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = OUTPUT)]
     pub quiet: bool,
-    /// Logs on standard error
-    #[arg(long, global = true, value_enum, default_value = "text")]
+    /// Logs as text, or as one JSON object a line
+    #[arg(long, global = true, value_enum, default_value = "text", help_heading = OUTPUT)]
     pub log_format: LogFormat,
+    /// Also write a log, to this file or to COMMAND.log beside the checkpoints
+    #[arg(long, global = true, value_name = "PATH", num_args = 0..=1, require_equals = true, help_heading = OUTPUT)]
+    pub log_file: Option<Option<PathBuf>>,
 }
 
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Phase 0: measure, create the staging tables, list the unmapped tokens, split them between the tracks
+    #[command(
+        after_help = "Examples:\n  backfill setup --derive             first compute what needs no API\n  backfill setup --dome-share 70      seven tenths for Dome, the rest for Goldsky\n  backfill setup --create-tables      on an empty ClickHouse"
+    )]
     Setup(SetupArgs),
     /// Phase 1: ask the Dome API for its share of the tokens
+    #[command(
+        after_help = "Examples:\n  backfill dome                       begins, or goes on where it was\n  DOME_RATE_LIMIT=500/10s,100/1s WORKER_COUNT=32 backfill dome\n  backfill dome --log-file --metrics 127.0.0.1:9464"
+    )]
     Dome(TrackArgs),
     /// Phase 2: ask the Goldsky subgraph for its share of the tokens
+    #[command(
+        after_help = "Examples:\n  backfill goldsky                    in a terminal beside `backfill dome`\n  backfill goldsky --progress plain > goldsky.txt"
+    )]
     Goldsky(TrackArgs),
     /// Phase 3: staging into production
+    #[command(
+        after_help = "Examples:\n  backfill merge --dry-run            only says what would be done\n  backfill merge --repair             also replaces rows that the hash proves wrong"
+    )]
     Merge(MergeArgs),
     /// Phase 4: coverage of all tokens and of the baseline wallet, resolved positions, and where the gap is
+    #[command(
+        after_help = "Examples:\n  backfill verify\n  backfill verify --gaps gaps.csv     every unmapped token, the largest volume first"
+    )]
     Verify(VerifyArgs),
     /// Phase 5: realized P&L against the baseline
+    #[command(
+        after_help = "Examples:\n  backfill validate\n  backfill validate --baselines wallets.csv --positions positions.csv"
+    )]
     Validate(ValidateArgs),
     /// All six phases in one process, both tracks at once
+    #[command(
+        after_help = "Examples:\n  backfill run --dry-run              the plan, touching nothing\n  backfill run                        run it again after an interruption: it goes on\n  backfill run --from merge           the tracks were run in terminals of their own\n  backfill run --to tracks --metrics 127.0.0.1:9464 --log-file"
+    )]
     Run(RunArgs),
     /// The whole pipeline on this machine, without accounts: a real server, generated data, stand-in APIs
+    #[command(
+        after_help = "Examples:\n  backfill demo\n  backfill demo --tokens 6000 --fills 20000 --faults 0.2\n  backfill demo --keep                leaves the server up to look at"
+    )]
     Demo(DemoArgs),
     /// The offline track: compute tokens from the conditions that ClickHouse already holds, and stage the unmapped
     ///
     /// Reads the condition ids of the fills, the resolutions, the winners and the map. Every row it stages is proven,
     /// since the token id is the hash of what the row says. A label is the fills' own, or the other of Yes and No.
+    #[command(
+        after_help = "Examples:\n  backfill derive\n  backfill derive --conditions analytics.markets.condition_id --conditions ids.txt"
+    )]
     Derive(DeriveArgs),
     /// Whether a token belongs to a condition, and as which outcome; asks nobody
     ///
     /// A token id is a hash of its condition, outcome index and collateral. So a claimed mapping is proven (an index
     /// and a listed collateral give the token) or refuted (none does) by computing it. A token that a collateral
     /// backs which is not listed looks refuted too: add it with --collaterals. The hash says nothing about labels.
+    #[command(
+        after_help = "Examples:\n  backfill prove TOKEN CONDITION\n  backfill prove --file table.csv > verdicts.csv"
+    )]
     Prove(ProveArgs),
     /// A genuine ClickHouse server on this machine, until Ctrl-C
+    #[command(
+        after_help = "Examples:\n  backfill clickhouse                 then, in another terminal, backfill setup --create-tables\n  backfill clickhouse --port 0 --data /var/lib/backfill"
+    )]
     Clickhouse(ClickhouseArgs),
+    /// Prints a completion script for a shell
+    #[command(
+        after_help = "Examples:\n  backfill completions bash > ~/.local/share/bash-completion/completions/backfill\n  backfill completions fish > ~/.config/fish/completions/backfill.fish\n  backfill completions zsh > ~/.zfunc/_backfill"
+    )]
+    Completions(CompletionsArgs),
+    /// Prints the manual page, or writes one for each command
+    #[command(
+        after_help = "Examples:\n  backfill man | man -l -\n  backfill man --dir ~/.local/share/man/man1"
+    )]
+    Man(ManArgs),
     /// Holds the engine of the embedded server
     #[command(hide = true)]
     ClickhouseEngine {
@@ -105,6 +164,52 @@ pub enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+}
+
+impl Command {
+    /// The word on the command line.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Setup(_) => "setup",
+            Self::Dome(_) => "dome",
+            Self::Goldsky(_) => "goldsky",
+            Self::Merge(_) => "merge",
+            Self::Verify(_) => "verify",
+            Self::Validate(_) => "validate",
+            Self::Run(_) => "run",
+            Self::Demo(_) => "demo",
+            Self::Derive(_) => "derive",
+            Self::Prove(_) => "prove",
+            Self::Clickhouse(_) => "clickhouse",
+            Self::Completions(_) => "completions",
+            Self::Man(_) => "man",
+            Self::ClickhouseEngine { .. } => "clickhouse-engine",
+        }
+    }
+}
+
+/// Where a running track can be watched.
+#[derive(Debug, Clone, Default, Args)]
+pub struct MetricsArgs {
+    /// Serve Prometheus metrics at http://ADDR/metrics while it runs, such as 127.0.0.1:9464
+    #[arg(long, value_name = "ADDR")]
+    pub metrics: Option<String>,
+}
+
+/// `completions`
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// `man`
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Write backfill.1 and a page for each command into this folder
+    #[arg(long, value_name = "FOLDER")]
+    pub dir: Option<PathBuf>,
 }
 
 /// `setup`
@@ -130,6 +235,9 @@ pub struct TrackArgs {
     /// Stage mappings without a proof, marked as such (for installations with a collateral that is not listed)
     #[arg(long)]
     pub accept_unproven: bool,
+    /// Metrics
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
 }
 
 /// `merge`
@@ -207,6 +315,25 @@ pub struct RunArgs {
     /// Stage mappings without a proof, marked as such
     #[arg(long)]
     pub accept_unproven: bool,
+    /// Only print the plan: which phases would be run, and why
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Begin with this phase: setup, tracks (or one of them), merge, verify, validate
+    #[arg(long, value_name = "PHASE", default_value = "setup", hide_default_value = true)]
+    pub from: Stage,
+    /// End with this phase
+    #[arg(long, value_name = "PHASE", default_value = "validate", hide_default_value = true)]
+    pub to: Stage,
+    /// Metrics
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
+}
+
+impl RunArgs {
+    /// Where the run begins and ends.
+    pub const fn span(&self) -> Span {
+        Span { from: self.from, to: self.to }
+    }
 }
 
 /// `demo`
@@ -230,6 +357,9 @@ pub struct DemoArgs {
     /// Leave everything running at the end, until Ctrl-C, to look at
     #[arg(long)]
     pub keep: bool,
+    /// Metrics
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
 }
 
 fn fault_rate(text: &str) -> Result<f64, String> {

@@ -1,25 +1,26 @@
 //! Each command: its phase, its report, its exit code.
 
+mod demo;
 mod derive;
 mod prove;
+mod run;
+pub mod shell;
 
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::cli::{Cli, ClickhouseArgs, Command, DemoArgs, Format};
-use crate::demo::{StandIn, UniverseOptions};
+use crate::cli::{Cli, ClickhouseArgs, Command, Format, MetricsArgs, TrackArgs};
 use crate::failure::{Exit, Failure};
 use crate::phases::clickhouse::{Served, Serving};
-use crate::phases::demo::{Demo, DemoOptions};
-use crate::phases::run::{PhaseResult, RunOptions};
 use crate::phases::validate::Baseline;
 use crate::phases::{self, Context};
 use crate::report;
+use crate::report::Progress;
 use crate::report::terminal::Terminal;
-use crate::settings::{Percent, Settings};
+use crate::settings::Settings;
 use crate::stop::Stop;
 use crate::store::embedded::ServerOptions;
 use crate::track::{Ending, TrackResult};
@@ -49,13 +50,6 @@ impl Session {
         }
     }
 
-    /// The settings with a key, which the demo's stand-in takes.
-    fn settings_for_demo(&self) -> Settings {
-        let mut settings = (*self.settings).clone();
-        settings.dome.api_key = Some(crate::settings::Secret::from("demo"));
-        settings
-    }
-
     /// A phase that is not a track has nothing to finish when it is interrupted: each of its statements is whole or
     /// not at all, and the next run repeats them.
     async fn phase<T>(&self, phase: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
@@ -67,10 +61,28 @@ impl Session {
 
     /// Prints a result. A closed pipe is no failure of the work.
     pub fn print(&self, text: impl FnOnce() -> String, json: impl FnOnce() -> Value) {
-        let _ = match self.format {
-            Format::Text => write!(std::io::stdout(), "{}", text()),
-            Format::Json => writeln!(std::io::stdout(), "{}", json()),
-        };
+        self.progress.above(|| {
+            let _ = match self.format {
+                Format::Text => write!(std::io::stdout(), "{}", text()),
+                Format::Json => writeln!(std::io::stdout(), "{}", json()),
+            };
+        });
+    }
+
+    /// Serves metrics where that is asked for; an address that cannot be had is found out before anything is touched.
+    fn serve_metrics(&self, args: &MetricsArgs) -> Result<(), Failure> {
+        let Some(address) = &args.metrics else { return Ok(()) };
+        let serve = |listener| report::metrics::serve(listener, self.progress.live().clone());
+        std::net::TcpListener::bind(address).and_then(serve).map_err(|error| {
+            Failure::Usage(format!(
+                "cannot serve metrics at {address}: {error}; choose another --metrics ADDR"
+            ))
+        })
+    }
+
+    /// Seconds since the process started, to the millisecond.
+    fn elapsed(&self) -> f64 {
+        (self.started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0
     }
 }
 
@@ -78,16 +90,14 @@ impl Session {
 ///
 /// # Errors
 /// [`Failure`], whose cause decides the exit code.
-pub async fn run(cli: Cli, started: Instant) -> Result<Exit, Failure> {
+pub async fn run(cli: Cli, progress: Arc<Terminal>, started: Instant) -> Result<Exit, Failure> {
     let settings = Arc::new(cli.settings.validate()?);
-    let progress = Terminal::new(cli.global.progress, cli.global.quiet, cli.global.format == Format::Json);
     let stop = Stop::default();
     // The server's signals mean something else: the second kills it.
     if !matches!(cli.command, Command::Clickhouse(_)) {
-        tokio::spawn(signals(stop.clone()));
+        tokio::spawn(signals(stop.clone(), progress.clone()));
     }
-    let session =
-        Session { settings, format: cli.global.format, progress: Arc::new(progress), stop, started };
+    let session = Session { settings, format: cli.global.format, progress, stop, started };
     match cli.command {
         Command::Setup(args) => {
             let options = phases::setup::SetupOptions {
@@ -102,8 +112,8 @@ pub async fn run(cli: Cli, started: Instant) -> Result<Exit, Failure> {
             session.print(|| report::setup::text(&result), || report::setup::json(&result));
             Ok(Exit::Done)
         }
-        Command::Dome(args) => track(&session, Source::Dome, args.accept_unproven).await,
-        Command::Goldsky(args) => track(&session, Source::Goldsky, args.accept_unproven).await,
+        Command::Dome(args) => track(&session, Source::Dome, &args).await,
+        Command::Goldsky(args) => track(&session, Source::Goldsky, &args).await,
         Command::Merge(args) => {
             let options = phases::merge::MergeOptions { dry_run: args.dry_run, repair: args.repair };
             let context = session.context().await?;
@@ -135,29 +145,22 @@ pub async fn run(cli: Cli, started: Instant) -> Result<Exit, Failure> {
             session.print(|| report::validate::text(&result), || report::validate::json(&result));
             Ok(if result.passes() { Exit::Done } else { Exit::BelowThreshold })
         }
-        Command::Run(args) => {
-            let options = run_options(&session.settings, args.dome_share, args.accept_unproven, args.derive)?;
-            let context = session.context().await?;
-            let mut told = Told::default();
-            let exit =
-                phases::run::run(&context, &options, &mut |result| told.tell(&session, result)).await?;
-            told.end(&session, exit, "");
-            Ok(exit)
-        }
-        Command::Demo(args) => demo(&session, &args).await,
+        Command::Run(args) => run::run(&session, &args).await,
+        Command::Demo(args) => demo::run(&session, &args).await,
         Command::Derive(args) => derive::run(&session, &args).await,
         Command::Prove(args) => prove::run(&session, args).await,
         Command::Clickhouse(args) => clickhouse(&session, &args).await,
-        // The engine was started before any of this was set up.
-        Command::ClickhouseEngine { .. } => Ok(Exit::Done),
+        // These were run before any of this was set up.
+        Command::Completions(_) | Command::Man(_) | Command::ClickhouseEngine { .. } => Ok(Exit::Done),
     }
 }
 
-async fn track(session: &Session, source: Source, accept_unproven: bool) -> Result<Exit, Failure> {
+async fn track(session: &Session, source: Source, args: &TrackArgs) -> Result<Exit, Failure> {
     // What is missing is said before anything is touched.
     phases::track::check(&session.settings, source)?;
+    session.serve_metrics(&args.metrics)?;
     let context = session.context().await?;
-    let options = phases::track::TrackOptions { accept_unproven };
+    let options = phases::track::TrackOptions { accept_unproven: args.accept_unproven };
     let results = phases::track::run(&context, &[source], &options).await?;
     let mut exit = Exit::Done;
     for result in results {
@@ -177,130 +180,6 @@ fn baselines(settings: &Settings, file: Option<&std::path::Path>) -> Result<Vec<
             Ok(vec![Baseline { wallet, expected, label: None }])
         }
     }
-}
-
-fn run_options(
-    settings: &Settings,
-    dome_share: Percent,
-    accept_unproven: bool,
-    derive: bool,
-) -> Result<RunOptions, Failure> {
-    let baselines = baselines(settings, None)?;
-    let sources = vec![Source::Dome, Source::Goldsky];
-    if sources.iter().all(|source| phases::track::check(settings, *source).is_err()) {
-        return Err(Failure::Usage("no track can be used with these settings".to_owned()));
-    }
-    Ok(RunOptions {
-        setup: phases::setup::SetupOptions {
-            sources,
-            dome_share,
-            reset: false,
-            create_tables: false,
-            derive,
-        },
-        track: phases::track::TrackOptions { accept_unproven },
-        verify: phases::verify::VerifyOptions {
-            wallets: baselines.iter().map(|baseline| baseline.wallet).collect(),
-            gaps_file: None,
-        },
-        validate: phases::validate::ValidateOptions { baselines, positions_file: None, detail: false },
-    })
-}
-
-/// What several phases have told: each page as it comes, or all objects in one at the end.
-#[derive(Default)]
-struct Told {
-    phases: Vec<Value>,
-}
-
-impl Told {
-    fn tell(&mut self, session: &Session, result: PhaseResult) {
-        self.phases.push(report::run::json(&result));
-        if session.format == Format::Text {
-            session.print(|| format!("{}\n", report::run::text(&result)), || Value::Null);
-        }
-    }
-
-    fn end(self, session: &Session, exit: Exit, last: &str) {
-        let elapsed = (session.started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
-        session.print(
-            || last.to_owned(),
-            || json!({"passed": exit == Exit::Done, "phases": self.phases, "elapsed_seconds": elapsed}),
-        );
-    }
-}
-
-async fn demo(session: &Session, args: &DemoArgs) -> Result<Exit, Failure> {
-    let traded_tokens = args.tokens as usize;
-    let universe = UniverseOptions {
-        seed: args.seed,
-        traded_tokens,
-        // The guide's share of what was mapped before.
-        mapped_tokens: traded_tokens * 19_964 / 118_870,
-        fills: args.fills,
-        ..UniverseOptions::default()
-    };
-    let options = DemoOptions {
-        universe,
-        faults: args.faults,
-        dome_limit: args.dome_tier.rate_limit().parse()?,
-        latency: std::time::Duration::from_millis(50),
-        launcher: launcher()?,
-    };
-    let run_options = run_options(&session.settings_for_demo(), Percent::whole(50), false, false)?;
-    let starting = Demo::start(
-        &session.settings,
-        &options,
-        session.progress.clone(),
-        session.stop.clone(),
-        session.started,
-    );
-    let demo = tokio::select! {
-        demo = starting => demo?,
-        () = session.stop.asked() => return Err(Failure::Interrupted),
-    };
-    let mut told = Told::default();
-    let ended = demo.run(&run_options, &mut |result| told.tell(session, result)).await;
-    let exit = match ended {
-        Ok(exit) => exit,
-        Err(failure) => {
-            demo.stop().await;
-            return Err(failure);
-        }
-    };
-    if args.faults > 0.0 {
-        let [faults, lies] = demo
-            .stand_ins
-            .iter()
-            .map(StandIn::counters)
-            .fold([0, 0], |[faults, lies], it| [faults + it.faults, lies + it.lies]);
-        crate::report::Progress::notice(
-            &*session.progress,
-            &format!("The stand-ins spoiled {faults} answers and told {lies} lies"),
-        );
-    }
-    let url = demo.server.url();
-    let place = if args.keep {
-        format!(
-            "The server is still up: {url}, databases demo and demo_staging, checkpoints in {}.\nCtrl-C ends it.\n",
-            demo.folder.display()
-        )
-    } else {
-        "Everything ran on this machine and is cleared away; --keep leaves it up to look at.\n".to_owned()
-    };
-    told.end(
-        session,
-        exit,
-        &format!(
-            "{place}For real: set CLICKHOUSE_URL and DOME_API_KEY, then run `backfill setup`, `backfill dome` and \
-             `backfill goldsky` side by side, `backfill merge`, `backfill verify`, `backfill validate`.\n"
-        ),
-    );
-    if args.keep {
-        session.stop.asked().await;
-    }
-    demo.stop().await;
-    Ok(exit)
 }
 
 /// The exit code of a track's end.
@@ -353,7 +232,7 @@ async fn clickhouse(session: &Session, args: &ClickhouseArgs) -> Result<Exit, Fa
 }
 
 /// The first signal asks everybody to finish what is in hand; the second leaves at once, which loses nothing either.
-async fn signals(stop: Stop) {
+async fn signals(stop: Stop, progress: Arc<Terminal>) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
@@ -366,8 +245,10 @@ async fn signals(stop: Stop) {
             _ = terminate.recv() => {}
         }
         if count > 1 {
+            progress.close();
             std::process::exit(Exit::Interrupted as i32);
         }
         stop.set();
+        progress.notice("Stopping: what is in flight is being finished and saved; again to leave at once");
     }
 }

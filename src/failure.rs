@@ -57,6 +57,9 @@ pub enum Failure {
     /// A signal came before the work was done.
     #[error("interrupted; what was done is saved, run the same command again to go on")]
     Interrupted,
+    /// A signal came before a demo was at its end.
+    #[error("interrupted; the demo's server and data are cleared away, so the next demo begins anew")]
+    DemoInterrupted,
 }
 
 impl Failure {
@@ -64,7 +67,7 @@ impl Failure {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Setting(_) | Self::Usage(_) | Self::File(_) => Exit::Usage,
-            Self::Interrupted => Exit::Interrupted,
+            Self::Interrupted | Self::DemoInterrupted => Exit::Interrupted,
             // An outage in the middle of the work outlasted its limit; the rest is for the next run.
             Self::Track(TrackError::Store(error)) if error.may_pass() => Exit::WorkLeft,
             _ => Exit::Unusable,

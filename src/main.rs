@@ -4,13 +4,14 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
-use backfill::cli::{Cli, Command, GlobalArgs, LogFormat};
-use backfill::commands;
+use backfill::cli::{Cli, Command, Format, LogFormat};
 use backfill::failure::Exit;
+use backfill::report::terminal::{Manner, Terminal};
+use backfill::{commands, logging};
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let started = Instant::now();
@@ -26,6 +27,15 @@ fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { Exit::Usage as u8 } else { 0 });
         }
     };
+    if let Some(ended) = commands::shell::run(&cli.command) {
+        return match ended {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => {
+                complain(&failure.to_string());
+                ExitCode::from(failure.exit() as u8)
+            }
+        };
+    }
     if let Command::ClickhouseEngine { library, arguments } = &cli.command {
         return match backfill::store::embedded::run_engine(library, arguments) {
             Ok(()) => ExitCode::SUCCESS,
@@ -35,7 +45,22 @@ fn main() -> ExitCode {
             }
         };
     }
-    log(&cli.global);
+    // What is wrong with the settings is said before a log is opened: nothing is touched then.
+    if let Err(error) = cli.settings.clone().validate() {
+        complain(&error.to_string());
+        return ExitCode::from(Exit::Usage as u8);
+    }
+    let terminal = Arc::new(Terminal::new(Manner {
+        progress: cli.global.progress,
+        quiet: cli.global.quiet,
+        json: cli.global.format == Format::Json,
+        json_logs: cli.global.log_format == LogFormat::Json,
+    }));
+    let folder = cli.settings.checkpoint_dir();
+    if let Err(failure) = logging::start(&cli.global, &terminal, folder, cli.command.name()) {
+        complain(&failure.to_string());
+        return ExitCode::from(failure.exit() as u8);
+    }
     // reqwest is built without a cryptography provider of its own; the second call of a process changes nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -45,10 +70,14 @@ fn main() -> ExitCode {
             return ExitCode::from(Exit::Unusable as u8);
         }
     };
-    let exit = match runtime.block_on(commands::run(cli, started)) {
+    let ended = runtime.block_on(commands::run(cli, terminal.clone(), started));
+    terminal.close();
+    let exit = match ended {
         Ok(exit) => exit,
         Err(failure) => {
-            complain(&failure.to_string());
+            let message = failure.to_string();
+            tracing::error!(target: "backfill::ending", exit_code = failure.exit() as u8, "{message}");
+            complain(&message);
             failure.exit()
         }
     };
@@ -73,22 +102,4 @@ fn read_dotenv() -> Result<(), String> {
         Err(dotenvy::Error::Io(error)) => Err(format!("cannot read .env: {error}")),
         Err(_) => Err("cannot read .env".to_owned()),
     }
-}
-
-fn log(global: &GlobalArgs) {
-    let level = match (global.quiet, global.verbose) {
-        (true, _) => "error",
-        (false, 0) => "warn",
-        (false, 1) => "backfill=info,warn",
-        (false, _) => "backfill=debug,info",
-    };
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(level))
-        .with_writer(std::io::stderr)
-        .with_target(false);
-    // There is one subscriber a process; a second could only come from a test.
-    let _ = match global.log_format {
-        LogFormat::Text => subscriber.try_init(),
-        LogFormat::Json => subscriber.json().try_init(),
-    };
 }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -251,85 +251,85 @@ const THRESHOLDS: &str = "Thresholds";
 #[derive(Debug, Clone, Args)]
 pub struct SettingsArgs {
     /// ClickHouse's HTTP interface
-    #[arg(long, env, global = true, default_value = "http://127.0.0.1:8123", help_heading = CONNECTION, hide_env_values = true)]
+    #[arg(long, env, global = true, default_value = "http://127.0.0.1:8123", help_heading = CONNECTION, hide_short_help = true, hide_env_values = true)]
     clickhouse_url: String,
     /// The user to log in as
-    #[arg(long, env, global = true, default_value = "default", help_heading = CONNECTION)]
+    #[arg(long, env, global = true, default_value = "default", help_heading = CONNECTION, hide_short_help = true)]
     clickhouse_user: String,
     /// The user's password
-    #[arg(long, env, global = true, default_value = "", help_heading = CONNECTION, hide_env_values = true, hide_default_value = true)]
+    #[arg(long, env, global = true, default_value = "", help_heading = CONNECTION, hide_short_help = true, hide_env_values = true, hide_default_value = true)]
     clickhouse_password: String,
     /// The database of the tables that are named without one
-    #[arg(long, env, global = true, default_value = "default", value_parser = database, help_heading = CONNECTION)]
+    #[arg(long, env, global = true, default_value = "default", value_parser = database, help_heading = CONNECTION, hide_short_help = true)]
     clickhouse_database: String,
     /// The database that backfill keeps its own tables in
-    #[arg(long, env, global = true, default_value = "staging", value_parser = database, help_heading = TABLES)]
+    #[arg(long, env, global = true, default_value = "staging", value_parser = database, help_heading = TABLES, hide_short_help = true)]
     staging_database: String,
     /// The trades; may carry a database
-    #[arg(long, env, global = true, default_value = "clob_fills", value_parser = table, help_heading = TABLES)]
+    #[arg(long, env, global = true, default_value = "clob_fills", value_parser = table, help_heading = TABLES, hide_short_help = true)]
     fills_table: String,
     /// The map that is filled
-    #[arg(long, env, global = true, default_value = "ctf_token_map", value_parser = table, help_heading = TABLES)]
+    #[arg(long, env, global = true, default_value = "ctf_token_map", value_parser = table, help_heading = TABLES, hide_short_help = true)]
     token_map_table: String,
     /// Payouts by condition; this or the winners is enough
-    #[arg(long, env, global = true, default_value = "market_resolutions_final", value_parser = table, help_heading = TABLES)]
+    #[arg(long, env, global = true, default_value = "market_resolutions_final", value_parser = table, help_heading = TABLES, hide_short_help = true)]
     resolutions_table: String,
     /// Winning labels by condition
-    #[arg(long, env, global = true, default_value = "gamma_resolved", value_parser = table, help_heading = TABLES)]
+    #[arg(long, env, global = true, default_value = "gamma_resolved", value_parser = table, help_heading = TABLES, hide_short_help = true)]
     winners_table: String,
     /// The Dome API, or a gateway that serves the same paths
-    #[arg(long, env, global = true, default_value = "https://api.domeapi.io/v1", help_heading = SOURCES, hide_env_values = true)]
+    #[arg(long, env, global = true, default_value = "https://api.domeapi.io/v1", help_heading = SOURCES, hide_short_help = true, hide_env_values = true)]
     dome_api_url: String,
     /// The Dome API's key
-    #[arg(long, env, global = true, help_heading = SOURCES, hide_env_values = true)]
+    #[arg(long, env, global = true, help_heading = SOURCES, hide_short_help = true, hide_env_values = true)]
     dome_api_key: Option<String>,
     /// Requests that Dome allows, every window at once (the free tier; dev: 500/10s,100/1s)
-    #[arg(long, env, global = true, default_value = "100/10s,10/1s", help_heading = SOURCES)]
+    #[arg(long, env, global = true, default_value = "100/10s,10/1s", help_heading = SOURCES, hide_short_help = true)]
     dome_rate_limit: RateLimit,
     /// A positions subgraph
-    #[arg(long, env, global = true, default_value = GOLDSKY_URL, help_heading = SOURCES, hide_env_values = true)]
+    #[arg(long, env, global = true, default_value = GOLDSKY_URL, help_heading = SOURCES, hide_short_help = true, hide_env_values = true)]
     goldsky_url: String,
     /// The key of a private subgraph endpoint
-    #[arg(long, env, global = true, help_heading = SOURCES, hide_env_values = true)]
+    #[arg(long, env, global = true, help_heading = SOURCES, hide_short_help = true, hide_env_values = true)]
     goldsky_api_key: Option<String>,
     /// Requests that Goldsky allows
-    #[arg(long, env, global = true, default_value = "50/10s", help_heading = SOURCES)]
+    #[arg(long, env, global = true, default_value = "50/10s", help_heading = SOURCES, hide_short_help = true)]
     goldsky_rate_limit: RateLimit,
     /// The tokens that may back positions, as name=address with commas [default: usdc_e and neg_risk]
-    #[arg(long, env, global = true, value_delimiter = ',', value_parser = collateral, help_heading = SOURCES)]
+    #[arg(long, env, global = true, value_delimiter = ',', value_parser = collateral, help_heading = SOURCES, hide_short_help = true)]
     collaterals: Vec<Collateral>,
     /// A libchdb.so or a clickhouse binary for the embedded server [default: found or fetched]
-    #[arg(long, env, global = true, help_heading = CONNECTION)]
+    #[arg(long, env, global = true, help_heading = CONNECTION, hide_short_help = true)]
     clickhouse_engine: Option<PathBuf>,
     /// Requests under way at once [default: 16 for Dome, 32 for Goldsky]
-    #[arg(long, env, global = true, value_parser = worker_count, help_heading = WORK)]
+    #[arg(long, env, global = true, value_parser = worker_count, help_heading = WORK, hide_short_help = true)]
     worker_count: Option<NonZeroUsize>,
     /// How long one answer may take
-    #[arg(long, env, global = true, default_value = "30s", value_parser = duration, help_heading = WORK)]
+    #[arg(long, env, global = true, default_value = "30s", value_parser = duration, help_heading = WORK, hide_short_help = true)]
     request_timeout: Duration,
     /// How long an outage may last before the work is left for the next run
-    #[arg(long, env, global = true, default_value = "15m", value_parser = duration, help_heading = WORK)]
+    #[arg(long, env, global = true, default_value = "15m", value_parser = duration, help_heading = WORK, hide_short_help = true)]
     give_up_after: Duration,
     /// Tokens in one request [default: as many as one request of that API takes]
-    #[arg(long, env, global = true, value_parser = batch_size, help_heading = WORK)]
+    #[arg(long, env, global = true, value_parser = batch_size, help_heading = WORK, hide_short_help = true)]
     batch_size: Option<NonZeroUsize>,
     /// Where the tracks' checkpoints stand
-    #[arg(long, env, global = true, default_value = "tmp", help_heading = WORK)]
+    #[arg(long, env, global = true, default_value = "tmp", help_heading = WORK, hide_short_help = true)]
     checkpoint_dir: PathBuf,
     /// Percent of the traded tokens that must be mapped
-    #[arg(long, env, global = true, default_value = "95", help_heading = THRESHOLDS)]
+    #[arg(long, env, global = true, default_value = "95", help_heading = THRESHOLDS, hide_short_help = true)]
     coverage_target: Percent,
     /// Resolved positions that the baseline wallet must have
-    #[arg(long, env, global = true, default_value_t = 50, help_heading = THRESHOLDS)]
+    #[arg(long, env, global = true, default_value_t = 50, help_heading = THRESHOLDS, hide_short_help = true)]
     min_positions: u64,
     /// Percent by which a P&L may miss its expected value
-    #[arg(long, env, global = true, default_value = "2", help_heading = THRESHOLDS)]
+    #[arg(long, env, global = true, default_value = "2", help_heading = THRESHOLDS, hide_short_help = true)]
     variance_limit: Percent,
     /// The wallet whose coverage and P&L are checked
-    #[arg(long, env, global = true, default_value = BASELINE_WALLET, help_heading = THRESHOLDS)]
+    #[arg(long, env, global = true, default_value = BASELINE_WALLET, help_heading = THRESHOLDS, hide_short_help = true)]
     baseline_wallet: Wallet,
     /// That wallet's expected realized P&L in USD
-    #[arg(long, env, global = true, default_value = "87030.51", allow_negative_numbers = true, help_heading = THRESHOLDS)]
+    #[arg(long, env, global = true, default_value = "87030.51", allow_negative_numbers = true, help_heading = THRESHOLDS, hide_short_help = true)]
     expected_pnl: Usd,
 }
 
@@ -406,6 +406,11 @@ pub struct Settings {
 }
 
 impl SettingsArgs {
+    /// Where the tracks' checkpoints stand.
+    pub fn checkpoint_dir(&self) -> &Path {
+        &self.checkpoint_dir
+    }
+
     /// Checks what no single value shows and names every table.
     ///
     /// # Errors

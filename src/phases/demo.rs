@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Context;
-use super::run::{PhaseResult, RunOptions, run};
+use super::plan::Plan;
+use super::run::{PhaseResult, RunOptions, RunResult, run};
 use crate::demo::load::{LoadError, LoadOptions, load};
 use crate::demo::stand_in::{FaultPlan, Window};
 use crate::demo::universe::UniverseError;
 use crate::demo::{StandIn, StandInOptions, Universe, UniverseOptions};
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::report::Progress;
 use crate::settings::{RateLimit, Secret, Settings};
 use crate::stop::Stop;
@@ -141,16 +142,14 @@ impl Demo {
         Ok(Self { server, folder, stand_ins: [dome, goldsky], universe, context })
     }
 
-    /// Runs all six phases.
-    ///
-    /// # Errors
-    /// The first phase that could not do its work.
+    /// Goes through the phases of `plan`.
     pub async fn run(
         &self,
         options: &RunOptions,
+        plan: &Plan,
         told: &mut (dyn FnMut(PhaseResult) + Send),
-    ) -> Result<Exit, Failure> {
-        run(&self.context, options, told).await
+    ) -> RunResult {
+        run(&self.context, options, plan, told).await
     }
 
     /// Ends the server and the stand-ins and removes what the demo has written.

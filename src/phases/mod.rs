@@ -5,6 +5,7 @@ pub mod clickhouse;
 pub mod demo;
 pub mod derive;
 pub mod merge;
+pub mod plan;
 pub mod prove;
 pub mod run;
 pub mod setup;

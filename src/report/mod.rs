@@ -2,7 +2,9 @@
 //! [`Progress`] and return results, and this module alone decides how those look.
 
 pub mod derive;
+pub mod live;
 pub mod merge;
+pub mod metrics;
 pub mod prove;
 pub mod run;
 pub mod setup;
@@ -16,6 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ids::TokenId;
+use crate::phases::plan::{Plan, Step};
+use crate::phases::run::StepEnd;
 use crate::track::Gauges;
 use crate::upstream::Source;
 
@@ -26,6 +30,15 @@ pub trait Progress: Send + Sync {
 
     /// A step of a phase begins.
     fn step(&self, text: &str);
+
+    /// A run of several phases begins.
+    fn planned(&self, _plan: &Plan) {}
+
+    /// A phase of the run begins.
+    fn phase_began(&self, _step: Step) {}
+
+    /// A phase of the run has ended, or is left out.
+    fn phase_ended(&self, _end: &StepEnd) {}
 
     /// A track begins; its gauges show how it goes.
     fn track_began(&self, gauges: Arc<Gauges>);

@@ -1,22 +1,31 @@
 //! [`Terminal`]: progress as an operator sees it, bars on a terminal, the guide's block every 30 seconds elsewhere.
 
+mod board;
+mod pace;
+mod screen;
+
 use std::collections::HashMap;
 use std::io::{IsTerminal, Write};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use board::Canvas;
+use pace::Pace;
+use screen::Screen;
 
+use super::live::{Live, TrackLook};
 use super::text::{percent1, thousands};
-use super::{Progress, track};
+use super::{Progress, run, track};
 use crate::ids::TokenId;
-use crate::track::{Gauges, read};
+use crate::phases::plan::{Plan, Step};
+use crate::phases::run::StepEnd;
+use crate::track::Gauges;
 use crate::upstream::Source;
 
 /// How often the guide's block is printed.
 const BLOCK: Duration = Duration::from_secs(30);
 
-/// How often a bar is brought up to date.
+/// How often the bars are brought up to date.
 const TICK: Duration = Duration::from_millis(200);
 
 /// How progress is shown.
@@ -24,7 +33,7 @@ const TICK: Duration = Duration::from_millis(200);
 pub enum ProgressMode {
     /// Bars on a terminal, blocks elsewhere.
     Auto,
-    /// Bars.
+    /// Bars; blocks where standard error is no terminal that could show them.
     Bar,
     /// The guide's block every 30 seconds.
     Plain,
@@ -32,80 +41,157 @@ pub enum ProgressMode {
     None,
 }
 
+/// What the command line says of how things are told.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner {
+    /// How progress is shown.
+    pub progress: ProgressMode,
+    /// Results, warnings and errors alone.
+    pub quiet: bool,
+    /// Keeps standard output free for the one object at the end.
+    pub json: bool,
+    /// Notices and blocks are logs, one object a line.
+    pub json_logs: bool,
+}
+
 /// Shows progress on standard error, or, for the guide's blocks in a text report, on standard output.
 pub struct Terminal {
-    mode: ProgressMode,
-    quiet: bool,
-    json: bool,
-    bars: MultiProgress,
-    shown: Mutex<HashMap<Source, Vec<tokio::task::JoinHandle<()>>>>,
+    manner: Manner,
+    colours: bool,
+    live: Arc<Live>,
+    screen: Arc<Screen>,
+    pace: Pace,
+    beat: OnceLock<tokio::task::JoinHandle<()>>,
 }
 
 impl Terminal {
-    /// `json` keeps standard output free for the one object at the end.
-    pub fn new(mode: ProgressMode, quiet: bool, json: bool) -> Self {
-        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-        let mode = match mode {
-            ProgressMode::Auto if std::io::stderr().is_terminal() && !dumb => ProgressMode::Bar,
-            ProgressMode::Auto => ProgressMode::Plain,
+    /// Looks at what standard error is, and at `TERM` and `NO_COLOR`.
+    pub fn new(manner: Manner) -> Self {
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+        let able = std::io::stderr().is_terminal() && !dumb;
+        let progress = match manner.progress {
+            ProgressMode::Auto | ProgressMode::Bar if able => ProgressMode::Bar,
+            ProgressMode::Auto | ProgressMode::Bar => ProgressMode::Plain,
             chosen => chosen,
         };
-        Self { mode, quiet, json, bars: MultiProgress::new(), shown: Mutex::default() }
-    }
-
-    /// A text between the bars, or just printed. A closed pipe is no reason to stop the work.
-    fn print(&self, text: &str) {
-        if self.mode == ProgressMode::Bar {
-            let _ = self.bars.println(text);
-        } else if self.json {
-            let _ = writeln!(std::io::stderr(), "{text}");
-        } else {
-            let _ = writeln!(std::io::stdout(), "{text}");
+        let colours = able && std::env::var_os("NO_COLOR").is_none_or(|text| text.is_empty());
+        Self {
+            manner: Manner { progress, ..manner },
+            colours,
+            live: Arc::default(),
+            screen: Arc::default(),
+            pace: Pace::default(),
+            beat: OnceLock::new(),
         }
     }
 
-    fn handles(&self) -> MutexGuard<'_, HashMap<Source, Vec<tokio::task::JoinHandle<()>>>> {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What is under way, for others to show it.
+    pub fn live(&self) -> &Arc<Live> {
+        &self.live
     }
+
+    /// Whether logs may have colours.
+    pub fn has_colours(&self) -> bool {
+        self.colours
+    }
+
+    /// Writes something while the bars make room for it.
+    pub fn above(&self, write: impl FnOnce()) {
+        self.screen.above(write);
+    }
+
+    /// Takes the bars away: the terminal is as it was, what was written above them stays.
+    pub fn close(&self) {
+        if let Some(beat) = self.beat.get() {
+            beat.abort();
+        }
+        self.screen.show(&[]);
+    }
+
+    /// Text for standard output in a text report, for standard error where that is kept free. A closed pipe is no
+    /// reason to stop the work.
+    fn print(&self, text: &str) {
+        self.above(|| tell(text, self.manner.json));
+    }
+
+    fn has_bars(&self) -> bool {
+        self.manner.progress == ProgressMode::Bar && !self.manner.quiet
+    }
+
+    /// Begins to look at the counters, which goes on until the process ends.
+    fn begin(&self) {
+        let start = || {
+            let (live, screen) = (self.live.clone(), self.screen.clone());
+            if self.has_bars() {
+                tokio::spawn(draw(live, screen, self.colours))
+            } else {
+                let blocks = self.manner.progress == ProgressMode::Plain && !self.manner.quiet;
+                tokio::spawn(watch(live, blocks, self.manner))
+            }
+        };
+        self.beat.get_or_init(start);
+    }
+
+    fn draw(&self) {
+        if self.has_bars() {
+            redraw(&self.live, &self.screen, self.colours);
+        }
+    }
+}
+
+fn tell(text: &str, to_stderr: bool) {
+    let _ =
+        if to_stderr { writeln!(std::io::stderr(), "{text}") } else { writeln!(std::io::stdout(), "{text}") };
 }
 
 impl Progress for Terminal {
     fn notice(&self, text: &str) {
-        if self.mode == ProgressMode::Bar {
-            let _ = self.bars.println(text);
-        } else {
-            let _ = writeln!(std::io::stderr(), "{text}");
+        let Some(text) = self.pace.pass(text) else { return };
+        tracing::warn!(target: "backfill::notice", "{text}");
+        if !self.manner.json_logs {
+            self.above(|| tell(&text, true));
         }
     }
 
     fn step(&self, text: &str) {
-        if self.mode == ProgressMode::Bar && !self.quiet {
-            let _ = self.bars.println(format!("· {text}"));
+        tracing::info!(target: "backfill::step", "{text}");
+        if self.has_bars() {
+            self.above(|| tell(&format!("· {text}"), true));
         }
+    }
+
+    fn planned(&self, plan: &Plan) {
+        self.live.planned(plan);
+        self.begin();
+    }
+
+    fn phase_began(&self, step: Step) {
+        self.live.phase_began(step);
+        tracing::info!(target: "backfill::step", phase = step.name(), "begins");
+        self.draw();
+    }
+
+    fn phase_ended(&self, end: &StepEnd) {
+        self.live.phase_ended(end);
+        let (phase, outcome, seconds) = (end.step.name(), run::outcome(end), end.seconds);
+        tracing::info!(target: "backfill::step", phase, outcome, seconds, "{}", run::note(end));
+        self.draw();
     }
 
     fn track_began(&self, gauges: Arc<Gauges>) {
-        if self.quiet || self.mode == ProgressMode::None {
-            return;
+        let shown = !self.manner.quiet && self.manner.progress != ProgressMode::None;
+        // A run has its plan and its bars; the page of one track would only repeat them.
+        if shown && (!self.has_bars() || self.live.phases().is_empty()) {
+            self.print(&format!("{}\n", track::opening(&gauges)));
         }
-        self.print(&format!("{}\n", track::opening(&gauges)));
-        let source = gauges.source;
-        let (json, mode) = (self.json, self.mode);
-        let handle = if mode == ProgressMode::Bar {
-            let bar = self.bars.add(ProgressBar::new(gauges.total));
-            bar.set_style(style());
-            bar.set_prefix(source.title());
-            tokio::spawn(draw(bar, gauges))
-        } else {
-            tokio::spawn(print_blocks(gauges, json))
-        };
-        self.handles().entry(source).or_default().push(handle);
+        self.live.track_began(gauges);
+        self.begin();
+        self.draw();
     }
 
     fn track_ended(&self, source: Source) {
-        for handle in self.handles().remove(&source).unwrap_or_default() {
-            handle.abort();
-        }
+        self.live.track_ended(source);
+        self.draw();
     }
 
     fn stalled(&self, worker: usize, time: Duration, token: &TokenId) {
@@ -117,90 +203,60 @@ impl Progress for Terminal {
     }
 }
 
-fn style() -> ProgressStyle {
-    let template = "{prefix:>8} {wide_bar} {pos}/{len} {msg}";
-    // The template is a constant that a test has seen.
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
-}
-
-/// The rate of the last ten seconds, from looks at a counter.
-struct Rate(std::collections::VecDeque<(Instant, u64)>);
-
-impl Rate {
-    fn new(count: u64) -> Self {
-        Self([(Instant::now(), count)].into())
-    }
-
-    fn look(&mut self, count: u64) -> f64 {
-        let now = Instant::now();
-        self.0.push_back((now, count));
-        while self.0.len() > 2 && self.0.front().is_some_and(|(at, _)| now - *at > Duration::from_secs(10)) {
-            self.0.pop_front();
-        }
-        let Some((since, before)) = self.0.front() else { return 0.0 };
-        count.saturating_sub(*before) as f64 / (now - *since).as_secs_f64().max(0.001)
-    }
-}
-
-async fn draw(bar: ProgressBar, gauges: Arc<Gauges>) {
-    // The bar goes when this task is ended.
-    struct Cleared(ProgressBar);
-    impl Drop for Cleared {
-        fn drop(&mut self) {
-            self.0.finish_and_clear();
-        }
-    }
-    let bar = Cleared(bar);
+async fn draw(live: Arc<Live>, screen: Arc<Screen>, colours: bool) {
     let mut beat = tokio::time::interval(TICK);
-    let mut rate = Rate::new(read(&gauges.processed));
     loop {
         beat.tick().await;
-        let processed = read(&gauges.processed);
-        let rate = rate.look(processed);
-        bar.0.set_position(processed);
-        bar.0.set_message(format!(
-            "{} inserted, {rate:.0}/s, {}, {}/{} workers, {} throttled, {} retries",
-            thousands(read(&gauges.inserted)),
-            eta(gauges.total.saturating_sub(processed), rate),
-            read(&gauges.active),
-            gauges.workers,
-            read(&gauges.throttled),
-            read(&gauges.retries),
-        ));
+        live.sample();
+        redraw(&live, &screen, colours);
     }
 }
 
-async fn print_blocks(gauges: Arc<Gauges>, json: bool) {
-    let mut beat = tokio::time::interval(BLOCK);
-    beat.tick().await;
-    let mut before = read(&gauges.processed);
+fn redraw(live: &Live, screen: &Screen, colours: bool) {
+    let (columns, rows) = Screen::size();
+    let canvas = Canvas { columns, rows, colours };
+    screen.show(&board::lines(&live.phases(), &live.tracks(), Instant::now(), canvas));
+}
+
+/// Keeps the rates current, and prints the blocks of each track where they are wanted.
+async fn watch(live: Arc<Live>, blocks: bool, manner: Manner) {
+    let mut beat = tokio::time::interval(Duration::from_secs(1));
+    let mut seen: HashMap<Source, Instant> = HashMap::new();
     loop {
         beat.tick().await;
-        let processed = read(&gauges.processed);
-        let rate = processed.saturating_sub(before) as f64 / BLOCK.as_secs_f64();
-        before = processed;
-        let block = block(&gauges, &jiff::Zoned::now().strftime("%I:%M:%S %p").to_string(), rate);
-        let _ = if json {
-            writeln!(std::io::stderr(), "{block}")
-        } else {
-            writeln!(std::io::stdout(), "{block}")
-        };
+        live.sample();
+        let tracks = live.tracks();
+        seen.retain(|source, _| tracks.iter().any(|track| track.source == *source));
+        for track in tracks {
+            let last = seen.entry(track.source).or_insert_with(Instant::now);
+            if !blocks || last.elapsed() < BLOCK {
+                continue;
+            }
+            *last += BLOCK;
+            if manner.json_logs {
+                let TrackLook { source, total, processed, inserted, rate, active, .. } = track;
+                let (track, rate) = (source.name(), (rate * 10.0).round() / 10.0);
+                tracing::info!(target: "backfill::progress", track, processed, total, inserted, rate, active, "progress");
+            } else {
+                tell(&block(&track, &jiff::Zoned::now().strftime("%I:%M:%S %p").to_string()), manner.json);
+            }
+        }
     }
 }
 
 /// The guide's block.
-fn block(gauges: &Gauges, time: &str, rate: f64) -> String {
-    let (processed, resolved) = (read(&gauges.processed), read(&gauges.resolved));
+fn block(track: &TrackLook, time: &str) -> String {
     format!(
-        "[{time}] Progress:\n  Processed: {} / {}\n  Inserted: {} ({} coverage)\n  Rate: {rate:.1} tokens/sec\n  \
+        "[{time}] Progress:\n  Processed: {} / {}\n  Inserted: {} ({} coverage)\n  Rate: {:.1} tokens/sec\n  \
          ETA: {}\n  Active workers: {}/{}\n",
-        thousands(processed),
-        thousands(gauges.total),
-        thousands(read(&gauges.inserted)),
-        percent1(resolved, gauges.total),
-        eta(gauges.total.saturating_sub(processed), rate),
-        read(&gauges.active),
-        gauges.workers,
+        thousands(track.processed),
+        thousands(track.total),
+        thousands(track.inserted),
+        percent1(track.resolved, track.total),
+        track.rate,
+        eta(track.total.saturating_sub(track.processed), track.rate),
+        track.active,
+        track.workers,
     )
 }
 

@@ -279,6 +279,17 @@ fn reason(wallet: &WalletResult) -> String {
     }
 }
 
+/// The numbers that matter, on one line.
+pub fn numbers(result: &ValidateResult) -> String {
+    match result.wallets.as_slice() {
+        [one] => format!("P&L {}, off by {}", one.total.cents(), variance(one)),
+        many => {
+            let passed = many.iter().filter(|wallet| wallet.status == Status::Pass).count();
+            format!("{passed} of {} wallets within the limit", many.len())
+        }
+    }
+}
+
 /// The design's object.
 pub fn json(result: &ValidateResult) -> Value {
     json!({

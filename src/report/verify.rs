@@ -220,6 +220,23 @@ fn verdict(page: &mut Page, result: &VerifyResult) {
     }
 }
 
+/// The numbers that matter, on one line.
+pub fn numbers(result: &VerifyResult) -> String {
+    let global = &result.gap.coverage;
+    let wallets = match result.wallets.as_slice() {
+        [one] => format!("wallet {}", percent2(one.mapped_fills, one.fills)),
+        many => {
+            let passed = many.iter().filter(|wallet| result.wallet_passes(wallet)).count();
+            format!("{passed} of {} wallets", many.len())
+        }
+    };
+    format!(
+        "{} mapped, {wallets}, {} positions",
+        percent2(global.mapped, global.total),
+        thousands(result.resolved)
+    )
+}
+
 /// The design's object.
 pub fn json(result: &VerifyResult) -> Value {
     let (gap, coverage) = (&result.gap, &result.gap.coverage);

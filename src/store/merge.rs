@@ -233,24 +233,42 @@ impl Store {
     pub async fn reassert_outranked(&self) -> Result<(), StoreError> {
         let doing = "re-asserting rows of the map";
         let (map, usable) = (&self.names().token_map, usable_row());
-        let columns = self.require(map, "TOKEN_MAP_TABLE", &["token_id"]).await?;
-        if columns.iter().all(|column| column.name != "fetched_at") || !self.replaces(map).await? {
-            return Ok(());
-        }
+        let Some(outranked) = self.outranked().await? else { return Ok(()) };
         // A DateTime ends in 2106: a token whose broken row is dated there gets a tie once, which the last written wins.
         let sql = format!(
             "INSERT INTO {map} SELECT * EXCEPT (newest) REPLACE (least(toUInt64(newest) + 1, 4294967295) AS fetched_at) \
              FROM (SELECT m.*, o.newest AS newest FROM (SELECT * FROM {map} WHERE {usable}) AS m \
-               GLOBAL INNER JOIN (SELECT token_id, max(at) AS newest FROM \
-                 (SELECT token_id, toUnixTimestamp(toDateTime(fetched_at)) AS at, {usable} AS good, \
-                         {condition} AS condition, outcome_index AS index FROM {map}) \
-                 GROUP BY token_id HAVING uniqExactIf((condition, index), good) = 1 AND countIf(NOT good) > 0 \
-                   AND maxIf(at, NOT good) >= maxIf(at, good) AND maxIf(at, good) < 4294967295) AS o \
+               GLOBAL INNER JOIN ({outranked}) AS o \
                USING (token_id) ORDER BY token_id, m.fetched_at DESC LIMIT 1 BY token_id) \
-             SETTINGS join_use_nulls = 0",
-            condition = condition_norm("condition_id_norm"),
+             SETTINGS join_use_nulls = 0"
         );
         self.run(doing, self.query(&sql)).await
+    }
+
+    /// How many tokens [`Store::reassert_outranked`] would write again.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn outranked_tokens(&self) -> Result<u64, StoreError> {
+        let Some(outranked) = self.outranked().await? else { return Ok(0) };
+        self.one("reading the map", self.query(&format!("SELECT count() FROM ({outranked})"))).await
+    }
+
+    /// What selects the tokens whose good row a broken one would replace; `None` where the map replaces nothing.
+    async fn outranked(&self) -> Result<Option<String>, StoreError> {
+        let (map, usable) = (&self.names().token_map, usable_row());
+        let columns = self.require(map, "TOKEN_MAP_TABLE", &["token_id"]).await?;
+        if columns.iter().all(|column| column.name != "fetched_at") || !self.replaces(map).await? {
+            return Ok(None);
+        }
+        Ok(Some(format!(
+            "SELECT token_id, max(at) AS newest FROM \
+               (SELECT token_id, toUnixTimestamp(toDateTime(fetched_at)) AS at, {usable} AS good, \
+                       {condition} AS condition, outcome_index AS index FROM {map}) \
+             GROUP BY token_id HAVING uniqExactIf((condition, index), good) = 1 AND countIf(NOT good) > 0 \
+               AND maxIf(at, NOT good) >= maxIf(at, good) AND maxIf(at, good) < 4294967295",
+            condition = condition_norm("condition_id_norm"),
+        )))
     }
 
     /// Tokens with two usable rows where one would do, as counted: a plain `MergeTree` keeps them all, and so does a

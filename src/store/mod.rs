@@ -13,6 +13,7 @@ pub mod repair;
 mod schema;
 pub mod sql;
 pub mod staging;
+pub mod standing;
 mod table;
 mod wallets;
 pub mod workload;

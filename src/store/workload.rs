@@ -120,6 +120,30 @@ impl Store {
         self.one("reading a workload", self.query(&sql)).await
     }
 
+    /// The tokens of a workload that this track was answered for without a mapping and that nobody has staged: what
+    /// tracks beside it may know.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn unresolved(&self, source: Source) -> Result<Vec<TokenId>, StoreError> {
+        let table = self.staging_table(&source.workload_table());
+        let staged = Source::ALL
+            .map(|source| format!("SELECT token_id FROM {}", self.staging_table(&source.staging_table())))
+            .join(" UNION ALL ");
+        let answered = ["not_found", "rejected_mappings"]
+            .map(|name| {
+                format!("SELECT token_id FROM {} WHERE track = {{track:String}}", self.staging_table(name))
+            })
+            .join(" UNION ALL ");
+        let sql = format!(
+            "SELECT DISTINCT asset_id FROM {table} WHERE asset_id IN ({answered}) AND asset_id NOT IN ({staged}) \
+             ORDER BY asset_id"
+        );
+        let query = self.query(&sql).param("track", source.name());
+        let texts: Vec<String> = self.rows("reading what was not found", query).await?;
+        Ok(texts.iter().filter_map(|text| text.parse().ok()).collect())
+    }
+
     /// The next `size` tokens of a workload after `after`, without those that have an answer: staged by any source,
     /// or not found or rejected by this one. Every table is read only between the two ends, by its primary key, so
     /// that a page costs the same at the beginning and at the end of a workload.

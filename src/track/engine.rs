@@ -18,7 +18,7 @@ use super::fingerprints::Fingerprints;
 use super::judge::{Rules, Verdict, judge};
 use super::quota::{Moment, Quota, Refusal, Slot};
 use super::writer::{Delivery, Load, Writer};
-use super::{Ending, Gauges, TrackResult, add, floored_percent, read};
+use super::{Ending, Gauges, TrackResult, UnderWay, add, floored_percent, read};
 use crate::ids::TokenId;
 use crate::report::Progress as Shown;
 use crate::settings::RateLimit;
@@ -100,8 +100,6 @@ pub struct Engine {
     staged: Mutex<Fingerprints>,
     /// Batches that are answered but not acknowledged.
     unwritten: Mutex<HashMap<u64, Gap>>,
-    /// What each worker is at, and since when.
-    at_work: Mutex<HashMap<usize, (TokenId, Moment, bool)>>,
     ended: Mutex<Option<End>>,
     /// When the first request was sent, and when the last rows were acknowledged.
     first_sent: OnceLock<Moment>,
@@ -154,7 +152,7 @@ impl Engine {
         let mut staged = Fingerprints::default();
         staged.extend(store.staged_fingerprints(source).await?);
         let tally = store.tally(source).await?;
-        let gauges = Gauges::new(source, tally.total, plan.workers);
+        let gauges = Gauges::new(source, tally.total, plan.workers, &plan.rate_limit);
         let resumed = tally.resolved + tally.not_found + tally.rejected;
         add(&gauges.processed, resumed);
         add(&gauges.resolved, tally.resolved);
@@ -179,7 +177,6 @@ impl Engine {
             quota: Mutex::new(quota),
             staged: Mutex::new(staged),
             unwritten: Mutex::default(),
-            at_work: Mutex::default(),
             ended: Mutex::default(),
             first_sent: OnceLock::new(),
             last_acknowledged: Mutex::default(),
@@ -300,6 +297,13 @@ impl Engine {
         let writer = Writer::new(self.store.clone(), self.source, self.plan.give_up_after);
         let notice = |text: &str| self.shown.notice(text);
         let mut after: Option<String> = None;
+        if self.others().next().is_some() {
+            // What an earlier run did not find, and was interrupted before another track could try.
+            match writer.persist(&notice, || self.store.unresolved(self.source)).await {
+                Ok(unfound) => lock(&self.desk).did_not_find(unfound),
+                Err(error) => return self.end(End::Store(error)),
+            }
+        }
         while !self.is_over() {
             let changed = self.changed.notified();
             if lock(&self.desk).pending() >= low {
@@ -357,7 +361,8 @@ impl Engine {
     async fn work(self: Arc<Self>, number: usize, deliveries: mpsc::Sender<Delivery>) {
         while let Some(task) = self.next_task().await {
             if let Some(first) = task.batch.tokens.first() {
-                lock(&self.at_work).insert(number, (*first, self.now(), false));
+                let since = Instant::now();
+                self.gauges.under_way().insert(number, UnderWay { token: *first, since, told: false });
             }
             add(&self.gauges.active, 1);
             let answer = self.ask(&task).await;
@@ -372,7 +377,7 @@ impl Engine {
                 // The writer has ended, and with it the track.
                 return;
             }
-            lock(&self.at_work).remove(&number);
+            self.gauges.under_way().remove(&number);
         }
     }
 
@@ -453,7 +458,16 @@ impl Engine {
             add(&self.gauges.requests, 1);
             self.first_sent.get_or_init(|| self.now());
             let more = pages.last().and_then(|page| page.more.as_deref());
+            let asked = Instant::now();
             let answer = self.upstream.ask(&task.batch.tokens, more).await;
+            self.gauges.latency.observe(asked.elapsed().as_secs_f64());
+            tracing::debug!(
+                track = self.source.name(),
+                tokens = task.batch.tokens.len(),
+                milliseconds = asked.elapsed().as_millis() as u64,
+                error = answer.as_ref().err().map(tracing::field::display),
+                "asked"
+            );
             let now = self.now();
             let answer = match answer {
                 Ok(answer) => {
@@ -601,6 +615,7 @@ impl Engine {
         let Task { batch, lender, .. } = task;
         let now = self.now();
         add(&self.gauges.retries, 1);
+        add(&self.gauges.retries_by[error.reason()], 1);
         let fault = match &error {
             UpstreamError::Throttled { retry_after } => {
                 add(&self.gauges.throttled, 1);
@@ -721,6 +736,7 @@ impl Engine {
         let gauges = &self.gauges;
         let (not_found, rejected) = (load.not_found.len() as u64, load.rejected.len() as u64);
         add(&gauges.inserted, load.staged.len() as u64);
+        add(&gauges.written, load.staged.len() as u64 + not_found + rejected);
         add(&gauges.not_found, not_found);
         add(&gauges.rejected, rejected);
         add(&gauges.resolved, load.resolved);
@@ -750,8 +766,12 @@ impl Engine {
             updated_at: jiff::Timestamp::now(),
             ..self.beginning.clone()
         };
-        if let Err(error) = self.file.save(&checkpoint) {
-            self.shown.notice(&format!("{error}; the staged rows are safe, going on"));
+        match self.file.save(&checkpoint) {
+            Ok(()) => {
+                let now = checkpoint.updated_at.as_millisecond().unsigned_abs();
+                self.gauges.saved_at.store(now, std::sync::atomic::Ordering::Relaxed);
+            }
+            Err(error) => self.shown.notice(&format!("{error}; the staged rows are safe, going on")),
         }
     }
 
@@ -760,12 +780,11 @@ impl Engine {
         let mut beat = tokio::time::interval(Duration::from_secs(1));
         loop {
             beat.tick().await;
-            let now = self.now();
-            for (worker, (token, since, told)) in lock(&self.at_work).iter_mut() {
-                let stalled = now.saturating_sub(*since);
-                if stalled > STALLED && !*told {
-                    *told = true;
-                    self.shown.stalled(*worker, stalled, token);
+            for (worker, batch) in self.gauges.under_way().iter_mut() {
+                let stalled = batch.since.elapsed();
+                if stalled > STALLED && !batch.told {
+                    batch.told = true;
+                    self.shown.stalled(*worker, stalled, &batch.token);
                 }
             }
         }

@@ -10,11 +10,28 @@ pub mod quota;
 pub mod traded;
 pub mod writer;
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
+use prometheus_client::metrics::histogram::Histogram;
 use serde::Serialize;
 
-use crate::upstream::Source;
+use crate::ids::TokenId;
+use crate::settings::RateLimit;
+use crate::upstream::{Source, UpstreamError};
+
+/// A worker's batch that is under way.
+#[derive(Debug, Clone, Copy)]
+pub struct UnderWay {
+    /// Its first token.
+    pub token: TokenId,
+    /// Since when the worker is at it.
+    pub since: Instant,
+    /// Whether the operator was told that it takes long.
+    told: bool,
+}
 
 /// What a running track shows of itself. Counters only go up; each stands for itself, so they are read without a lock.
 #[derive(Debug)]
@@ -43,13 +60,30 @@ pub struct Gauges {
     pub throttled: AtomicU64,
     /// Batches that had to be asked again.
     pub retries: AtomicU64,
+    /// The same by what was wrong, in the order of [`UpstreamError::REASONS`].
+    pub retries_by: [AtomicU64; UpstreamError::REASONS.len()],
     /// Workers with a request under way.
     pub active: AtomicU64,
+    /// What each worker is at.
+    pub under_way: Mutex<HashMap<usize, UnderWay>>,
+    /// Rows that ClickHouse has acknowledged in this run.
+    pub written: AtomicU64,
+    /// When the checkpoint was saved last, in milliseconds since 1970; 0 where this run has saved none.
+    pub saved_at: AtomicU64,
+    /// How long the API took for its answers, in seconds.
+    pub latency: Histogram,
+    /// Requests a second that all windows of the API's limit allow together in the long run.
+    pub allowed_per_second: f64,
 }
 
+/// From an answer at once to one that is given up.
+const LATENCIES: [f64; 11] = [0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
 impl Gauges {
-    fn new(source: Source, total: u64, workers: usize) -> Self {
+    /// The gauges of a track that has not begun.
+    pub fn new(source: Source, total: u64, workers: usize, limit: &RateLimit) -> Self {
         let zero = AtomicU64::default;
+        let pace = |it: &crate::settings::Window| it.requests as f64 / it.window.as_secs_f64();
         Self {
             source,
             total,
@@ -63,8 +97,25 @@ impl Gauges {
             requests: zero(),
             throttled: zero(),
             retries: zero(),
+            retries_by: Default::default(),
             active: zero(),
+            under_way: Mutex::default(),
+            written: zero(),
+            saved_at: zero(),
+            latency: Histogram::new(LATENCIES),
+            allowed_per_second: limit.0.iter().map(pace).fold(f64::INFINITY, f64::min),
         }
+    }
+
+    /// What each worker is at. No holder can panic between two changes that belong together.
+    fn under_way(&self) -> MutexGuard<'_, HashMap<usize, UnderWay>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The worker that has been at its batch for the longest, and that batch.
+    pub fn slowest(&self) -> Option<(usize, UnderWay)> {
+        let under_way = self.under_way();
+        under_way.iter().map(|(worker, it)| (*worker, *it)).min_by_key(|(_, it)| it.since)
     }
 }
 

@@ -130,6 +130,25 @@ pub enum UpstreamError {
     Shut(String),
 }
 
+impl UpstreamError {
+    /// The kinds by a word each, for counting.
+    pub const REASONS: [&'static str; 7] =
+        ["throttled", "too_large", "timeout", "unreachable", "broken", "refused", "shut"];
+
+    /// The place of this kind in [`UpstreamError::REASONS`].
+    pub const fn reason(&self) -> usize {
+        match self {
+            Self::Throttled { .. } => 0,
+            Self::TooLarge(_) => 1,
+            Self::Timeout(_) => 2,
+            Self::Unreachable(_) => 3,
+            Self::Broken(_) => 4,
+            Self::BadRequest(_) => 5,
+            Self::Shut(_) => 6,
+        }
+    }
+}
+
 /// An API that is asked for tokens and answers with mappings.
 pub trait Upstream: Send + Sync {
     /// Which source this is.

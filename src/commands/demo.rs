@@ -1,0 +1,95 @@
+//! `demo`: its universe, its tier, and what stays of it.
+
+use super::run::{self, Told};
+use super::{Session, launcher};
+use crate::cli::DemoArgs;
+use crate::demo::{StandIn, UniverseOptions};
+use crate::failure::{Exit, Failure};
+use crate::phases;
+use crate::phases::demo::{Demo, DemoOptions};
+use crate::report::Progress;
+use crate::settings::{Percent, Secret};
+
+/// Starts a server and the stand-ins, runs all phases, and clears everything away.
+pub(super) async fn run(session: &Session, args: &DemoArgs) -> Result<Exit, Failure> {
+    let traded_tokens = args.tokens as usize;
+    let universe = UniverseOptions {
+        seed: args.seed,
+        traded_tokens,
+        // The guide's share of what was mapped before.
+        mapped_tokens: traded_tokens * 19_964 / 118_870,
+        fills: args.fills,
+        ..UniverseOptions::default()
+    };
+    let options = DemoOptions {
+        universe,
+        faults: args.faults,
+        dome_limit: args.dome_tier.rate_limit().parse()?,
+        latency: std::time::Duration::from_millis(50),
+        launcher: launcher()?,
+    };
+    // The stand-in takes any key.
+    let mut settings = (*session.settings).clone();
+    settings.dome.api_key = Some(Secret::from("demo"));
+    let run_options = run::options(&settings, Percent::whole(50), false, false)?;
+    session.serve_metrics(&args.metrics)?;
+    let starting = Demo::start(
+        &session.settings,
+        &options,
+        session.progress.clone(),
+        session.stop.clone(),
+        session.started,
+    );
+    let demo = tokio::select! {
+        demo = starting => demo?,
+        () = session.stop.asked() => return Err(Failure::DemoInterrupted),
+    };
+    let ended = phases_of(session, args, &demo, &run_options).await;
+    if args.keep && ended.is_ok() {
+        session.stop.asked().await;
+    }
+    demo.stop().await;
+    match ended {
+        Err(Failure::Interrupted) => Err(Failure::DemoInterrupted),
+        ended => ended,
+    }
+}
+
+async fn phases_of(
+    session: &Session,
+    args: &DemoArgs,
+    demo: &Demo,
+    options: &phases::run::RunOptions,
+) -> Result<Exit, Failure> {
+    let plan = session.phase(phases::plan::make(&demo.context, &options.setup.sources, options.span)).await?;
+    let mut told = Told::begin(session, &plan);
+    let result = demo
+        .run(options, &plan, &mut |result| {
+            // The page of an interrupted track says how to go on, which a demo cannot.
+            if !session.stop.is_set() {
+                told.tell(session, &result);
+            }
+        })
+        .await;
+    if args.faults > 0.0 {
+        let [faults, lies] = (demo.stand_ins.iter().map(StandIn::counters))
+            .fold([0, 0], |[faults, lies], it| [faults + it.faults, lies + it.lies]);
+        session.progress.notice(&format!("The stand-ins spoiled {faults} answers and told {lies} lies"));
+    }
+    let place = if args.keep {
+        format!(
+            "The server is still up: {}, databases demo and demo_staging, checkpoints in {}.\nCtrl-C ends it.\n",
+            demo.server.url(),
+            demo.folder.display()
+        )
+    } else {
+        "Everything ran on this machine and is cleared away; --keep leaves it up to look at.\n".to_owned()
+    };
+    let last = format!(
+        "{place}For real: set CLICKHOUSE_URL and DOME_API_KEY, then run `backfill setup`, `backfill dome` and \
+         `backfill goldsky` side by side, `backfill merge`, `backfill verify`, `backfill validate`.\n"
+    );
+    let well = result.failure.is_none() && result.exit != Exit::Interrupted;
+    told.end(session, &result, if well { &last } else { "" });
+    run::end(result)
+}

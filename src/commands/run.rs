@@ -1,0 +1,123 @@
+//! `run`: the plan first, then each phase's page as it comes, the summary at the end however it came.
+
+use serde_json::{Value, json};
+
+use super::{Session, baselines};
+use crate::cli::{Format, RunArgs};
+use crate::failure::{Exit, Failure};
+use crate::phases::plan::{self, Span};
+use crate::phases::run::{PhaseResult, RunOptions, RunResult};
+use crate::settings::{Percent, Settings};
+use crate::upstream::Source;
+use crate::{phases, report};
+
+/// Makes the plan, and goes through it unless only the plan was asked for.
+pub(super) async fn run(session: &Session, args: &RunArgs) -> Result<Exit, Failure> {
+    let span = args.span();
+    if span.from > span.to {
+        return Err(Failure::Usage(format!(
+            "--from {} comes after --to {}: the phases are setup, tracks, merge, verify, validate",
+            span.from.name(),
+            span.to.name()
+        )));
+    }
+    let mut options = options(&session.settings, args.dome_share, args.accept_unproven, args.derive)?;
+    options.span = span;
+    if !args.dry_run {
+        session.serve_metrics(&args.metrics)?;
+    }
+    let context = session.context().await?;
+    let plan = session.phase(plan::make(&context, &options.setup.sources, span)).await?;
+    if args.dry_run {
+        session.print(
+            || report::run::plan(&plan),
+            || json!({"plan": report::run::plan_json(&plan), "elapsed_seconds": session.elapsed()}),
+        );
+        return Ok(Exit::Done);
+    }
+    let mut told = Told::begin(session, &plan);
+    let result = phases::run::run(&context, &options, &plan, &mut |result| told.tell(session, &result)).await;
+    told.end(session, &result, "");
+    end(result)
+}
+
+/// The exit code, or why the run failed.
+pub(super) fn end(result: RunResult) -> Result<Exit, Failure> {
+    match (result.failure, result.exit) {
+        (Some(failure), _) => Err(failure),
+        (None, Exit::Interrupted) => Err(Failure::Interrupted),
+        (None, exit) => Ok(exit),
+    }
+}
+
+/// How all phases are run with these settings.
+pub(super) fn options(
+    settings: &Settings,
+    dome_share: Percent,
+    accept_unproven: bool,
+    derive: bool,
+) -> Result<RunOptions, Failure> {
+    let baselines = baselines(settings, None)?;
+    let sources = vec![Source::Dome, Source::Goldsky];
+    if plan::usable(settings, &sources).0.is_empty() {
+        return Err(Failure::Usage("no track can be used with these settings".to_owned()));
+    }
+    Ok(RunOptions {
+        setup: phases::setup::SetupOptions {
+            sources,
+            dome_share,
+            reset: false,
+            create_tables: false,
+            derive,
+        },
+        track: phases::track::TrackOptions { accept_unproven },
+        verify: phases::verify::VerifyOptions {
+            wallets: baselines.iter().map(|baseline| baseline.wallet).collect(),
+            gaps_file: None,
+        },
+        validate: phases::validate::ValidateOptions { baselines, positions_file: None, detail: false },
+        span: Span::default(),
+    })
+}
+
+/// What several phases have told: each page as it comes, or all objects in one at the end.
+pub(super) struct Told {
+    plan: Value,
+    phases: Vec<Value>,
+}
+
+impl Told {
+    /// Tells the plan.
+    pub(super) fn begin(session: &Session, plan: &plan::Plan) -> Self {
+        if session.format == Format::Text {
+            session.print(|| report::run::plan(plan), || Value::Null);
+        }
+        Self { plan: report::run::plan_json(plan), phases: Vec::new() }
+    }
+
+    /// Tells a phase's result.
+    pub(super) fn tell(&mut self, session: &Session, result: &PhaseResult) {
+        self.phases.push(report::run::json(result));
+        if session.format == Format::Text {
+            session.print(|| format!("{}\n", report::run::text(result)), || Value::Null);
+        }
+    }
+
+    /// Tells the summary, and then `last`.
+    pub(super) fn end(self, session: &Session, result: &RunResult, last: &str) {
+        let elapsed = session.elapsed();
+        let passed = result.failure.is_none() && result.exit == Exit::Done;
+        session.print(
+            || format!("{}{last}", report::run::summary(&result.ends, elapsed)),
+            || {
+                json!({
+                    "passed": passed,
+                    "phases": self.phases,
+                    "plan": self.plan,
+                    "summary": report::run::summary_json(&result.ends),
+                    "elapsed_seconds": elapsed,
+                })
+            },
+        );
+    }
+}

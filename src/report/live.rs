@@ -1,0 +1,232 @@
+//! [`Live`]: what is under way at this moment, for whoever shows it: the bars of a terminal, the metrics.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::run;
+use crate::phases::plan::{Decision, Plan, Step};
+use crate::phases::run::{Outcome, StepEnd};
+use crate::track::{Gauges, UnderWay, read};
+use crate::upstream::Source;
+
+/// What a rate on the screen looks back on.
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// The rate of the last ten seconds, from looks at a counter.
+#[derive(Debug)]
+pub struct Rate(VecDeque<(Instant, u64)>);
+
+impl Rate {
+    /// A counter that stands at `count`.
+    pub fn new(now: Instant, count: u64) -> Self {
+        Self([(now, count)].into())
+    }
+
+    /// Looks at the counter again.
+    pub fn look(&mut self, now: Instant, count: u64) {
+        self.0.push_back((now, count));
+        while self.0.get(1).is_some_and(|(at, _)| now.saturating_duration_since(*at) >= WINDOW) {
+            self.0.pop_front();
+        }
+    }
+
+    /// Per second; 0 as long as there is nothing to compare.
+    pub fn per_second(&self) -> f64 {
+        let (Some((since, before)), Some((now, count))) = (self.0.front(), self.0.back()) else { return 0.0 };
+        let span = now.saturating_duration_since(*since).as_secs_f64();
+        if span < 0.1 { 0.0 } else { count.saturating_sub(*before) as f64 / span }
+    }
+}
+
+/// A track that runs, or has run, in this process.
+#[derive(Debug)]
+pub struct LiveTrack {
+    /// Its counters.
+    pub gauges: Arc<Gauges>,
+    /// Tokens processed.
+    pub tokens: Rate,
+    /// Requests sent.
+    pub requests: Rate,
+    /// Whether it is at its end.
+    pub ended: bool,
+}
+
+/// A track as it stands at one moment.
+#[derive(Debug, Clone)]
+pub struct TrackLook {
+    /// The track.
+    pub source: Source,
+    /// Tokens in its workload.
+    pub total: u64,
+    /// Of them, with an answer or given up.
+    pub processed: u64,
+    /// Tokens of the workload that are resolved.
+    pub resolved: u64,
+    /// Tokens staged.
+    pub inserted: u64,
+    /// Tokens a second over the last ten.
+    pub rate: f64,
+    /// Workers in its pool.
+    pub workers: u64,
+    /// Of them, with a request under way.
+    pub active: u64,
+    /// Requests refused for being too fast.
+    pub throttled: u64,
+    /// Batches asked again.
+    pub retries: u64,
+    /// The worker that has been at its batch for the longest.
+    pub slowest: Option<(usize, UnderWay)>,
+}
+
+/// How far a phase of a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PhaseState {
+    /// Its turn has not come.
+    Waiting,
+    /// It runs since.
+    Running(Instant),
+    /// It did what it is for.
+    Done,
+    /// It was left out.
+    LeftOut,
+    /// It ended otherwise.
+    NotWell,
+}
+
+/// A phase of a run as it stands.
+#[derive(Debug, Clone)]
+pub struct PhaseLook {
+    /// The phase.
+    pub step: Step,
+    /// How far it is.
+    pub state: PhaseState,
+    /// How long it took, at its end.
+    pub seconds: f64,
+    /// The numbers that matter, or why it was left out.
+    pub note: String,
+}
+
+/// What is under way.
+#[derive(Debug, Default)]
+pub struct Live {
+    tracks: Mutex<Vec<LiveTrack>>,
+    phases: Mutex<Vec<PhaseLook>>,
+}
+
+impl Live {
+    /// A track has begun. One of the same source that ran before in this process is forgotten.
+    pub fn track_began(&self, gauges: Arc<Gauges>) {
+        let now = Instant::now();
+        let (tokens, requests) =
+            (Rate::new(now, read(&gauges.processed)), Rate::new(now, read(&gauges.requests)));
+        let mut tracks = lock(&self.tracks);
+        tracks.retain(|track| track.gauges.source != gauges.source);
+        tracks.push(LiveTrack { gauges, tokens, requests, ended: false });
+    }
+
+    /// A track has ended; its last values stay.
+    pub fn track_ended(&self, source: Source) {
+        for track in lock(&self.tracks).iter_mut().filter(|track| track.gauges.source == source) {
+            track.ended = true;
+        }
+    }
+
+    /// Looks at the counters that rates are made of.
+    pub fn sample(&self) {
+        let now = Instant::now();
+        for track in lock(&self.tracks).iter_mut().filter(|track| !track.ended) {
+            track.tokens.look(now, read(&track.gauges.processed));
+            track.requests.look(now, read(&track.gauges.requests));
+        }
+    }
+
+    /// Hands every track to `with`, also those that have ended.
+    pub fn each_track(&self, with: impl FnMut(&LiveTrack)) {
+        lock(&self.tracks).iter().for_each(with);
+    }
+
+    /// The tracks that run.
+    pub fn tracks(&self) -> Vec<TrackLook> {
+        let look = |track: &LiveTrack| {
+            let gauges = &track.gauges;
+            TrackLook {
+                source: gauges.source,
+                total: gauges.total,
+                processed: read(&gauges.processed),
+                resolved: read(&gauges.resolved),
+                inserted: read(&gauges.inserted),
+                rate: track.tokens.per_second(),
+                workers: gauges.workers,
+                active: read(&gauges.active),
+                throttled: read(&gauges.throttled),
+                retries: read(&gauges.retries),
+                slowest: gauges.slowest(),
+            }
+        };
+        lock(&self.tracks).iter().filter(|track| !track.ended).map(look).collect()
+    }
+
+    /// A run begins.
+    pub fn planned(&self, plan: &Plan) {
+        let look = |planned: &crate::phases::plan::Planned| {
+            let (state, note) = match &planned.decision {
+                Decision::Run(_) => (PhaseState::Waiting, String::new()),
+                Decision::Leave(skip) => (PhaseState::LeftOut, run::skip(skip)),
+            };
+            PhaseLook { step: planned.step, state, seconds: 0.0, note }
+        };
+        *lock(&self.phases) = plan.0.iter().map(look).collect();
+    }
+
+    /// A phase of the run begins.
+    pub fn phase_began(&self, step: Step) {
+        for phase in lock(&self.phases).iter_mut().filter(|phase| phase.step == step) {
+            phase.state = PhaseState::Running(Instant::now());
+        }
+    }
+
+    /// A phase of the run has ended.
+    pub fn phase_ended(&self, end: &StepEnd) {
+        for phase in lock(&self.phases).iter_mut().filter(|phase| phase.step == end.step) {
+            phase.state = match end.outcome {
+                Outcome::Done => PhaseState::Done,
+                Outcome::LeftOut(_) => PhaseState::LeftOut,
+                _ => PhaseState::NotWell,
+            };
+            phase.seconds = end.seconds;
+            phase.note = run::note(end);
+        }
+    }
+
+    /// The phases of the run, none where there is no run.
+    pub fn phases(&self) -> Vec<PhaseLook> {
+        lock(&self.phases).clone()
+    }
+}
+
+/// No holder can panic between two changes that belong together.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_looks_back_ten_seconds() {
+        let start = Instant::now();
+        let mut rate = Rate::new(start, 1_000);
+        assert_eq!(rate.per_second(), 0.0);
+        for second in 1..=20u64 {
+            rate.look(start + Duration::from_secs(second), 1_000 + second * 100);
+        }
+        assert!((rate.per_second() - 100.0).abs() < 1e-9);
+        for second in 21..=40u64 {
+            rate.look(start + Duration::from_secs(second), 3_000);
+        }
+        assert_eq!(rate.per_second(), 0.0, "what was before the window is forgotten");
+        assert!(rate.0.len() < 13);
+    }
+}

@@ -1,0 +1,139 @@
+//! [`serve`]: the counters of the running tracks for Prometheus, in the OpenMetrics text format.
+
+use std::fmt;
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::get;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+
+use super::live::{Live, LiveTrack};
+use crate::track::read;
+use crate::upstream::UpstreamError;
+
+/// Answers `/metrics` at `listener` for as long as the process runs.
+///
+/// # Errors
+/// Where the listener cannot be used.
+pub fn serve(listener: TcpListener, live: Arc<Live>) -> std::io::Result<()> {
+    listener.set_nonblocking(true)?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let mut registry = Registry::with_prefix("backfill");
+    registry.register_collector(Box::new(Tracks(live)));
+    let registry = Arc::new(registry);
+    let page = move || {
+        let registry = registry.clone();
+        async move {
+            let mut body = String::new();
+            // Writing to a String cannot fail.
+            let _ = text::encode(&mut body, &registry);
+            ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], body)
+        }
+    };
+    let router = Router::new().route("/metrics", get(page));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    Ok(())
+}
+
+/// Reads the gauges whenever it is asked.
+#[derive(Debug)]
+struct Tracks(Arc<Live>);
+
+/// A number of a track.
+type Number<T> = fn(&LiveTrack) -> T;
+
+const COUNTERS: [(&str, &str, Number<u64>); 4] = [
+    ("requests", "Requests sent", |track| read(&track.gauges.requests)),
+    ("throttled_requests", "Requests refused for being too fast", |track| read(&track.gauges.throttled)),
+    ("rows_written", "Rows that ClickHouse has acknowledged", |track| read(&track.gauges.written)),
+    ("tokens_failed", "Tokens without a usable answer after all retries", |track| read(&track.gauges.failed)),
+];
+
+const GAUGES: [(&str, &str, Number<f64>); 11] = [
+    ("workload_tokens", "Tokens in the workload", |track| track.gauges.total as f64),
+    ("processed_tokens", "Tokens with an answer, or given up for this run", |track| {
+        read(&track.gauges.processed) as f64
+    }),
+    ("resolved_tokens", "Tokens of the workload that are resolved", |track| {
+        read(&track.gauges.resolved) as f64
+    }),
+    ("inserted_tokens", "Tokens staged, siblings included", |track| read(&track.gauges.inserted) as f64),
+    ("not_found_tokens", "Tokens that the API does not know", |track| read(&track.gauges.not_found) as f64),
+    ("rejected_tokens", "Tokens whose claims have no proof", |track| read(&track.gauges.rejected) as f64),
+    ("tokens_per_second", "Tokens processed over the last ten seconds", |track| track.tokens.per_second()),
+    ("quota_use_ratio", "Requests over the last ten seconds by what the limit allows", |track| {
+        track.requests.per_second() / track.gauges.allowed_per_second
+    }),
+    ("workers", "Workers in the pool", |track| track.gauges.workers as f64),
+    ("active_workers", "Workers with a request under way", |track| read(&track.gauges.active) as f64),
+    ("running", "1 while the track runs, 0 when it has ended", |track| f64::from(u8::from(!track.ended))),
+];
+
+impl Collector for Tracks {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        for (name, help, number) in COUNTERS {
+            self.each(&mut encoder, name, help, MetricType::Counter, |track, encode| {
+                encode(&[], &ConstCounter::new(number(track)))
+            })?;
+        }
+        for (name, help, number) in GAUGES {
+            self.each(&mut encoder, name, help, MetricType::Gauge, |track, encode| {
+                encode(&[], &ConstGauge::new(number(track)))
+            })?;
+        }
+        let help = "Batches that had to be asked again, by what was wrong";
+        self.each(&mut encoder, "retries", help, MetricType::Counter, |track, encode| {
+            let mut counts = UpstreamError::REASONS.iter().zip(&track.gauges.retries_by);
+            counts.try_for_each(|(reason, count)| {
+                encode(&[("reason", *reason)], &ConstCounter::new(read(count)))
+            })
+        })?;
+        let help = "How long the API took for an answer";
+        self.each(&mut encoder, "request_duration_seconds", help, MetricType::Histogram, |track, encode| {
+            encode(&[], &track.gauges.latency)
+        })?;
+        let help = "Time since the checkpoint was saved last";
+        let now = jiff::Timestamp::now().as_millisecond();
+        self.each(&mut encoder, "checkpoint_age_seconds", help, MetricType::Gauge, |track, encode| {
+            match i64::try_from(read(&track.gauges.saved_at)) {
+                Ok(0) | Err(_) => Ok(()),
+                Ok(saved) => encode(&[], &ConstGauge::new((now - saved).max(0) as f64 / 1000.0)),
+            }
+        })
+    }
+}
+
+/// Writes one sample with these labels beside the track's name.
+type Encode<'a> = dyn FnMut(&[(&'static str, &'static str)], &dyn EncodeMetric) -> fmt::Result + 'a;
+
+impl Tracks {
+    fn each(
+        &self,
+        encoder: &mut DescriptorEncoder,
+        name: &str,
+        help: &str,
+        kind: MetricType,
+        sample: impl Fn(&LiveTrack, &mut Encode<'_>) -> fmt::Result,
+    ) -> fmt::Result {
+        let mut metric = encoder.encode_descriptor(name, help, None, kind)?;
+        let mut written = Ok(());
+        self.0.each_track(|track| {
+            let source = track.gauges.source.name();
+            let result = sample(track, &mut |more, value| {
+                let labels: Vec<_> = [("track", source)].into_iter().chain(more.iter().copied()).collect();
+                value.encode(metric.encode_family(&labels)?)
+            });
+            if written.is_ok() {
+                written = result;
+            }
+        });
+        written
+    }
+}

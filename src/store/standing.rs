@@ -1,0 +1,75 @@
+//! What the tables say of the work that is left: read before a run decides what it can leave out.
+
+use std::collections::HashSet;
+
+use super::sql::usable_map;
+use super::staging::Tally;
+use super::{Store, StoreError};
+use crate::upstream::Source;
+
+/// How a track's workload stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TrackStanding {
+    /// The track.
+    pub source: Source,
+    /// The counts.
+    pub tally: Tally,
+}
+
+impl TrackStanding {
+    /// Tokens of the workload without an answer.
+    pub const fn open(&self) -> u64 {
+        let Tally { total, resolved, not_found, rejected, .. } = self.tally;
+        total.saturating_sub(resolved + not_found + rejected)
+    }
+
+    /// Tokens that were answered without a mapping, which a track beside it may know.
+    pub const fn unresolved(&self) -> u64 {
+        self.tally.not_found + self.tally.rejected
+    }
+}
+
+/// How the staging tables stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The tracks.
+    pub tracks: Vec<TrackStanding>,
+    /// Distinct tokens that are staged.
+    pub staged: u64,
+    /// Of them, without a usable row in the map.
+    pub unmerged: u64,
+    /// Tokens of the map whose good row a broken one would replace, which a merge prevents.
+    pub outranked: u64,
+}
+
+impl Store {
+    /// How the staging tables stand for these tracks; `None` where `setup` has not made all of them yet.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn standing(&self, sources: &[Source]) -> Result<Option<Standing>, StoreError> {
+        let doing = "reading what is staged";
+        let query = self
+            .query("SELECT name FROM system.tables WHERE database = {database:String}")
+            .param("database", &self.names().staging);
+        let tables: HashSet<String> = self.rows(doing, query).await?.into_iter().collect();
+        let own = Source::ALL.iter().map(|source| source.staging_table());
+        let workloads = sources.iter().map(|source| source.workload_table());
+        let answers = ["not_found", "rejected_mappings"].map(str::to_owned);
+        if own.chain(workloads).chain(answers).any(|table| !tables.contains(&table)) {
+            return Ok(None);
+        }
+        let mut tracks = Vec::new();
+        for source in sources {
+            tracks.push(TrackStanding { source: *source, tally: self.tally(*source).await? });
+        }
+        let (all, map) = (self.all_staged(), usable_map(self.names()));
+        let sql = format!(
+            "SELECT uniqExact(token_id), \
+                    uniqExactIf(token_id, token_id GLOBAL NOT IN (SELECT token_id FROM {map})) FROM ({all})"
+        );
+        let (staged, unmerged) = self.one::<(u64, u64)>(doing, self.query(&sql)).await?;
+        let outranked = self.outranked_tokens().await?;
+        Ok(Some(Standing { tracks, staged, unmerged, outranked }))
+    }
+}
