@@ -125,11 +125,22 @@ async fn measure(case: &Case, latency: Duration) {
         common.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect();
     let share = if case.track == "dome" { "100" } else { "0" };
     run(Command::new(BACKFILL).args(["setup", "--dome-share", share]).args(&arguments));
-    let (result, cost) = run(Command::new(BACKFILL)
-        .arg(case.track)
-        .args(&arguments)
-        .args(["--dome-api-key", "demo", "--dome-api-url", &stand_in.url(), "--goldsky-url", &stand_in.url()])
-        .args(["--dome-rate-limit", case.limit, "--goldsky-rate-limit", case.limit]));
+    let mut millions = Vec::new();
+    let (result, cost) = run_watched(
+        Command::new(BACKFILL)
+            .arg(case.track)
+            .args(&arguments)
+            .args(["--dome-api-key", "demo", "--dome-api-url", &stand_in.url()])
+            .args(["--goldsky-url", &stand_in.url()])
+            .args(["--dome-rate-limit", case.limit, "--goldsky-rate-limit", case.limit]),
+        || {
+            // The moments at which the first request came, and the millionth, two millionth… token.
+            let asked = stand_in.counters().tokens_asked;
+            if asked > 0 && asked >= millions.len() as u64 * 1_000_000 {
+                millions.push(Instant::now());
+            }
+        },
+    );
     let counters = stand_in.counters();
     assert_eq!(result["processed"], case.tokens, "{result}");
     let seconds = result["work_seconds"].as_f64().expect("seconds");
@@ -152,6 +163,15 @@ async fn measure(case: &Case, latency: Duration) {
         cost.peak_megabytes,
         cost.wall,
     );
+    if let [first, second, .., last_but_one, last] = millions[..] {
+        let (first, last) = (second - first, last - last_but_one);
+        println!(
+            "the first million tokens took {:.2} s, the last {:.2} s: {:.3} times as long",
+            first.as_secs_f64(),
+            last.as_secs_f64(),
+            last.as_secs_f64() / first.as_secs_f64()
+        );
+    }
     stand_in.stop().await;
     server.stop().await;
 }
@@ -163,8 +183,13 @@ struct Cost {
     peak_megabytes: f64,
 }
 
-/// Runs the program, watching what the system says of it, and reads its JSON object.
+/// Runs the program and reads its JSON object.
 fn run(command: &mut Command) -> (Value, Cost) {
+    run_watched(command, || {})
+}
+
+/// Runs the program, watching what the system says of it and letting the caller look too, and reads its JSON object.
+fn run_watched(command: &mut Command, mut look: impl FnMut()) -> (Value, Cost) {
     let began = Instant::now();
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the program");
     let proc = PathBuf::from(format!("/proc/{}", child.id()));
@@ -175,6 +200,7 @@ fn run(command: &mut Command) -> (Value, Cost) {
             cost.peak_megabytes = peak;
         }
         cost.cpu = cpu_seconds(&proc).unwrap_or(cost.cpu);
+        look();
         if child.try_wait().expect("a child").is_some() {
             break;
         }

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use super::checkpoint::{Checkpoint, CheckpointError, CheckpointFile, Gap, Progress};
 use super::desk::{Batch, Consequence, Desk, Fault, Host, Order};
+use super::fingerprints::Fingerprints;
 use super::judge::{Rules, Verdict, judge};
 use super::quota::{Moment, Quota, Refusal, Slot};
 use super::writer::{Delivery, Load, Writer};
@@ -96,7 +97,7 @@ pub struct Engine {
     desk: Mutex<Desk>,
     quota: Mutex<Quota>,
     /// Fingerprints of every token in this track's staging table: no token is staged twice.
-    staged: Mutex<HashSet<u128>>,
+    staged: Mutex<Fingerprints>,
     /// Batches that are answered but not acknowledged.
     unwritten: Mutex<HashMap<u64, Gap>>,
     ended: Mutex<Option<End>>,
@@ -148,7 +149,8 @@ impl Engine {
             // Not every user may end queries, and mostly there is none to end.
             tracing::info!("{error}; going on");
         }
-        let staged: HashSet<u128> = store.staged_fingerprints(source).await?.into_iter().collect();
+        let mut staged = Fingerprints::default();
+        staged.extend(store.staged_fingerprints(source).await?);
         let tally = store.tally(source).await?;
         let gauges = Gauges::new(source, tally.total, plan.workers, &plan.rate_limit);
         let resumed = tally.resolved + tally.not_found + tally.rejected;
@@ -342,8 +344,8 @@ impl Engine {
     /// Whether this track, or one that runs beside it, has the token staged.
     fn is_staged(&self, token: &TokenId) -> bool {
         let fingerprint = token.low128();
-        lock(&self.staged).contains(&fingerprint)
-            || self.others().any(|peer| lock(&peer.staged).contains(&fingerprint))
+        lock(&self.staged).contains(fingerprint)
+            || self.others().any(|peer| lock(&peer.staged).contains(fingerprint))
     }
 
     fn others(&self) -> impl Iterator<Item = Arc<Engine>> {

@@ -4,6 +4,7 @@
 pub mod checkpoint;
 pub mod desk;
 pub mod engine;
+pub mod fingerprints;
 pub mod judge;
 pub mod quota;
 pub mod traded;
