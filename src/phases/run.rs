@@ -128,7 +128,10 @@ impl Run<'_> {
             context.progress.notice(&format!("{reason}; the other tracks take its share"));
         }
         for Planned { step, decision } in &plan.0 {
-            if let Decision::Leave(skip) = decision {
+            // Whatever follows from the tables is decided again when its turn comes.
+            if let Decision::Leave(skip @ (Skip::BeforeFrom(_) | Skip::AfterTo(_) | Skip::NotUsable(_))) =
+                decision
+            {
                 self.leave(*step, skip);
             }
         }

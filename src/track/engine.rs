@@ -222,7 +222,11 @@ impl Engine {
         watchdog.abort();
         self.shown.track_ended(self.source);
         let elapsed = self.plan.started.elapsed();
-        let ended = lock(&self.ended).take();
+        let ended = {
+            // Over it stays: a track beside this one that looks later must not wait for what nobody asks any more.
+            let mut ended = lock(&self.ended);
+            if ended.is_some() { ended.replace(End::Outage) } else { None }
+        };
         if let Some(End::Store(error)) = ended {
             return Err(error.into());
         }

@@ -1,0 +1,253 @@
+//! `backfill run`, the real program: its plan, what it leaves out, how it is interrupted and resumed, its metrics.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::process::{Output, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use backfill::demo::{StandIn, Universe};
+use common::{BACKFILL, World, small_universe, sources, stand_ins};
+use serde_json::Value;
+
+/// A world, the stand-ins of its APIs, and the command line that leads to both.
+struct Scene {
+    world: World,
+    _stand_ins: (StandIn, StandIn),
+    arguments: Vec<String>,
+}
+
+impl Scene {
+    async fn new(universe: &Arc<Universe>, latency: Duration) -> Self {
+        let world = World::with(universe).await;
+        let stand_ins = stand_ins(universe, |options| options.latency = latency).await;
+        let mut arguments = world.arguments();
+        arguments.extend(sources(&stand_ins.0, &stand_ins.1));
+        // Winners and resolutions stand in the world's own database; P&L is another test's subject.
+        arguments.extend(["--variance-limit", "100", "--coverage-target", "50"].map(str::to_owned));
+        Self { world, _stand_ins: stand_ins, arguments }
+    }
+
+    fn command(&self, arguments: &[&str]) -> tokio::process::Command {
+        let mut command = tokio::process::Command::new(BACKFILL);
+        command
+            .args(&self.arguments)
+            .args(arguments)
+            .current_dir(self.world.folder.path())
+            .env_remove("DOME_API_KEY")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        command
+    }
+
+    async fn run(&self, arguments: &[&str]) -> Output {
+        let run = self.command(arguments).output();
+        tokio::time::timeout(Duration::from_secs(120), run).await.expect("it ends").unwrap()
+    }
+
+    /// Runs to the end and answers the object.
+    async fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.run(&[arguments, &["--format", "json"]].concat()).await;
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{:?}: {errors}", output.status);
+        serde_json::from_slice(&output.stdout).expect("one object")
+    }
+
+    /// Begins a run and interrupts it when it has staged more than so many tokens.
+    async fn interrupted(&self, more: u64, signal: rustix::process::Signal) -> Output {
+        let before = self.staged().await;
+        let child = self
+            .command(&[
+                "run",
+                "--derive=false",
+                "--batch-size",
+                "10",
+                "--worker-count",
+                "2",
+                "--format",
+                "json",
+            ])
+            .spawn()
+            .unwrap();
+        let pid = rustix::process::Pid::from_raw(child.id().unwrap().cast_signed()).unwrap();
+        let output = tokio::spawn(child.wait_with_output());
+        while self.staged().await <= before + more {
+            assert!(!output.is_finished(), "it ended before it could be interrupted");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        rustix::process::kill_process(pid, signal).unwrap();
+        tokio::time::timeout(Duration::from_secs(60), output).await.expect("it ends").unwrap().unwrap()
+    }
+
+    async fn staged(&self) -> u64 {
+        let sql = "SELECT sum(total_rows) FROM system.tables WHERE database = '{s}' \
+                   AND name IN ('clob_asset_map_dome', 'clob_asset_map_goldsky')";
+        self.world.one::<Option<u64>>(sql).await.unwrap_or_default()
+    }
+
+    /// What the map says, and of which tokens nobody knew anything.
+    async fn tables(&self) -> (BTreeSet<(String, String, u8)>, u64) {
+        let client = clickhouse::Client::default().with_url(&self.world.url);
+        let sql = format!(
+            "SELECT token_id, lower(replace(condition_id_norm, '0x', '')), outcome_index FROM {}.ctf_token_map \
+             WHERE match(condition_id_norm, '[1-9a-fA-F]') AND outcome_index < 2",
+            self.world.database
+        );
+        let rows: Vec<(String, String, u8)> = client.query(&sql).fetch_all().await.unwrap();
+        let left = "SELECT uniqExact(token_id) FROM {s}.not_found WHERE token_id NOT IN \
+                    (SELECT token_id FROM {s}.clob_asset_map_dome UNION ALL SELECT token_id FROM {s}.clob_asset_map_goldsky)";
+        (rows.into_iter().collect(), self.world.one(left).await)
+    }
+}
+
+/// What became of each phase, in order.
+fn results(object: &Value) -> Vec<(&str, &str)> {
+    let summary = object["summary"].as_array().unwrap();
+    summary.iter().map(|it| (it["phase"].as_str().unwrap(), it["result"].as_str().unwrap())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn interrupted_twice_and_resumed_it_ends_as_an_undisturbed_run_does() {
+    let universe = small_universe(41);
+    let undisturbed = Scene::new(&universe, Duration::ZERO).await;
+    undisturbed.json(&["run", "--derive=false"]).await;
+    let disturbed = Scene::new(&universe, Duration::from_millis(20)).await;
+    for (more, signal) in [(0, rustix::process::Signal::INT), (500, rustix::process::Signal::TERM)] {
+        let output = disturbed.interrupted(more, signal).await;
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(130), "{errors}");
+        assert!(errors.contains("run the same command again"), "it says how to go on: {errors}");
+        let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(object["passed"], false);
+        let results = results(&object);
+        assert!(results.iter().any(|(_, result)| *result == "interrupted"), "{results:?}");
+        assert_eq!(
+            results[3..],
+            [("merge", "not reached"), ("verify", "not reached"), ("validate", "not reached")]
+        );
+    }
+    let object = disturbed.json(&["run", "--derive=false", "--batch-size", "20"]).await;
+    assert_eq!(object["passed"], true);
+    let resumed: u64 =
+        object["phases"].as_array().unwrap().iter().filter_map(|it| it["resumed"].as_u64()).sum();
+    assert!(resumed > 500 / 2, "it went on where it was: {resumed}");
+    let (one, other) = (undisturbed.tables().await, disturbed.tables().await);
+    let missing: Vec<_> = one.0.difference(&other.0).take(3).collect();
+    assert_eq!(one.0.len(), other.0.len(), "missing: {missing:?}");
+    assert!(one == other, "the same tables");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_plan_comes_first_and_a_dry_run_touches_nothing() {
+    let scene = Scene::new(&small_universe(42), Duration::ZERO).await;
+    let object = scene.json(&["run", "--dry-run"]).await;
+    let actions: Vec<_> = object["plan"].as_array().unwrap().iter().map(|it| &it["action"]).collect();
+    assert!(actions.iter().all(|action| *action == "run") && actions.len() == 6, "{object}");
+    let databases: u64 = scene.world.one("SELECT count() FROM system.databases WHERE name = '{s}'").await;
+    assert_eq!(databases, 0, "nothing was made");
+    assert_eq!(std::fs::read_dir(scene.world.folder.path()).unwrap().count(), 0);
+    let text = String::from_utf8(scene.run(&["run", "--to", "dome"]).await.stdout).unwrap();
+    assert!(text.starts_with("PLAN\n"), "{text}");
+    assert!(text.contains("merge     skip  the run ends with tracks"), "{text}");
+    let summary = text.split("SUMMARY").nth(1).expect("a summary at the end");
+    assert!(summary.contains("dome      done") && summary.contains("verify    skipped"), "{summary}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_done_already_is_left_out_with_its_reason_and_stays_right() {
+    let scene = Scene::new(&small_universe(43), Duration::ZERO).await;
+    let first = scene.json(&["run", "--derive=false", "--to", "merge"]).await;
+    let done = [("setup", "done"), ("dome", "done"), ("goldsky", "done"), ("merge", "done")];
+    assert_eq!(results(&first)[..4], done);
+    let before = scene.tables().await;
+    let second = scene.json(&["run", "--from", "merge"]).await;
+    assert_eq!(
+        results(&second),
+        [
+            ("setup", "skipped"),
+            ("dome", "skipped"),
+            ("goldsky", "skipped"),
+            ("merge", "skipped"),
+            ("verify", "done"),
+            ("validate", "done")
+        ]
+    );
+    let notes: Vec<_> =
+        second["summary"].as_array().unwrap().iter().map(|it| it["note"].as_str().unwrap()).collect();
+    assert_eq!(notes[0], "the run begins with merge");
+    assert!(notes[3].starts_with("the map has all "), "{notes:?}");
+    assert_eq!(scene.tables().await, before);
+    // A staged token that the map has not: the merge is due again.
+    scene.world.run("ALTER TABLE {d}.ctf_token_map DELETE WHERE token_id IN (SELECT token_id FROM {s}.clob_asset_map_dome LIMIT 1) SETTINGS mutations_sync = 1").await;
+    let third = scene.json(&["run", "--from", "merge", "--to", "merge"]).await;
+    assert_eq!(results(&third)[3], ("merge", "done"));
+    assert_eq!(scene.tables().await, before);
+    // Every answer is there and nothing is left that another track could know: the tracks are left out.
+    scene.world.run("INSERT INTO {d}.ctf_token_map (token_id, condition_id_norm, outcome_index) SELECT token_id, repeat('1', 64), 0 FROM {s}.not_found").await;
+    let fourth = scene.json(&["run", "--derive=false", "--to", "merge"]).await;
+    assert_eq!(results(&fourth)[1..4], [("dome", "skipped"), ("goldsky", "skipped"), ("merge", "skipped")]);
+    let bad = scene.run(&["run", "--from", "merge", "--to", "setup"]).await;
+    assert_eq!(bad.status.code(), Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_phase_that_fails_is_the_last_and_the_summary_comes_all_the_same() {
+    let scene = Scene::new(&small_universe(44), Duration::ZERO).await;
+    let output = scene.run(&["run", "--dome-api-url", "http://127.0.0.1:1", "--format", "json"]).await;
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let results = results(&object);
+    assert_eq!(results[1], ("dome", "failed"));
+    assert_eq!(results[3], ("merge", "not reached"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_track_can_be_scraped_and_an_address_that_is_taken_ends_with_2() {
+    let scene = Scene::new(&small_universe(45), Duration::from_millis(30)).await;
+    scene.json(&["setup"]).await;
+    // Whoever takes a free port must let go of it for the other; nobody else here asks for one by number.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = scene.run(&["dome", "--metrics", &address]).await;
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--metrics"), "it says what to change");
+    assert_eq!(scene.staged().await, 0, "nothing was touched");
+    drop(taken);
+    let arguments = ["dome", "--batch-size", "10", "--worker-count", "4", "--metrics", &address];
+    let child = scene.command(&arguments).spawn().unwrap();
+    let output = tokio::spawn(child.wait_with_output());
+    let page = loop {
+        assert!(!output.is_finished(), "it ended before it could be scraped");
+        if let Ok(answer) = reqwest::get(format!("http://{address}/metrics")).await {
+            let page = answer.text().await.unwrap();
+            if sample(&page, "backfill_rows_written_total").is_some_and(|rows| rows > 0.0)
+                && sample(&page, "backfill_checkpoint_age_seconds").is_some()
+            {
+                break page;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    let value = |name: &str| sample(&page, name).unwrap_or_else(|| panic!("{name} is missing: {page}"));
+    assert!(value("backfill_processed_tokens") <= value("backfill_workload_tokens"));
+    assert!(value("backfill_requests_total") >= value("backfill_request_duration_seconds_count"));
+    assert!(value("backfill_request_duration_seconds_count") > 0.0);
+    assert!(value("backfill_request_duration_seconds_sum") >= 0.03, "an answer takes as long as that");
+    assert!(value("backfill_quota_use_ratio") >= 0.0);
+    assert!(value("backfill_checkpoint_age_seconds") < 60.0);
+    assert_eq!(value("backfill_workers"), 4.0);
+    assert_eq!(value("backfill_running"), 1.0);
+    assert!(page.contains(r#"backfill_retries_total{track="dome",reason="timeout"} 0"#), "{page}");
+    assert!(page.ends_with("# EOF\n"));
+    let output = tokio::time::timeout(Duration::from_secs(60), output).await.unwrap().unwrap().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The first sample of this name for the Dome track.
+fn sample(page: &str, name: &str) -> Option<f64> {
+    let line = page.lines().find(|line| line.starts_with(&format!("{name}{{track=\"dome\"")))?;
+    line.rsplit(' ').next()?.parse().ok()
+}
