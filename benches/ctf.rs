@@ -11,6 +11,10 @@ use ark_ff::{AdditiveGroup, BigInteger, Field, LegendreSymbol, PrimeField};
 use backfill::ctf::{self, CollectionId};
 use backfill::ids::{Address, ConditionId, TokenId};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use halo2curves::bn256::Fq;
+use halo2curves::ff::{Field as _, FromUniformBytes};
+use halo2curves::ff_ext::Legendre;
+use sha3::Digest;
 use tiny_keccak::{Hasher, Keccak};
 
 /// Token ids of one round: two for each condition.
@@ -117,5 +121,34 @@ fn token_ids(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, token_ids);
+/// What a token id is made of, each part alone: two hashes, and a symbol for each try at a point, two on average.
+fn parts(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("parts");
+    group.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(1)).sample_size(20);
+    let hash = keccak([b"a", b"condition"]);
+    let mut wide = [0; 64];
+    wide[..32].copy_from_slice(&hash);
+    let x = Fq::from_uniform_bytes(&wide);
+    group.bench_function("halo2curves legendre", |bencher| {
+        let mut x = x;
+        bencher.iter(|| {
+            x += Fq::ONE;
+            black_box(x).legendre()
+        });
+    });
+    group.bench_function("tiny-keccak keccak256", |bencher| {
+        bencher.iter(|| keccak([black_box(&hash[..]), &hash[..]]));
+    });
+    group.bench_function("sha3 keccak256", |bencher| {
+        bencher.iter(|| {
+            let mut digest = sha3::Keccak256::new();
+            digest.update(black_box(&hash[..]));
+            digest.update(&hash[..]);
+            digest.finalize()
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, token_ids, parts);
 criterion_main!(benches);

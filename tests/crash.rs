@@ -202,7 +202,11 @@ async fn held_back(scene: &Scene, child: &mut Child, requests: u64, more_than: O
         if seen > requests && written {
             return;
         }
-        assert_eq!(child.try_wait().unwrap(), None, "the track ended with work held back");
+        if let Some(status) = child.try_wait().unwrap() {
+            // Where every answer of the first few was bad the track has given its source up: as good as a kill.
+            assert!(matches!(status.code(), Some(1 | 4)), "{status} with work held back");
+            return;
+        }
         assert!(Instant::now() < deadline, "the track hangs");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
