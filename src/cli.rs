@@ -295,12 +295,26 @@ pub struct ValidateArgs {
     /// Validate these wallets (CSV: wallet,expected_pnl[,label]) instead of BASELINE_WALLET
     #[arg(long, value_name = "FILE")]
     pub baselines: Option<PathBuf>,
-    /// Write every position with its intermediate numbers to this CSV file
+    /// Ask for the expected P&L instead of taking what was written down; the wallets are those of --baselines, whose
+    /// expected_pnl is then not needed, or BASELINE_WALLET
+    #[arg(long, value_enum)]
+    pub expected: Option<ExpectedFrom>,
+    /// Where what --expected got is written, as a file for --baselines [default: baselines-dome.csv in CHECKPOINT_DIR]
+    #[arg(long, value_name = "FILE", requires = "expected")]
+    pub save_baselines: Option<PathBuf>,
+    /// Write every position with its intermediate numbers to this file, as CSV or Parquet by its ending
     #[arg(long, value_name = "FILE")]
     pub positions: Option<PathBuf>,
     /// The full page for each wallet, not only the table
     #[arg(long)]
     pub detail: bool,
+}
+
+/// Who is asked for the expected P&L.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExpectedFrom {
+    /// The Dome API.
+    Dome,
 }
 
 /// `run`

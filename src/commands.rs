@@ -5,6 +5,7 @@ mod derive;
 mod prove;
 mod run;
 pub mod shell;
+mod validate;
 
 use std::io::Write;
 use std::sync::Arc;
@@ -15,7 +16,6 @@ use serde_json::Value;
 use crate::cli::{Cli, ClickhouseArgs, Command, Format, MetricsArgs, TrackArgs};
 use crate::failure::{Exit, Failure};
 use crate::phases::clickhouse::{Served, Serving};
-use crate::phases::validate::Baseline;
 use crate::phases::{self, Context};
 use crate::report;
 use crate::report::Progress;
@@ -129,9 +129,9 @@ pub async fn run(cli: Cli, progress: Arc<Terminal>, started: Instant) -> Result<
         }
         Command::Verify(args) => {
             let options = phases::verify::VerifyOptions {
-                wallets: baselines(&session.settings, args.baselines.as_deref())?
+                wallets: validate::listed(&session.settings, args.baselines.as_deref())?
                     .into_iter()
-                    .map(|baseline| baseline.wallet)
+                    .map(|listed| listed.wallet)
                     .collect(),
                 gaps_file: args.gaps,
             };
@@ -140,17 +140,7 @@ pub async fn run(cli: Cli, progress: Arc<Terminal>, started: Instant) -> Result<
             session.print(|| report::verify::text(&result), || report::verify::json(&result));
             Ok(if result.passes() { Exit::Done } else { Exit::BelowThreshold })
         }
-        Command::Validate(args) => {
-            let options = phases::validate::ValidateOptions {
-                baselines: baselines(&session.settings, args.baselines.as_deref())?,
-                positions_file: args.positions,
-                detail: args.detail,
-            };
-            let context = session.context().await?;
-            let result = session.phase(phases::validate::run(&context, &options)).await?;
-            session.print(|| report::validate::text(&result), || report::validate::json(&result));
-            Ok(if result.passes() { Exit::Done } else { Exit::BelowThreshold })
-        }
+        Command::Validate(args) => validate::run(&session, args).await,
         Command::Run(args) => run::run(&session, &args).await,
         Command::Demo(args) => demo::run(&session, &args).await,
         Command::Derive(args) => derive::run(&session, &args).await,
@@ -175,17 +165,6 @@ async fn track(session: &Session, source: Source, args: &TrackArgs) -> Result<Ex
         exit = ending(&result);
     }
     Ok(exit)
-}
-
-/// The wallets of a file, or the one of the settings.
-fn baselines(settings: &Settings, file: Option<&std::path::Path>) -> Result<Vec<Baseline>, Failure> {
-    match file {
-        Some(file) => phases::validate::read_baselines(file),
-        None => {
-            let (wallet, expected) = (settings.baseline_wallet, settings.expected_pnl.clone());
-            Ok(vec![Baseline { wallet, expected, label: None }])
-        }
-    }
 }
 
 /// The exit code of a track's end.

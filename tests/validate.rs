@@ -5,12 +5,17 @@ mod common;
 mod pnl_world;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
+use backfill::demo::stand_in::FaultPlan;
 use backfill::failure::Failure;
+use backfill::phases::validate::baselines::{self, Listed};
+use backfill::phases::validate::expected;
+use backfill::phases::validate::positions_file::PositionsFile;
 use backfill::phases::validate::{self, Baseline, Status, ValidateOptions, WalletResult};
 use backfill::pnl::{Micro, Usd};
 use backfill::report;
-use common::{World, small_universe};
+use common::{World, small_universe, stand_ins};
 use pnl_world::{Fill, Tables, condition, token, wallet};
 
 /// Validates one wallet against `expected`.
@@ -343,23 +348,83 @@ async fn the_positions_file_sums_to_the_total() {
     tables.resolve(1, "[1, 0]", 1).await;
     tables.resolve(2, "[1, 0]", 1).await;
     tables.resolve(3, "[1, 1]", 2).await;
-    let path = tables.world.folder.path().join("positions.csv");
-    let mut options = ValidateOptions {
-        baselines: vec![Baseline { wallet: wallet(1), expected: usd("1"), label: None }],
-        positions_file: Some(path.clone()),
-        detail: false,
-    };
+    // A token without a mapping, which is no part of the total and stands in the file all the same.
+    tables.fills(&[Fill::buy(1, 9, "0.5", "2000000")]).await;
+    let folder = tables.world.folder.path();
     let context = tables.world.context(&[]).await;
-    let result = validate::run(&context, &options).await.unwrap();
+    let validated = async |path: PathBuf| {
+        let options = ValidateOptions {
+            baselines: vec![Baseline { wallet: wallet(1), expected: usd("1"), label: None }],
+            positions_file: Some(PositionsFile::new(path).unwrap()),
+            detail: false,
+        };
+        validate::run(&context, &options).await.unwrap().wallets.remove(0)
+    };
+    let path = folder.join("positions.csv");
+    let result = validated(path.clone()).await;
     let mut file = csv::Reader::from_path(&path).unwrap();
-    let column = file.headers().unwrap().iter().position(|name| name == "realized_pnl").unwrap();
+    let names = file.headers().unwrap().clone();
+    let column = |name: &str| names.iter().position(|it| it == name).unwrap();
     let rows: Vec<csv::StringRecord> = file.records().map(Result::unwrap).collect();
-    assert_eq!(rows.len(), 4, "the unresolved position is in it too");
-    let sum: Usd = rows.iter().filter(|row| !row[column].is_empty()).map(|row| usd(&row[column])).sum();
-    assert_eq!(sum, result.wallets[0].total);
-    options.positions_file = Some(tables.world.folder.path().join("positions.parquet"));
-    let error = validate::run(&context, &options).await.unwrap_err();
-    assert!(matches!(error, Failure::File(_)) && error.to_string().contains(".csv"), "{error}");
+    let states: Vec<&str> = rows.iter().map(|row| &row[column("state")]).collect();
+    assert_eq!(states, ["resolved", "resolved", "resolved", "unresolved", "unmapped"]);
+    let realized = rows.iter().map(|row| &row[column("realized_pnl")]).filter(|amount| !amount.is_empty());
+    assert_eq!(realized.map(usd).sum::<Usd>(), result.total);
+
+    let path = folder.join("positions.parquet");
+    assert_eq!(validated(path.clone()).await.total, result.total);
+    let (rows, total, labels): (u64, String, u64) = tables
+        .world
+        .one(&format!(
+            "SELECT count(), assumeNotNull(toString(sum(realized_pnl))), countIf(label = 'Yes, \"quoted\"') \
+             FROM file('{}', 'Parquet')",
+            path.display()
+        ))
+        .await;
+    assert_eq!((rows, usd(&total), labels), (5, result.total, 4));
+    let error = PositionsFile::new(folder.join("positions.xlsx")).unwrap_err();
+    assert!(matches!(error, Failure::File(_)) && error.to_string().contains(".parquet"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dome_is_asked_what_it_expects_and_its_answer_is_a_baselines_file() {
+    let universe = small_universe(3);
+    let world = World::with(&universe).await;
+    let (dome, _goldsky) = stand_ins(&universe, |options| options.faults = FaultPlan::faults(3, 0.2)).await;
+    let context = world
+        .context(&[
+            "--dome-api-url",
+            &dome.url(),
+            "--dome-api-key",
+            "demo",
+            "--dome-rate-limit",
+            "100000/1s",
+            "--request-timeout",
+            "500ms",
+        ])
+        .await;
+    let listed = |wallet| Listed { wallet, expected: None, label: Some("a, b".to_owned()) };
+    let unknown = wallet(200);
+    let wallets = universe.baselines().iter().map(|it| it.wallet).chain([unknown]).map(listed).collect();
+    let asked = expected::ask_dome(&context, wallets).await.unwrap();
+    let known: Vec<_> = universe
+        .baselines()
+        .iter()
+        .map(|it| Baseline {
+            wallet: it.wallet,
+            expected: Micro::whole(it.pnl_micro).units(),
+            label: Some("a, b".to_owned()),
+        })
+        .collect();
+    assert_eq!(asked, known);
+    assert!(world.kept.notices.lock().unwrap().iter().any(|it| it.contains(&unknown.to_string())));
+    let file = world.folder.path().join("new").join("baselines.csv");
+    baselines::write(&file, &asked).unwrap();
+    assert_eq!(baselines::read(&file).unwrap(), known);
+    let nobody = expected::ask_dome(&context, vec![listed(unknown)]).await.unwrap_err();
+    assert!(matches!(nobody, Failure::Unusable(_)), "{nobody}");
+    let error = expected::ask_dome(&world.context(&[]).await, vec![listed(unknown)]).await.unwrap_err();
+    assert!(matches!(error, Failure::Usage(_)) && error.to_string().contains("DOME_API_KEY"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

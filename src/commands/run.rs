@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Session, baselines};
+use super::Session;
+use super::validate::baselines;
 use crate::cli::{Format, RunArgs};
 use crate::failure::{Exit, Failure};
 use crate::phases::plan::{self, Span};

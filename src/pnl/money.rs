@@ -86,8 +86,7 @@ impl Usd {
 
     /// `-697.39`, as the guide repeats a delta without its currency.
     pub fn plain_cents(&self) -> String {
-        let (negative, whole, fraction) = self.rounded(2);
-        format!("{}{whole}.{fraction}", if negative { "-" } else { "" })
+        self.fixed(2)
     }
 
     /// Exact, as a decimal where it is one, else as a fraction.
@@ -106,7 +105,12 @@ impl Usd {
 
     /// `-10234.567890`, for programs.
     pub fn six(&self) -> String {
-        let (negative, whole, fraction) = self.rounded(6);
+        self.fixed(6)
+    }
+
+    /// With so many decimals, at least one, rounded half away from zero.
+    pub fn fixed(&self, decimals: usize) -> String {
+        let (negative, whole, fraction) = self.rounded(decimals);
         format!("{}{whole}.{fraction}", if negative { "-" } else { "" })
     }
 }
@@ -177,6 +181,11 @@ impl Micro {
     /// Exact, as a decimal where it is one.
     pub fn exact(&self) -> String {
         exact(&self.0)
+    }
+
+    /// With so many decimals, at least one, rounded half away from zero.
+    pub fn fixed(&self, decimals: usize) -> String {
+        Usd(self.0.clone()).fixed(decimals)
     }
 }
 

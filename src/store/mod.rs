@@ -6,6 +6,7 @@ mod connect;
 pub mod coverage;
 pub mod embedded;
 mod exact;
+mod export;
 pub mod gaps;
 pub mod merge;
 pub mod positions;

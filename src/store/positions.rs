@@ -6,6 +6,7 @@ use clickhouse::Row;
 use serde::Deserialize;
 
 use super::sql::{condition_norm, usable_map, well_formed_token};
+use super::wallets::{among, long};
 use super::{Store, StoreError, Table};
 use crate::ids::Wallet;
 use crate::pnl::{Micro, Position, Repeated, Resolution, decide};
@@ -113,12 +114,8 @@ impl Store {
         self.require(&names.fills, "FILLS_TABLE", &needed).await?;
         let needed = ["token_id", "condition_id_norm", "outcome_index"];
         self.require(&names.token_map, "TOKEN_MAP_TABLE", &needed).await?;
-        let list = self.gather_wallets(wallets).await?;
-        let sql =
-            self.holdings_sql(&format!("{}lower(proxy_wallet) {}", list.index_hint(), list.sql())).await?;
-        let rows = self.rows(doing, list.bind(self.query(&sql))).await;
-        self.drop_wallets(list).await?;
-        let rows: Vec<Traded> = rows?;
+        let sql = self.holdings_sql(&among(wallets)).await?;
+        let rows: Vec<Traded> = self.rows(doing, long(self.query(&sql))).await?;
         let places: HashMap<Wallet, usize> =
             wallets.iter().enumerate().map(|(place, wallet)| (*wallet, place)).collect();
         let mut holdings: Vec<Holdings> = wallets.iter().map(|wallet| Holdings::empty(*wallet)).collect();

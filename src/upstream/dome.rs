@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::{Answer, Claim, Http, Room, Source, Upstream, UpstreamError};
 use crate::ids::{TokenId, Wallet};
+use crate::pnl::Usd;
 use crate::settings::SourceSettings;
 
 /// Gateways refuse request lines above 8 KB; what is left of them for the tokens, beside path, host and version.
@@ -56,17 +57,18 @@ impl Dome {
         Ok(Answer { markets: page.markets.into_iter().map(Market::claims).collect(), more })
     }
 
-    /// A wallet's realized P&L to date in USD, as the shortest decimal of what the API sends; `None` where the API
-    /// knows no point of it.
+    /// A wallet's realized P&L to date, the shortest decimal of what the API sends; `None` where it knows no point of it.
     ///
     /// # Errors
     /// As for every request.
-    pub async fn realized_pnl(&self, wallet: &Wallet) -> Result<Option<String>, UpstreamError> {
+    pub async fn realized_pnl(&self, wallet: &Wallet) -> Result<Option<Usd>, UpstreamError> {
         let path = format!("/polymarket/wallet/pnl/{wallet}");
         let body = self.http.send(self.http.get(&path, &[("granularity", "all")])).await?;
         let pnl: WalletPnl = parse(&body)?;
         let last = pnl.pnl_over_time.into_iter().max_by_key(|point| point.timestamp);
-        Ok(last.map(|point| point.pnl_to_date.to_string()))
+        // As text the float is its shortest decimal, without an exponent.
+        let amount = |point: PnlPoint| point.pnl_to_date.to_string().parse();
+        last.map(amount).transpose().map_err(|error| UpstreamError::Broken(format!("pnl_to_date: {error}")))
     }
 }
 
@@ -134,7 +136,7 @@ struct WalletPnl {
 #[derive(Deserialize)]
 struct PnlPoint {
     timestamp: i64,
-    pnl_to_date: serde_json::Number,
+    pnl_to_date: f64,
 }
 
 impl Market {

@@ -1,5 +1,8 @@
 //! Baselines as people write them, and what is said of those that cannot be read.
 
+use std::path::Path;
+
+use super::baselines::read as read_baselines;
 use super::*;
 
 const WALLET: &str = "0xcce2b7c71f21e358b8e5e797e586cbc03160d58b";
@@ -37,7 +40,7 @@ fn a_line_that_cannot_be_read_is_named() {
     for (text, words) in [
         (format!("{header}\n{WALLET},1\n0x12,1\n"), "line 3: not a wallet"),
         (format!("{header}\n{WALLET},$1\n"), "line 2: expected_pnl: expected a decimal"),
-        (format!("{header}\n{WALLET}\n"), "line 2: expected_pnl: expected a decimal"),
+        (format!("{header}\n{WALLET}\n"), "nothing is expected of 0xcce2"),
         (format!("{header}\n{WALLET},1\n{},2\n", WALLET.to_uppercase()), "line 3: 0xcce2b7"),
         (format!("{WALLET},1\n"), "must name the columns wallet and expected_pnl"),
         (format!("{header}\n"), "no wallet stands in it"),

@@ -1,0 +1,103 @@
+//! [`Baseline`] files: wallets and the P&L that is expected of them, as CSV.
+
+use std::path::Path;
+
+use crate::failure::Failure;
+use crate::ids::Wallet;
+use crate::pnl::Usd;
+
+/// A wallet whose realized P&L is known from elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Baseline {
+    /// The wallet.
+    pub wallet: Wallet,
+    /// Its expected realized P&L.
+    pub expected: Usd,
+    /// What it is called, where it is called something.
+    pub label: Option<String>,
+}
+
+/// A wallet of a file, of which nothing may be expected yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The wallet.
+    pub wallet: Wallet,
+    /// Its expected realized P&L, where the file has the column and the line a value.
+    pub expected: Option<Usd>,
+    /// What it is called, where it is called something.
+    pub label: Option<String>,
+}
+
+/// Reads `wallet[,expected_pnl][,label]`, the columns in any order.
+///
+/// # Errors
+/// The file, and the line that cannot be read.
+pub fn read_wallets(path: &Path) -> Result<Vec<Listed>, Failure> {
+    let failed = |what: String| Failure::File(format!("{}: {what}", path.display()));
+    let mut reader = csv::ReaderBuilder::new()
+        .trim(csv::Trim::All)
+        .flexible(true)
+        .from_path(path)
+        .map_err(|error| failed(error.to_string()))?;
+    let headers = reader.headers().map_err(|error| failed(error.to_string()))?.clone();
+    let column = |name: &str| headers.iter().position(|header| header.trim_start_matches('\u{feff}') == name);
+    let Some(wallet) = column("wallet") else {
+        return Err(failed("the first line must name the columns wallet and expected_pnl".to_owned()));
+    };
+    let (expected, label) = (column("expected_pnl"), column("label"));
+    let mut listed: Vec<Listed> = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(|error| failed(error.to_string()))?;
+        let line = record.position().map_or(0, csv::Position::line);
+        let at = |error: String| failed(format!("line {line}: {error}"));
+        let field = |column: usize| record.get(column).filter(|field| !field.is_empty());
+        let wallet: Wallet =
+            field(wallet).unwrap_or_default().parse().map_err(|error| at(format!("{error}")))?;
+        let expected = expected.and_then(field).map(str::parse).transpose();
+        let expected = expected.map_err(|error| at(format!("expected_pnl: {error}")))?;
+        if listed.iter().any(|other| other.wallet == wallet) {
+            return Err(at(format!("{wallet} stands there twice")));
+        }
+        listed.push(Listed { wallet, expected, label: label.and_then(field).map(str::to_owned) });
+    }
+    if listed.is_empty() { Err(failed("no wallet stands in it".to_owned())) } else { Ok(listed) }
+}
+
+/// Reads `wallet,expected_pnl[,label]`: as [`read_wallets`], and something has to be expected of each.
+///
+/// # Errors
+/// The file, and the line that cannot be read.
+pub fn read(path: &Path) -> Result<Vec<Baseline>, Failure> {
+    let baseline = |listed: Listed| match listed.expected {
+        Some(expected) => Ok(Baseline { wallet: listed.wallet, expected, label: listed.label }),
+        None => Err(Failure::File(format!(
+            "{}: nothing is expected of {}; give it an amount in the column expected_pnl, or have Dome asked with \
+             --expected dome",
+            path.display(),
+            listed.wallet
+        ))),
+    };
+    read_wallets(path)?.into_iter().map(baseline).collect()
+}
+
+/// Writes a file that [`read`] reads, each amount with all of its digits.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write(path: &Path, baselines: &[Baseline]) -> Result<(), Failure> {
+    let write = || -> Result<(), csv::Error> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let mut file = csv::Writer::from_path(path)?;
+        file.write_record(["wallet", "expected_pnl", "label"])?;
+        for baseline in baselines {
+            let (wallet, label) =
+                (baseline.wallet.to_string(), baseline.label.as_deref().unwrap_or_default());
+            file.write_record([wallet.as_str(), &baseline.expected.exact(), label])?;
+        }
+        file.flush()?;
+        Ok(())
+    };
+    write().map_err(|error| Failure::File(format!("cannot write {}: {error}", path.display())))
+}
