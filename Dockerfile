@@ -1,14 +1,15 @@
 # A small image of the tool alone: the embedded ClickHouse is for trying things out and is not in it.
 #
 #   docker build -t backfill .
-#   docker run --rm --env-file .env -v "$PWD/tmp:/work/tmp" backfill run
+#   docker run --rm --env-file .env -v "$PWD/tmp:/var/lib/backfill/tmp" backfill run
 
 FROM rust:1-slim-bookworm AS build
 WORKDIR /src
-# The dependencies change seldom: built from the manifests alone, they stay in a layer of their own.
+# The dependencies change seldom: built without the sources, they stay in a layer of their own. (The benches are not
+# built, but the manifest names them.)
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir -p src benches \
- && echo 'fn main() {}' | tee src/main.rs benches/ctf.rs benches/tracks.rs > src/lib.rs \
+COPY benches benches
+RUN mkdir src && touch src/lib.rs && echo 'fn main() {}' > src/main.rs \
  && cargo build --release --locked --bin backfill
 COPY src src
 COPY README.md ./
@@ -18,11 +19,11 @@ RUN touch src/main.rs src/lib.rs && cargo build --release --locked --bin backfil
 FROM debian:bookworm-slim
 # Certificates: the APIs and ClickHouse Cloud are https.
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/* \
- && useradd --system --uid 10001 backfill && mkdir -p /work/tmp && chown -R backfill /work
+ && useradd --system --uid 10001 backfill && mkdir -p /var/lib/backfill/tmp && chown -R backfill /var/lib/backfill
 COPY --from=build /src/target/release/backfill /usr/local/bin/backfill
 USER backfill
-WORKDIR /work
+WORKDIR /var/lib/backfill
 # Checkpoints and logs: keep this folder when the container goes.
-VOLUME /work/tmp
+VOLUME /var/lib/backfill/tmp
 ENTRYPOINT ["backfill"]
 CMD ["--help"]
