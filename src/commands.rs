@@ -9,7 +9,7 @@ mod validate;
 
 use std::io::Write;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -72,12 +72,18 @@ impl Session {
     /// Serves metrics where that is asked for; an address that cannot be had is found out before anything is touched.
     fn serve_metrics(&self, args: &MetricsArgs) -> Result<(), Failure> {
         let Some(address) = &args.metrics else { return Ok(()) };
-        let serve = |listener| report::metrics::serve(listener, self.progress.live().clone());
-        std::net::TcpListener::bind(address).and_then(serve).map_err(|error| {
+        let serve = |listener: std::net::TcpListener| {
+            let address = listener.local_addr()?;
+            report::metrics::serve(listener, self.progress.live().clone())?;
+            Ok(address)
+        };
+        let address = std::net::TcpListener::bind(address).and_then(serve).map_err(|error| {
             Failure::Usage(format!(
                 "cannot serve metrics at {address}: {error}; choose another --metrics ADDR"
             ))
-        })
+        })?;
+        self.progress.notice(&format!("Metrics: http://{address}/metrics"));
+        Ok(())
     }
 
     /// Seconds since the process started, to the millisecond.
@@ -229,5 +235,15 @@ async fn signals(stop: Stop, progress: Arc<Terminal>) {
         }
         stop.set();
         progress.notice("Stopping: what is in flight is being finished and saved; again to leave at once");
+        // `timeout` and the like signal a process and then its group: twice at once is once.
+        let _ = tokio::time::timeout(Duration::from_millis(100), async {
+            loop {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+            }
+        })
+        .await;
     }
 }

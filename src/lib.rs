@@ -12,6 +12,7 @@ pub mod ids;
 pub mod logging;
 pub mod phases;
 pub mod pnl;
+pub mod process_lock;
 pub mod report;
 pub mod settings;
 pub mod stop;

@@ -150,6 +150,8 @@ async fn every_command_has_a_help_and_a_wrong_command_line_ends_with_2() {
         "run",
         "demo",
         "clickhouse",
+        "completions",
+        "man",
     ] {
         let output = backfill(folder.path(), &[], &[command, "--help"]).await;
         let text = String::from_utf8(output.stdout).unwrap();
@@ -157,7 +159,10 @@ async fn every_command_has_a_help_and_a_wrong_command_line_ends_with_2() {
             output.status.success() && text.contains("Usage:") && text.contains("--clickhouse-url"),
             "{text}"
         );
+        assert!(text.contains("Examples:\n  backfill "), "{command} has no example");
     }
+    let short = backfill(folder.path(), &[], &["dome", "-h"]).await.stdout;
+    assert!(!String::from_utf8(short).unwrap().contains("--clickhouse-url"), "the settings are for --help");
     for arguments in [&["--help"][..], &["--version"]] {
         assert!(backfill(folder.path(), &[], arguments).await.status.success());
     }
@@ -358,6 +363,129 @@ async fn a_key_is_never_printed_nor_written() {
     }
     assert!(files >= 2, "the checkpoints are there");
     assert!(dome.counters().answered > 0 && goldsky.counters().answered > 0, "the key was used");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_is_in_anything_that_a_run_prints_or_writes() {
+    let universe = small_universe(34);
+    let world = World::with(&universe).await;
+    let (dome, goldsky) = stand_ins(&universe, |options| {
+        options.api_key = Some(SECRET.to_owned());
+        options.faults = backfill::demo::stand_in::FaultPlan::faults(5, 0.2);
+        options.hang = Duration::from_secs(1);
+    })
+    .await;
+    // A gateway that repeats the key it refuses.
+    let (echo, _) = answering(
+        "HTTP/1.1 401 Unauthorized\r\nContent-Length: 40\r\nConnection: close\r\n\r\n{\"message\":\"no such key s3cret-0f-mine\"}",
+    );
+    let folder = world.folder.path();
+    let mut arguments = world.arguments();
+    arguments.extend(arguments_without_key(&sources(&dome, &goldsky)));
+    let with_secret = world.url.replace("http://", &format!("http://default:{SECRET}@"));
+    let settings = [("DOME_API_KEY", SECRET), ("GOLDSKY_API_KEY", SECRET)];
+    let loud = ["-vv", "--log-file", "--variance-limit", "100"];
+    let cases: [(&[&str], i32); 7] = [
+        (&["setup"], 0),
+        (&["dome", "--dome-api-url", &echo], 1),
+        (&["run", "--log-format", "json", "--derive=false"], 0),
+        (&["run", "--format", "json"], 0),
+        (&["verify", "--clickhouse-url", &with_secret], 1),
+        (&["verify", "--clickhouse-password", SECRET, "--log-format", "json"], 1),
+        (&["merge", "--repair"], 0),
+    ];
+    for (command, code) in cases {
+        let arguments: Vec<&str> =
+            arguments.iter().map(String::as_str).chain(loud).chain(command.iter().copied()).collect();
+        // A flag that is given twice is refused; the case's own wins.
+        let arguments: Vec<&str> =
+            match command.iter().position(|it| matches!(*it, "--dome-api-url" | "--clickhouse-url")) {
+                None => arguments,
+                Some(at) => {
+                    let place = arguments.iter().position(|it| *it == command[at]).unwrap();
+                    arguments
+                        .iter()
+                        .enumerate()
+                        .filter(|(i, _)| *i != place && *i != place + 1)
+                        .map(|(_, it)| *it)
+                        .collect()
+                }
+            };
+        let output = backfill(folder, &settings, &arguments).await;
+        assert_eq!(output.status.code(), Some(code), "{command:?}: {}", stderr(&output));
+        if command.contains(&"--dome-api-url") {
+            assert!(stderr(&output).contains("no such key ***"), "{}", stderr(&output));
+        }
+        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            !stdout.contains(SECRET) && !stderr(&output).contains(SECRET),
+            "{command:?}: {}",
+            stderr(&output)
+        );
+    }
+    let mut logs = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            continue;
+        }
+        let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
+        assert!(!text.contains(SECRET), "{}", path.display());
+        if path.extension().is_some_and(|it| it == "log") {
+            logs += 1;
+            assert!(!text.contains('\x1b'), "{} has control characters", path.display());
+        }
+    }
+    assert_eq!(logs, 5, "setup, dome, run, verify and merge have their logs beside the checkpoints");
+    let log = std::fs::read_to_string(folder.join("run.log")).unwrap();
+    let (json, text): (Vec<&str>, Vec<&str>) = log.lines().partition(|line| line.starts_with('{'));
+    assert!(json.iter().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{json:?}");
+    assert!(log.contains("asked") && !json.is_empty() && !text.is_empty(), "every request is in it");
+    assert!(dome.counters().answered > 0 && goldsky.counters().answered > 0, "the key was used");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_piped_has_no_control_characters() {
+    let (world, universe) = with_work(35).await;
+    let (dome, goldsky) = stand_ins(&universe, |_| {}).await;
+    let mut arguments = world.arguments();
+    arguments.extend(sources(&dome, &goldsky));
+    for (term, progress) in [("xterm-256color", "bar"), ("dumb", "auto"), ("xterm-256color", "plain")] {
+        for command in ["goldsky", "run"] {
+            let arguments: Vec<&str> = arguments
+                .iter()
+                .map(String::as_str)
+                .chain([command, "--progress", progress, "-vv"])
+                .collect();
+            let output = backfill(world.folder.path(), &[("TERM", term)], &arguments).await;
+            for stream in [&output.stdout, &output.stderr] {
+                let odd = stream.iter().find(|byte| byte.is_ascii_control() && **byte != b'\n');
+                assert_eq!(odd, None, "{term} {progress} {command}");
+            }
+            assert!(!output.stdout.is_empty());
+        }
+    }
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).chain(["goldsky", "-q"]).collect();
+    let output = backfill(world.folder.path(), &[], &arguments).await;
+    assert!(output.stderr.is_empty(), "{}", stderr(&output));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn completions_and_manual_pages_come_from_the_command_line_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = backfill(folder.path(), &[("WORKER_COUNT", "no number")], &["completions", shell]).await;
+        assert_ne!(output.status.code(), Some(0), "a setting that is none is still told");
+        let output = backfill(folder.path(), &[], &["completions", shell]).await;
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && text.contains("goldsky") && text.contains("dry-run"), "{shell}");
+    }
+    let page = String::from_utf8(backfill(folder.path(), &[], &["man"]).await.stdout).unwrap();
+    assert!(page.contains(".TH backfill 1"), "{page}");
+    assert!(backfill(folder.path(), &[], &["man", "--dir", "pages"]).await.status.success());
+    for page in ["backfill.1", "backfill-run.1", "backfill-goldsky.1"] {
+        assert!(folder.path().join("pages").join(page).is_file(), "{page}");
+    }
 }
 
 /// The settings but the key, which shall come from the environment.

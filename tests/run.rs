@@ -14,7 +14,7 @@ use serde_json::Value;
 /// A world, the stand-ins of its APIs, and the command line that leads to both.
 struct Scene {
     world: World,
-    _stand_ins: (StandIn, StandIn),
+    stand_ins: (StandIn, StandIn),
     arguments: Vec<String>,
 }
 
@@ -26,7 +26,7 @@ impl Scene {
         arguments.extend(sources(&stand_ins.0, &stand_ins.1));
         // Winners and resolutions stand in the world's own database; P&L is another test's subject.
         arguments.extend(["--variance-limit", "100", "--coverage-target", "50"].map(str::to_owned));
-        Self { world, _stand_ins: stand_ins, arguments }
+        Self { world, stand_ins, arguments }
     }
 
     fn command(&self, arguments: &[&str]) -> tokio::process::Command {
@@ -138,6 +138,54 @@ async fn interrupted_twice_and_resumed_it_ends_as_an_undisturbed_run_does() {
     let missing: Vec<_> = one.0.difference(&other.0).take(3).collect();
     assert_eq!(one.0.len(), other.0.len(), "missing: {missing:?}");
     assert!(one == other, "the same tables");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_leaves_at_once_and_the_data_is_still_right() {
+    let universe = small_universe(46);
+    let undisturbed = Scene::new(&universe, Duration::ZERO).await;
+    undisturbed.json(&["run", "--derive=false"]).await;
+    // Longer than anybody waits: who ended has not waited for the answers.
+    let disturbed = Scene::new(&universe, Duration::from_secs(3600)).await;
+    let arguments = ["run", "--derive=false", "--format", "json", "--request-timeout", "10h"];
+    let mut arguments: Vec<&str> = arguments.to_vec();
+    let own: Vec<String> = without(&disturbed.arguments, "--request-timeout");
+    arguments.extend(own.iter().map(String::as_str));
+    let mut command = tokio::process::Command::new(BACKFILL);
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    let child = command.spawn().unwrap();
+    let pid = rustix::process::Pid::from_raw(child.id().unwrap().cast_signed()).unwrap();
+    let output = tokio::spawn(child.wait_with_output());
+    while disturbed.stand_ins.0.counters().requests == 0 {
+        assert!(!output.is_finished(), "it ended before it could be interrupted");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // The first is answered by waiting; whichever of the following is the second ends it.
+    while !output.is_finished() {
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::INT);
+        tokio::time::sleep(Duration::from_millis(150)).await;
+    }
+    let output = output.await.unwrap().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert!(output.stdout.is_empty(), "it has not waited for a summary");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("again to leave at once"));
+    let (dome, goldsky) = stand_ins(&universe, |_| {}).await;
+    let mut resumed = disturbed.world.arguments();
+    resumed.extend(sources(&dome, &goldsky));
+    resumed.extend(["--variance-limit", "100", "--coverage-target", "50"].map(str::to_owned));
+    let resumed = Scene { world: disturbed.world, stand_ins: (dome, goldsky), arguments: resumed };
+    resumed.json(&["run", "--derive=false"]).await;
+    assert!(undisturbed.tables().await == resumed.tables().await, "the same tables");
+}
+
+/// The arguments without a flag and its value.
+fn without(arguments: &[String], flag: &str) -> Vec<String> {
+    arguments.chunks(2).filter(|pair| pair[0] != flag).flatten().cloned().collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

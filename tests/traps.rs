@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 
 use backfill::ctf;
 use backfill::ids::{ConditionId, TokenId, Wallet};
+use backfill::phases::derive::DeriveOptions;
 use backfill::phases::merge::{MergeOptions, MergeResult};
 use backfill::phases::setup::{SetupOptions, SetupResult};
 use backfill::phases::track::TrackOptions;
 use backfill::phases::validate::{Baseline, ValidateOptions, WalletResult};
 use backfill::phases::verify::{VerifyOptions, VerifyResult};
-use backfill::phases::{merge, setup, track, validate, verify};
+use backfill::phases::{derive, merge, setup, track, validate, verify};
 use backfill::settings::Percent;
 use backfill::store::staging::{NotFoundRow, StagedRow};
 use backfill::track::Ending;
@@ -567,4 +568,35 @@ async fn trap_16_a_wallet_is_found_in_every_case_and_its_copies_count_once() {
     let position = &result.positions[0];
     assert_eq!((position.fills, position.cashflow.exact().as_str()), (2, "250000"));
     assert_eq!(run_verify(&world).await.wallets[0].fills, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn labels_that_are_no_text_break_no_phase() {
+    let universe = small_universe(21);
+    let world = World::with(&universe).await;
+    let broken = "toString(MD5('label'))";
+    world
+        .run(&format!(
+            "ALTER TABLE {{d}}.clob_fills UPDATE outcome = {broken} WHERE 1 SETTINGS mutations_sync = 2"
+        ))
+        .await;
+    world
+        .run(&format!(
+            "ALTER TABLE {{d}}.ctf_token_map UPDATE outcome_label = {broken}, source = {broken} WHERE 1 \
+             SETTINGS mutations_sync = 2"
+        ))
+        .await;
+    let context = world.context(&[]).await;
+    let derived = derive::run(&context, &DeriveOptions::default()).await.unwrap();
+    assert!(derived.inserted > 0);
+    world
+        .run(&format!(
+            "ALTER TABLE {{s}}.clob_asset_map_derived UPDATE outcome_label = {broken}, source = {broken} WHERE 1 \
+             SETTINGS mutations_sync = 2"
+        ))
+        .await;
+    let options = MergeOptions { repair: true, ..MergeOptions::default() };
+    let merged = merge::run(&context, &options).await.unwrap();
+    assert_eq!(merged.added, derived.inserted);
+    assert!(run_verify(&world).await.gap.coverage.mapped >= derived.inserted);
 }

@@ -13,6 +13,7 @@ use backfill::phases::validate::baselines::{self, Listed};
 use backfill::phases::validate::expected;
 use backfill::phases::validate::positions_file::PositionsFile;
 use backfill::phases::validate::{self, Baseline, Status, ValidateOptions, WalletResult};
+use backfill::phases::verify::{self, VerifyOptions};
 use backfill::pnl::{Micro, Usd};
 use backfill::report;
 use common::{World, small_universe, stand_ins};
@@ -466,5 +467,103 @@ async fn random_worlds_equal_the_oracle_however_their_rows_arrive() {
                 "seed {seed}: the order of rows shows"
             );
         }
+    }
+}
+
+/// Random bytes in every string column, random bit patterns in every number and date: what a broken ingester may leave.
+async fn fuzz(tables: &Tables, seed: u64) {
+    let world = &tables.world;
+    let wallet = wallet(1);
+    let random =
+        |columns: &str, salt: u64| format!("generateRandom('{columns}', {}, 90, 3)", seed * 10 + salt);
+    let fills = "fill_id String, other_wallet String, asset_id String, side String, price Float64, size Float64, \
+                 time UInt32, number UInt32";
+    // Some of everything is right, so that the garbage meets what is not.
+    world
+        .run(&format!(
+            "INSERT INTO {{d}}.clob_fills (fill_id, proxy_wallet, asset_id, side, price, size, timestamp, ingested_at) \
+             SELECT if(number % 7 = 0, 'same', fill_id), if(number % 2 = 0, '{wallet}', other_wallet), \
+                 multiIf(number % 4 = 0, '{0}', number % 4 = 1, '{1}', number % 4 = 2, toString(MD5(asset_id)), asset_id), \
+                 multiIf(number % 5 = 0, 'BUY', number % 5 = 1, 'SELL', number % 5 = 2, toString(MD5(side)), side), \
+                 if(number % 11 < 8, (number % 1000) / 1000, price), if(number % 13 < 9, number, size), \
+                 toDateTime(time), toDateTime(number) \
+             FROM {2} LIMIT 3000",
+            token(1),
+            token(2),
+            random(fills, 1)
+        ))
+        .await;
+    // Bytes that are no text, where they are read back: in labels and winners of conditions that are decided by them.
+    world
+        .run(&format!(
+            "INSERT INTO {{d}}.ctf_token_map SELECT '{}', '{}', 1, toString(MD5('label'))",
+            token(2),
+            condition(2)
+        ))
+        .await;
+    world
+        .run(&format!(
+            "INSERT INTO {{d}}.gamma_resolved SELECT '{}', toString(MD5('label')), 1, now()",
+            condition(2)
+        ))
+        .await;
+    for (table, columns, salt) in [
+        (
+            "ctf_token_map (token_id, condition_id_norm, outcome_index, outcome_label)",
+            "token_id String, c String, i UInt8, l String",
+            2,
+        ),
+        ("gamma_resolved (cid, winning_outcome, closed)", "c String, w String, closed UInt8", 3),
+        (
+            "market_resolutions_final (condition_id_norm, payout_numerators, payout_denominator, winning_outcome, \
+          winning_index)",
+            "c FixedString(64), n Array(UInt8), d UInt8, w String, i UInt16",
+            4,
+        ),
+    ] {
+        world
+            .run(&format!("INSERT INTO {{d}}.{table} SELECT * FROM {} LIMIT 500", random(columns, salt)))
+            .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn random_garbage_in_every_column_is_counted_and_breaks_nothing() {
+    for seed in 1..=3 {
+        let tables = Tables::new().await;
+        tables.map(1, 1, 0, "Yes").await;
+        tables.resolve(1, "[1, 0]", 1).await;
+        fuzz(&tables, seed).await;
+        let found = validated(&tables, 1, "1").await;
+        let odd = &found.oddities;
+        // Every fill of the wallet is in a position, without a mapping, or odd in at least one way.
+        let counted = found.positions.iter().map(|it| it.fills).sum::<u64>()
+            + found.unmapped.iter().map(|it| it.fills).sum::<u64>();
+        let distinct: u64 = tables
+            .world
+            .one(&format!(
+                "SELECT uniqExact(fill_id) FROM {{d}}.clob_fills WHERE proxy_wallet = '{}'",
+                wallet(1)
+            ))
+            .await;
+        let left_out = distinct - counted;
+        assert!(
+            odd.odd_side.max(odd.odd_price).max(odd.odd_size) <= left_out,
+            "{odd:?}, {left_out} left out"
+        );
+        assert!(left_out <= odd.odd_side + odd.odd_price + odd.odd_size, "{odd:?}, {left_out} left out");
+        assert!(odd.odd_side > 0 && odd.odd_price > 0 && odd.odd_size > 0 && odd.duplicates > 0, "{odd:?}");
+        let options = VerifyOptions { wallets: vec![wallet(1)], gaps_file: None };
+        let verified = verify::run(&tables.world.context(&[]).await, &options).await.unwrap();
+        let coverage = verified.gap.coverage;
+        assert_eq!(coverage.total, coverage.mapped + coverage.unmapped);
+        assert!(coverage.malformed > 0 && verified.gap.without_volume > 0, "{coverage:?}");
+        let file = tables.world.folder.path().join("positions.parquet");
+        let options = ValidateOptions {
+            baselines: vec![Baseline { wallet: wallet(1), expected: usd("1"), label: None }],
+            positions_file: Some(PositionsFile::new(file).unwrap()),
+            detail: false,
+        };
+        validate::run(&tables.world.context(&[]).await, &options).await.unwrap();
     }
 }

@@ -123,6 +123,8 @@ impl Live {
         let mut tracks = lock(&self.tracks);
         tracks.retain(|track| track.gauges.source != gauges.source);
         tracks.push(LiveTrack { gauges, tokens, requests, ended: false });
+        // Tracks that begin together tell so in any order.
+        tracks.sort_by_key(|track| track.gauges.source);
     }
 
     /// A track has ended; its last values stay.

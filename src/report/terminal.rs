@@ -227,6 +227,7 @@ async fn watch(live: Arc<Live>, blocks: bool, manner: Manner) {
         live.sample();
         let tracks = live.tracks();
         seen.retain(|source, _| tracks.iter().any(|track| track.source == *source));
+        let several = tracks.len() > 1;
         for track in tracks {
             let last = seen.entry(track.source).or_insert_with(Instant::now);
             if !blocks || last.elapsed() < BLOCK {
@@ -238,16 +239,18 @@ async fn watch(live: Arc<Live>, blocks: bool, manner: Manner) {
                 let (track, rate) = (source.name(), (rate * 10.0).round() / 10.0);
                 tracing::info!(target: "backfill::progress", track, processed, total, inserted, rate, active, "progress");
             } else {
-                tell(&block(&track, &jiff::Zoned::now().strftime("%I:%M:%S %p").to_string()), manner.json);
+                let time = jiff::Zoned::now().strftime("%I:%M:%S %p").to_string();
+                tell(&block(&track, &time, several), manner.json);
             }
         }
     }
 }
 
-/// The guide's block.
-fn block(track: &TrackLook, time: &str) -> String {
+/// The guide's block; where several tracks are at work, with the name of the one.
+fn block(track: &TrackLook, time: &str, several: bool) -> String {
+    let whose = if several { format!(" ({})", track.source.title()) } else { String::new() };
     format!(
-        "[{time}] Progress:\n  Processed: {} / {}\n  Inserted: {} ({} coverage)\n  Rate: {:.1} tokens/sec\n  \
+        "[{time}] Progress{whose}:\n  Processed: {} / {}\n  Inserted: {} ({} coverage)\n  Rate: {:.1} tokens/sec\n  \
          ETA: {}\n  Active workers: {}/{}\n",
         thousands(track.processed),
         thousands(track.total),

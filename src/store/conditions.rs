@@ -174,7 +174,7 @@ impl Store {
             "''"
         };
         let sql = format!(
-            "SELECT CAST(toUInt256OrZero(asset_id) AS UInt128) AS fingerprint, label, \
+            "SELECT CAST(toUInt256OrZero(asset_id) AS UInt128) AS fingerprint, toValidUTF8(label) AS label, \
                     asset_id GLOBAL NOT IN (SELECT token_id FROM {map} WHERE NOT disagreeing) \
                     AND asset_id GLOBAL NOT IN (SELECT token_id FROM {derived}) AS open \
              FROM (SELECT asset_id, argMax(own, (own != '', fills, own)) AS label \

@@ -20,8 +20,9 @@ pub(super) fn volume() -> String {
     )
 }
 
-/// A price of at most six decimals and a whole size, as integers; what they are of all other values is arbitrary.
-pub(super) const FAST_COLUMNS: &str = "toUInt32(ifNotFinite(price, 2) * 1e6 + 0.5) AS micro_price, toUInt64(ifNotFinite(size, -1)) AS whole_size";
+/// A price of at most six decimals and a whole size, as integers; what they are of all other values is arbitrary, but
+/// never infinite, which the server refuses to convert: a finite price may be once it is multiplied.
+pub(super) const FAST_COLUMNS: &str = "toUInt32(ifNotFinite(price * 1e6 + 0.5, 2)) AS micro_price, toUInt64(ifNotFinite(size, -1)) AS whole_size";
 
 /// Whether the integers of [`FAST_COLUMNS`] are exactly the fill's price and size, and their product fits into 64 bits.
 /// Decimals of at most 15 digits never share a floating-point number.

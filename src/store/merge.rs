@@ -73,8 +73,9 @@ impl Store {
             let staged = self.staging_table(&source.staging_table());
             let (token, condition) = (well_formed_token("token_id"), condition_norm("condition_id_norm"));
             format!(
-                "SELECT token_id, {condition} AS condition_id, outcome_index, outcome_label, source, \
-                        toString(collateral) AS proven_with, toUInt8({rank}) AS rank, '{}' AS track \
+                "SELECT token_id, {condition} AS condition_id, outcome_index, \
+                        toValidUTF8(outcome_label) AS outcome_label, toValidUTF8(source) AS source, \
+                        toValidUTF8(toString(collateral)) AS proven_with, toUInt8({rank}) AS rank, '{}' AS track \
                  FROM {staged} WHERE {token}",
                 source.name()
             )

@@ -151,6 +151,7 @@ impl Store {
         let nobody = "SELECT '' AS condition, '' AS outcome, false AS contradicting WHERE false";
         let winners = winners.unwrap_or_else(|| nobody.to_owned());
         Ok(format!(
+            // Columns of text may hold bytes that are none; what is shown of those is a replacement character.
             // Every delivery's own worth, or zeros where it is odd: 10^18 micro-shares at 42 decimals are 60 of the 76
             // digits that a Decimal256 has, so that no sum can wrap. What is below the scale by more than the second
             // look can see is inexact for that alone.
@@ -178,16 +179,16 @@ impl Store {
              mapped AS (SELECT token_id, condition_id_norm, outcome_index, disagreeing, label FROM {map} AS m \
                GLOBAL LEFT ANY JOIN (SELECT token_id, max({label}) AS label FROM {table} GROUP BY token_id) AS l \
                  USING token_id) \
-             SELECT owner AS wallet, asset AS asset_id, {token} AS well_formed, fill_count AS fills, \
+             SELECT owner AS wallet, toValidUTF8(asset) AS asset_id, {token} AS well_formed, fill_count AS fills, \
                     toUInt64(copies_left_out) AS duplicates, changed_count AS changed, odd_sides AS odd_side, \
                     odd_prices AS odd_price, odd_sizes AS odd_size, inexact_count AS inexact, \
                     toString(net) AS net_shares, toString(paid) AS cashflow, \
                     toString(more_shares) AS repeated_shares, toString(more_cash) AS repeated_cash, \
                     toUInt8(multiIf(k.token_id = '', 0, k.disagreeing, 1, 2)) AS state, \
-                    k.condition_id_norm AS condition_id, k.outcome_index AS outcome_index, k.label AS label, \
+                    k.condition_id_norm AS condition_id, k.outcome_index AS outcome_index, toValidUTF8(k.label) AS label, \
                     r.has AS has_resolution, r.vector AS numerators, r.whole AS denominator, \
-                    r.winning AS winning_index, r.outcome AS winning_outcome, r.contradicting AS contradicting, \
-                    w.outcome AS winner, w.contradicting AS winner_contradicting \
+                    r.winning AS winning_index, toValidUTF8(r.outcome) AS winning_outcome, r.contradicting AS contradicting, \
+                    toValidUTF8(w.outcome) AS winner, w.contradicting AS winner_contradicting \
              FROM traded AS t \
              GLOBAL LEFT ANY JOIN (SELECT token_id, condition_id_norm, outcome_index, disagreeing, label FROM mapped) AS k \
                ON t.asset = k.token_id \

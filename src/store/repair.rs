@@ -97,7 +97,7 @@ impl Store {
         let sql = format!(
             "SELECT token_id, condition_id, outcome_index, outcome_label, source, rank FROM (\
                SELECT token_id, {condition} AS condition_id, toUInt8(outcome_index) AS outcome_index, \
-                      {label} AS outcome_label, {source} AS source, toUInt8(0) AS rank FROM {map} WHERE {usable} \
+                      toValidUTF8({label}) AS outcome_label, toValidUTF8({source}) AS source, toUInt8(0) AS rank FROM {map} WHERE {usable} \
                UNION ALL \
                SELECT token_id, condition_id, outcome_index, outcome_label, source, toUInt8(rank + 1) FROM ({all}) \
                WHERE condition_id != '' AND token_id GLOBAL IN (SELECT token_id FROM {map} WHERE {usable})) \

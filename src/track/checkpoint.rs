@@ -4,13 +4,14 @@
 //! loses counters and gaps, never rows. It is replaced atomically (write, sync, rename), after the rows it speaks of
 //! were acknowledged.
 
-use std::fs::{self, File, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids::TokenId;
+use crate::process_lock::ProcessLock;
 use crate::upstream::Source;
 
 /// The version of the file's form. A larger one was written by a newer backfill and is refused.
@@ -126,13 +127,18 @@ pub enum CheckpointError {
 #[derive(Debug)]
 pub struct CheckpointFile {
     path: PathBuf,
-    /// Held for as long as the track runs; the system lets go of it when the process dies, however it dies.
-    _lock: File,
+    /// Held for as long as the track runs.
+    _lock: ProcessLock,
 }
 
 /// Where the track's checkpoint stands.
 pub fn path(folder: &Path, source: Source) -> PathBuf {
     folder.join(format!("{}-track-checkpoint.json", source.name()))
+}
+
+/// Where the track's lock stands.
+pub fn lock_path(folder: &Path, source: Source) -> PathBuf {
+    folder.join(format!("{}-track.lock", source.name()))
 }
 
 impl CheckpointFile {
@@ -141,35 +147,15 @@ impl CheckpointFile {
     /// # Errors
     /// [`CheckpointError::Locked`] where another process has it.
     pub fn lock(folder: &Path, source: Source) -> Result<Self, CheckpointError> {
-        let lock_path = folder.join(format!("{}-track.lock", source.name()));
+        let lock_path = lock_path(folder, source);
         let io = |doing, path: &Path| {
             let path = path.to_owned();
             move |source| CheckpointError::Io { doing, path, source }
         };
         fs::create_dir_all(folder).map_err(io("cannot make the folder", folder))?;
-        let mut lock = File::options()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(&lock_path)
-            .map_err(io("cannot open", &lock_path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut pid = String::new();
-                let _ = lock.read_to_string(&mut pid);
-                let pid = Some(pid.trim().to_owned()).filter(|pid| !pid.is_empty());
-                return Err(CheckpointError::Locked {
-                    track: source.name(),
-                    pid: pid.unwrap_or_else(|| "?".to_owned()),
-                });
-            }
-            Err(TryLockError::Error(error)) => return Err(io("cannot lock", &lock_path)(error)),
-        }
-        // Only for the message that the other process prints: a full disk must not keep a track from running.
-        let _ = lock.set_len(0);
-        let _ = lock.seek(SeekFrom::Start(0)).and_then(|_| write!(lock, "{}", std::process::id()));
+        let lock = ProcessLock::take(&lock_path)
+            .map_err(io("cannot lock", &lock_path))?
+            .map_err(|holder| CheckpointError::Locked { track: source.name(), pid: holder.name() })?;
         Ok(Self { path: path(folder, source), _lock: lock })
     }
 

@@ -44,7 +44,7 @@ impl Goldsky {
             UpstreamError::Broken(format!("an answer that is not the documented JSON ({error})"))
         })?;
         if let Some(error) = reply.errors.unwrap_or_default().into_iter().next() {
-            return Err(graphql_error(&error.message));
+            return Err(graphql_error(&self.http.without_key(error.message.clone())));
         }
         let rows = reply
             .data

@@ -269,8 +269,16 @@ impl Http {
         }
     }
 
+    /// Some gateways repeat the key that they refuse.
+    pub fn without_key(&self, text: String) -> String {
+        match &self.key {
+            Some(key) => text.replace(key.expose(), "***"),
+            None => text,
+        }
+    }
+
     fn refused(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> UpstreamError {
-        let said = said(body);
+        let said = self.without_key(said(body));
         let url = &self.url;
         match status {
             429 => UpstreamError::Throttled { retry_after: retry_after(headers) },

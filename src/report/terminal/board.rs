@@ -135,9 +135,11 @@ fn track_lines(track: &TrackLook, columns: usize) -> Vec<Line> {
     let name = format!("{:>width$} ", Step::Track(track.source).name());
     let share = format!(" {:>6}", percent1(track.processed, track.total));
     let left = track.total.saturating_sub(track.processed);
+    // As wide as they can become, so that nothing moves sideways while numbers grow.
+    let total = thousands(track.total);
     let numbers = [
-        format!("  {}/{}", thousands(track.processed), thousands(track.total)),
-        format!("  {}", time_left(left, track.rate)),
+        format!("  {:>width$}/{total}", thousands(track.processed), width = total.len()),
+        format!("  {:<12}", time_left(left, track.rate)),
     ];
     let inset = " ".repeat(width + 1);
     if columns >= WIDE {

@@ -36,7 +36,7 @@ impl Screen {
             }
             return;
         }
-        bar.get_or_insert_with(new_bar).set_message(lines.join("\n"));
+        bar.get_or_insert_with(|| bar_on(Term::stderr())).set_message(lines.join("\n"));
     }
 
     /// Writes something else: the lines make room for it and stand below it afterwards.
@@ -48,8 +48,8 @@ impl Screen {
     }
 }
 
-fn new_bar() -> ProgressBar {
-    let target = ProgressDrawTarget::term_like(Box::new(Narrow::new(Term::stderr())));
+fn bar_on(device: impl Device + 'static) -> ProgressBar {
+    let target = ProgressDrawTarget::term_like(Box::new(Narrow::new(device)));
     let bar = ProgressBar::with_draw_target(None, target);
     // The template is a constant that parses.
     bar.set_style(ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar()));
@@ -221,3 +221,6 @@ impl<D: Device> TermLike for Narrow<D> {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,16 +4,16 @@
 //! id in it), `backfill-http-port` (written by the engine once it listens) and `backfill-engine.log` (its standard
 //! error since its last start).
 
-use std::fs::{self, File, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::process::{Pid, test_kill_process};
 use tokio::time::{Instant, sleep};
 
 use super::EmbeddedError;
 use super::error::io_error;
+use crate::process_lock::ProcessLock;
 
 /// How long the engine of a process that died may take to end after it.
 const ORPHAN: Duration = Duration::from_secs(30);
@@ -23,7 +23,7 @@ const ORPHAN: Duration = Duration::from_secs(30);
 pub(super) struct DataFolder {
     /// Absolute.
     root: PathBuf,
-    lock: File,
+    lock: ProcessLock,
 }
 
 impl DataFolder {
@@ -36,29 +36,18 @@ impl DataFolder {
             return Err(EmbeddedError::NotUtf8 { path: root });
         }
         let lock_path = root.join("backfill.lock");
-        let mut lock = File::options()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(&lock_path)
-            .map_err(io_error("cannot open", &lock_path))?;
         let deadline = Instant::now() + ORPHAN;
         loop {
-            match lock.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::Error(error)) => return Err(io_error("cannot lock", &lock_path)(error)),
-                Err(TryLockError::WouldBlock) => {}
-            }
-            let pid = holder(&mut lock);
-            if pid.is_none_or(is_alive) || Instant::now() >= deadline {
-                let pid = pid.map_or_else(|| "?".to_owned(), |pid| pid.to_string());
-                return Err(EmbeddedError::FolderInUse { folder: root, pid });
+            let taken = ProcessLock::take(&lock_path).map_err(io_error("cannot lock", &lock_path))?;
+            let holder = match taken {
+                Ok(lock) => return Ok(Self { root, lock }),
+                Err(holder) => holder,
+            };
+            if holder.is_alive() || Instant::now() >= deadline {
+                return Err(EmbeddedError::FolderInUse { folder: root, pid: holder.name() });
             }
             sleep(Duration::from_millis(20)).await;
         }
-        write_holder(&mut lock).map_err(io_error("cannot write", &lock_path))?;
-        Ok(Self { root, lock })
     }
 
     /// Where the engine keeps its tables.
@@ -104,26 +93,8 @@ impl DataFolder {
 
     /// The lock once more, for the engine to inherit: should it outlive this process, the folder stays taken.
     pub(super) fn shared_lock(&self) -> Result<File, EmbeddedError> {
-        self.lock.try_clone().map_err(io_error("cannot share the lock of", &self.root))
+        self.lock.share().map_err(io_error("cannot share the lock of", &self.root))
     }
-}
-
-fn holder(lock: &mut File) -> Option<i32> {
-    let mut text = String::new();
-    lock.seek(SeekFrom::Start(0)).ok()?;
-    lock.read_to_string(&mut text).ok()?;
-    text.lines().next()?.trim().parse().ok()
-}
-
-fn write_holder(lock: &mut File) -> io::Result<()> {
-    lock.set_len(0)?;
-    lock.seek(SeekFrom::Start(0))?;
-    writeln!(lock, "{}", std::process::id())
-}
-
-fn is_alive(pid: i32) -> bool {
-    let gone = |pid| test_kill_process(pid) == Err(rustix::io::Errno::SRCH);
-    Pid::from_raw(pid).is_some_and(|pid| !gone(pid))
 }
 
 /// The end of a log, in one line, for a message: the engine's own errors where it wrote some.

@@ -1,0 +1,28 @@
+# A small image of the tool alone: the embedded ClickHouse is for trying things out and is not in it.
+#
+#   docker build -t backfill .
+#   docker run --rm --env-file .env -v "$PWD/tmp:/work/tmp" backfill run
+
+FROM rust:1-slim-bookworm AS build
+WORKDIR /src
+# The dependencies change seldom: built from the manifests alone, they stay in a layer of their own.
+COPY Cargo.toml Cargo.lock ./
+RUN mkdir -p src benches \
+ && echo 'fn main() {}' | tee src/main.rs benches/ctf.rs benches/tracks.rs > src/lib.rs \
+ && cargo build --release --locked --bin backfill
+COPY src src
+COPY README.md ./
+# The empty sources above are younger than these.
+RUN touch src/main.rs src/lib.rs && cargo build --release --locked --bin backfill && strip target/release/backfill
+
+FROM debian:bookworm-slim
+# Certificates: the APIs and ClickHouse Cloud are https.
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/* \
+ && useradd --system --uid 10001 backfill && mkdir -p /work/tmp && chown -R backfill /work
+COPY --from=build /src/target/release/backfill /usr/local/bin/backfill
+USER backfill
+WORKDIR /work
+# Checkpoints and logs: keep this folder when the container goes.
+VOLUME /work/tmp
+ENTRYPOINT ["backfill"]
+CMD ["--help"]
