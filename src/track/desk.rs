@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
+use super::breaker::{Breaker, Passage};
 use super::checkpoint::Gap;
 use super::quota::Moment;
 use crate::ids::TokenId;
@@ -20,9 +21,6 @@ const DOUBTS: u8 = 6;
 
 /// How many lent batches may come back unanswered before nothing is lent a second time.
 const FAILED_LOANS: u32 = 200;
-
-/// Failures in a row, with no answer between them, after which the host is taken to be down.
-const DOWN_AFTER: u32 = 8;
 
 /// Tokens that are asked for together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,9 +45,9 @@ impl Batch {
 
 /// What a worker is told when it asks for work.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Order {
-    /// Ask for these.
-    Ask(Batch),
+pub enum Order<T = Batch> {
+    /// Ask for this.
+    Ask(T),
     /// Nothing before this moment.
     WaitUntil(Moment),
     /// Nothing until something changes.
@@ -82,20 +80,6 @@ pub enum Fault {
     Refused,
 }
 
-/// Whether the host answers at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Host {
-    /// It does.
-    Up,
-    /// Not since this moment; it is probed again at `next_probe`.
-    Down {
-        /// When the failures in a row began.
-        since: Moment,
-        /// When the next request may be sent to it.
-        next_probe: Moment,
-    },
-}
-
 /// One track's work in memory: a window of its workload, and what is under way.
 #[derive(Debug)]
 pub struct Desk {
@@ -109,12 +93,7 @@ pub struct Desk {
     room: Room,
     all_read: bool,
     numbers: u64,
-    host: Host,
-    probing: bool,
-    failures_in_a_row: u32,
-    failing_since: Moment,
-    probes: u32,
-    ever_answered: bool,
+    breaker: Breaker,
     /// Tokens that another track had in its hands and did not find: they are not lent again.
     lent: HashSet<TokenId>,
     /// Tokens that this track did not find, for the others to try, once.
@@ -136,12 +115,7 @@ impl Desk {
             room,
             all_read: false,
             numbers: 0,
-            host: Host::Up,
-            probing: false,
-            failures_in_a_row: 0,
-            failing_since: Duration::ZERO,
-            probes: 0,
-            ever_answered: false,
+            breaker: Breaker::default(),
             lent: HashSet::new(),
             unfound: Vec::new(),
             failed_loans: 0,
@@ -192,13 +166,11 @@ impl Desk {
         if self.is_done() {
             return Order::Done;
         }
-        if let Host::Down { next_probe, .. } = self.host {
-            if self.probing {
-                return Order::Wait;
-            }
-            if now < next_probe {
-                return Order::WaitUntil(next_probe);
-            }
+        let passage = self.breaker.passage(now);
+        match passage {
+            Passage::Until(moment) => return Order::WaitUntil(moment),
+            Passage::Wait => return Order::Wait,
+            Passage::Free | Passage::Probe => {}
         }
         let Some(mut batch) = self.retry_due(now).or_else(|| self.fresh()) else {
             return match self.waiting.keys().next() {
@@ -206,8 +178,7 @@ impl Desk {
                 None => Order::Wait,
             };
         };
-        batch.probe = matches!(self.host, Host::Down { .. });
-        self.probing |= batch.probe;
+        batch.probe = self.breaker.sent(passage);
         self.under_way.insert(batch.number, batch.clone());
         Order::Ask(batch)
     }
@@ -322,19 +293,13 @@ impl Desk {
     /// A batch was not sent after all.
     pub fn put_back(&mut self, batch: Batch, now: Moment) {
         self.under_way.remove(&batch.number);
-        self.probing &= !batch.probe;
+        self.breaker.over(batch.probe);
         self.waiting.insert((now, batch.number), batch);
     }
 
     /// The host answered; `true` where it had been down.
     pub fn host_answered(&mut self) -> bool {
-        let recovered = self.ever_answered && matches!(self.host, Host::Down { .. });
-        self.host = Host::Up;
-        self.probing = false;
-        self.failures_in_a_row = 0;
-        self.probes = 0;
-        self.ever_answered = true;
-        recovered
+        self.breaker.answered()
     }
 
     /// The batch has its answer, of which these tokens are doubted: they are asked again, with others, unless they
@@ -365,12 +330,12 @@ impl Desk {
         pause: Duration,
     ) -> Consequence {
         self.under_way.remove(&batch.number);
-        self.probing &= !batch.probe;
+        self.breaker.over(batch.probe);
         if fault == Fault::Throttled {
             self.waiting.insert((now, batch.number), batch);
             return Consequence::Retried;
         }
-        let down = fault == Fault::Broken && self.host_failed(now, pause);
+        let down = fault == Fault::Broken && self.breaker.failed(now, pause);
         // While the host is down no batch is to blame, so none comes nearer to being given up.
         let attempts = if down { batch.attempts } else { batch.attempts + 1 };
         match fault {
@@ -407,38 +372,9 @@ impl Desk {
         Consequence::Failed(gap)
     }
 
-    /// Counts a failure of the host; `true` while it is taken to be down.
-    fn host_failed(&mut self, now: Moment, pause: Duration) -> bool {
-        if self.failures_in_a_row == 0 {
-            self.failing_since = now;
-        }
-        self.failures_in_a_row += 1;
-        let down = self.failures_in_a_row >= DOWN_AFTER || matches!(self.host, Host::Down { .. });
-        if down {
-            self.probes += 1;
-            self.host = Host::Down { since: self.failing_since, next_probe: now + pause };
-        }
-        down
-    }
-
     /// Whether the host answers.
-    pub fn host(&self) -> Host {
-        self.host
-    }
-
-    /// How many requests in a row found the host down.
-    pub fn probes(&self) -> u32 {
-        self.probes
-    }
-
-    /// Whether any request was ever answered.
-    pub fn ever_answered(&self) -> bool {
-        self.ever_answered
-    }
-
-    /// How often in a row the host has failed, for the length of the next pause.
-    pub fn failures_in_a_row(&self) -> u32 {
-        self.failures_in_a_row
+    pub fn breaker(&self) -> &Breaker {
+        &self.breaker
     }
 
     /// The attempts behind a batch, for the length of its next pause.
@@ -477,6 +413,7 @@ fn gap(batch: &Batch, failure: Option<String>) -> Gap {
 
 #[cfg(test)]
 mod tests {
+    use super::super::breaker::Host;
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -586,7 +523,7 @@ mod tests {
         for batch in batches {
             desk.no_answer(batch, Fault::Broken, "refused", Duration::ZERO, SECOND);
         }
-        assert!(matches!(desk.host(), Host::Down { .. }));
+        assert!(matches!(desk.breaker().host(), Host::Down { .. }));
         assert_eq!(desk.take(Duration::ZERO), Order::WaitUntil(SECOND));
         for round in 1..1_000 {
             let now = SECOND * round;

@@ -5,26 +5,24 @@
 //! nothing left, its workers help the tracks beside it.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
-use rand::RngExt;
 use tokio::sync::{Notify, mpsc};
-use tokio::time::timeout;
 
 use super::checkpoint::{Checkpoint, CheckpointError, CheckpointFile, Gap, Progress};
-use super::desk::{Batch, Consequence, Desk, Fault, Host, Order};
+use super::desk::{Batch, Consequence, Desk, Order};
 use super::fingerprints::Fingerprints;
 use super::judge::{Rules, Verdict, judge};
-use super::quota::{Moment, Quota, Refusal, Slot};
+use super::line::{End, Line, Look, lock, pause};
+use super::quota::Slot;
 use super::writer::{Delivery, Load, Writer};
 use super::{Ending, Gauges, TrackResult, UnderWay, add, floored_percent, read};
 use crate::ids::TokenId;
 use crate::report::Progress as Shown;
 use crate::settings::RateLimit;
 use crate::stop::Stop;
-use crate::store::merge::UNPROVEN;
-use crate::store::staging::{NotFoundRow, RejectedRow, StagedRow};
+use crate::store::staging::{NotFoundRow, RejectedRow};
 use crate::store::workload::Workload;
 use crate::store::{Store, StoreError};
 use crate::upstream::{Answer, Source, Upstream, UpstreamError};
@@ -32,17 +30,8 @@ use crate::upstream::{Answer, Source, Upstream, UpstreamError};
 /// Tokens that are read from the workload at once.
 const PAGE: u64 = 20_000;
 
-/// How long rows wait for company before they are written.
-const PATIENCE: Duration = Duration::from_millis(500);
-
 /// How long a worker may be at one batch before the operator is told.
 const STALLED: Duration = Duration::from_secs(60);
-
-/// Connections refused in a row, at the start, after which nobody is there.
-const UNREACHABLE_AT_START: u32 = 3;
-
-/// Failures in a row of any kind, at the start, after which the source cannot be used.
-const BROKEN_AT_START: u32 = 10;
 
 /// How a track works.
 #[derive(Debug, Clone)]
@@ -93,17 +82,12 @@ pub struct Engine {
     gauges: Arc<Gauges>,
     shown: Arc<dyn Shown>,
     stop: Stop,
-    clock: Instant,
+    line: Line,
     desk: Mutex<Desk>,
-    quota: Mutex<Quota>,
     /// Fingerprints of every token in this track's staging table: no token is staged twice.
     staged: Mutex<Fingerprints>,
     /// Batches that are answered but not acknowledged.
     unwritten: Mutex<HashMap<u64, Gap>>,
-    ended: Mutex<Option<End>>,
-    /// When the first request was sent, and when the last rows were acknowledged.
-    first_sent: OnceLock<Moment>,
-    last_acknowledged: Mutex<Moment>,
     /// Work came, went or ended: whoever waits looks again.
     changed: Arc<Notify>,
     /// The tracks beside this one.
@@ -112,17 +96,9 @@ pub struct Engine {
     resumed: u64,
 }
 
-/// Why a track ends before its work does.
-enum End {
-    Unusable(UpstreamError),
-    Store(StoreError),
-    Outage,
-}
-
 /// A batch and whose it is.
 struct Task {
     batch: Batch,
-    slot: Slot,
     /// The track that lent it, where it is not our own.
     lender: Option<Arc<Engine>>,
 }
@@ -162,24 +138,28 @@ impl Engine {
         let mut room = upstream.room();
         room.tokens = plan.batch_size.map_or(room.tokens, |size| size.min(room.tokens));
         let beginning = found.unwrap_or_else(|| new_checkpoint(source, &workload));
-        let quota = Quota::new(&plan.rate_limit, plan.workers);
+        let gauges = Arc::new(gauges);
+        let line = Line::new(
+            gauges.clone(),
+            shown.clone(),
+            stop.clone(),
+            changed.clone(),
+            &plan.rate_limit,
+            plan.give_up_after,
+        );
         Ok(Arc::new(Self {
             source,
             upstream,
             store,
             plan,
             file,
-            gauges: Arc::new(gauges),
+            gauges,
             shown,
             stop,
-            clock: Instant::now(),
+            line,
             desk: Mutex::new(Desk::new(room)),
-            quota: Mutex::new(quota),
             staged: Mutex::new(staged),
             unwritten: Mutex::default(),
-            ended: Mutex::default(),
-            first_sent: OnceLock::new(),
-            last_acknowledged: Mutex::default(),
             changed,
             peers: OnceLock::new(),
             beginning,
@@ -222,15 +202,11 @@ impl Engine {
         watchdog.abort();
         self.shown.track_ended(self.source);
         let elapsed = self.plan.started.elapsed();
-        let ended = {
-            // Over it stays: a track beside this one that looks later must not wait for what nobody asks any more.
-            let mut ended = lock(&self.ended);
-            if ended.is_some() { ended.replace(End::Outage) } else { None }
-        };
+        let ended = self.line.why_ended();
         if let Some(End::Store(error)) = ended {
             return Err(error.into());
         }
-        let ever_answered = lock(&self.desk).ever_answered();
+        let ever_answered = lock(&self.desk).breaker().ever_answered();
         if let Some(End::Unusable(reason)) = ended
             && !ever_answered
         {
@@ -266,8 +242,6 @@ impl Engine {
         };
         self.save(progress);
         let seconds = elapsed.as_secs_f64();
-        let first_sent = self.first_sent.get().copied().unwrap_or_default();
-        let work = lock(&self.last_acknowledged).saturating_sub(first_sent);
         let this_run = (answered + failed).saturating_sub(self.resumed);
         Ok(TrackResult {
             phase: self.source.name(),
@@ -284,15 +258,11 @@ impl Engine {
             resumed: self.resumed,
             tokens_per_second: (this_run as f64 / seconds.max(0.001) * 10.0).round() / 10.0,
             elapsed_seconds: (seconds * 1000.0).round() / 1000.0,
-            work_seconds: (work.as_secs_f64() * 1000.0).round() / 1000.0,
+            work_seconds: (self.line.work().as_secs_f64() * 1000.0).round() / 1000.0,
             resolved: tally.resolved,
             source: self.source,
             ending,
         })
-    }
-
-    fn now(&self) -> Moment {
-        self.clock.elapsed()
     }
 
     /// Keeps the desk filled.
@@ -353,23 +323,22 @@ impl Engine {
     }
 
     fn is_over(&self) -> bool {
-        self.stop.is_set() || lock(&self.ended).is_some()
+        self.line.is_over()
     }
 
     fn end(&self, end: End) {
-        lock(&self.ended).get_or_insert(end);
-        self.changed.notify_waiters();
+        self.line.end(end);
     }
 
     /// One worker: takes what there is to do, asks, delivers.
     async fn work(self: Arc<Self>, number: usize, deliveries: mpsc::Sender<Delivery>) {
-        while let Some(task) = self.next_task().await {
+        while let Some((task, slot)) = self.line.next(|| self.look()).await {
             if let Some(first) = task.batch.tokens.first() {
                 let since = Instant::now();
                 self.gauges.under_way().insert(number, UnderWay { token: *first, since, told: false });
             }
             add(&self.gauges.active, 1);
-            let answer = self.ask(&task).await;
+            let answer = self.ask(&task, slot).await;
             self.gauges.active.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
             let delivery = match answer {
                 Ok(pages) => Some(self.answered(task, &pages)),
@@ -385,63 +354,35 @@ impl Engine {
         }
     }
 
-    /// The next batch with its place in the quota, `None` when there is nothing left to do here.
-    async fn next_task(&self) -> Option<Task> {
-        loop {
-            let mut changed = std::pin::pin!(self.changed.notified());
-            // From here on no change is missed, also one that happens before it is waited for.
-            changed.as_mut().enable();
-            if self.is_over() {
-                return None;
-            }
-            let wait = match self.look() {
-                Look::Task(task) => {
-                    // A stretch of the workload may have room in memory now.
-                    self.changed.notify_waiters();
-                    return Some(task);
+    /// One look at the quota and the desk, and, where that is done, at the desks beside it.
+    fn look(&self) -> Look<Task> {
+        self.line.look(
+            || self.nothing_is_left(),
+            |now| {
+                let order = lock(&self.desk).take(now);
+                match order {
+                    Order::Ask(batch) => Order::Ask(Task { batch, lender: None }),
+                    Order::WaitUntil(moment) => Order::WaitUntil(moment),
+                    Order::Wait => Order::Wait,
+                    Order::Done => self.borrow(),
                 }
-                Look::Over => return None,
-                Look::Until(moment) => Some(moment.saturating_sub(self.now())),
-                Look::Wait => None,
-            };
-            let asked = self.stop.asked();
-            tokio::select! {
-                () = changed => {}
-                () = asked => {}
-                () = sleep_or_forever(wait) => {}
-            }
-        }
+            },
+        )
     }
 
-    /// One look at the quota and the desk. The quota comes first, so that no batch is held while its turn is awaited:
-    /// until then a sibling's answer may make it smaller.
-    fn look(&self) -> Look {
-        let now = self.now();
-        let mut quota = lock(&self.quota);
-        let next = quota.next(now);
-        if next > now {
-            // Who has nothing left to ask does not wait for a turn.
-            return if self.nothing_is_left() { Look::Over } else { Look::Until(next) };
-        }
-        let order = lock(&self.desk).take(now);
-        match order {
-            Order::Ask(batch) => Look::Task(Task { batch, slot: quota.take(now), lender: None }),
-            Order::WaitUntil(moment) => Look::Until(moment),
-            Order::Wait => Look::Wait,
-            Order::Done => {
-                let room = self.upstream.room();
-                let mut others_work = false;
-                for lender in self.others().filter(|lender| !lender.is_over()) {
-                    let mut desk = lock(&lender.desk);
-                    if let Some(batch) = desk.lend(room) {
-                        drop(desk);
-                        return Look::Task(Task { batch, slot: quota.take(now), lender: Some(lender) });
-                    }
-                    others_work |= !desk.is_done();
-                }
-                if others_work { Look::Wait } else { Look::Over }
+    /// Work of the tracks beside this one.
+    fn borrow(&self) -> Order<Task> {
+        let room = self.upstream.room();
+        let mut others_work = false;
+        for lender in self.others().filter(|lender| !lender.is_over()) {
+            let mut desk = lock(&lender.desk);
+            if let Some(batch) = desk.lend(room) {
+                drop(desk);
+                return Order::Ask(Task { batch, lender: Some(lender) });
             }
+            others_work |= !desk.is_done();
         }
+        if others_work { Order::Wait } else { Order::Done }
     }
 
     /// Whether neither this track nor one beside it has anything that could be asked here.
@@ -455,34 +396,11 @@ impl Engine {
     }
 
     /// Asks for a batch, following an answer that says it has more.
-    async fn ask(&self, task: &Task) -> Result<Vec<Answer>, (Slot, UpstreamError)> {
+    async fn ask(&self, task: &Task, mut slot: Slot) -> Result<Vec<Answer>, (Slot, UpstreamError)> {
         let mut pages: Vec<Answer> = Vec::new();
-        let mut slot = task.slot;
         loop {
-            add(&self.gauges.requests, 1);
-            self.first_sent.get_or_init(|| self.now());
             let more = pages.last().and_then(|page| page.more.as_deref());
-            let asked = Instant::now();
-            let answer = self.upstream.ask(&task.batch.tokens, more).await;
-            self.gauges.latency.observe(asked.elapsed().as_secs_f64());
-            tracing::debug!(
-                track = self.source.name(),
-                tokens = task.batch.tokens.len(),
-                milliseconds = asked.elapsed().as_millis() as u64,
-                error = answer.as_ref().err().map(tracing::field::display),
-                "asked"
-            );
-            let now = self.now();
-            let answer = match answer {
-                Ok(answer) => {
-                    lock(&self.quota).answered(slot, now);
-                    answer
-                }
-                Err(error) => {
-                    lock(&self.quota).broke(slot, now);
-                    return Err((slot, error));
-                }
-            };
+            let answer = self.line.ask(slot, self.upstream.ask(&task.batch.tokens, more)).await?;
             let more = answer.more.clone();
             // A key that repeats itself would lead in a circle.
             let circle = more.is_some() && pages.last().is_some_and(|page| page.more == more);
@@ -493,30 +411,16 @@ impl Engine {
             if more.is_none() {
                 return Ok(pages);
             }
-            slot = self.another_slot().await;
-        }
-    }
-
-    async fn another_slot(&self) -> Slot {
-        loop {
-            let now = self.now();
-            let next = {
-                let mut quota = lock(&self.quota);
-                match quota.next(now) {
-                    next if next <= now => return quota.take(now),
-                    next => next,
-                }
-            };
-            tokio::time::sleep(next - now).await;
+            slot = self.line.another_slot().await;
         }
     }
 
     /// Sorts an answer and makes rows of it.
     fn answered(&self, task: Task, pages: &[Answer]) -> Delivery {
-        let Task { batch, lender, .. } = task;
+        let Task { batch, lender } = task;
         let verdict = judge(&batch, pages, &self.plan.rules);
         if lock(&self.desk).host_answered() {
-            self.shown.notice(&format!("The {} API answers again; going on", self.source.title()));
+            self.line.answers_again();
         }
         let delivery = match lender {
             None => self.own_answer(&batch, verdict),
@@ -599,62 +503,25 @@ impl Engine {
             add(&peer.gauges.processed, known);
             add(&peer.gauges.resolved, known);
         }
-        let row = |mapping: super::judge::Mapping| StagedRow {
-            token_id: mapping.token,
-            condition_id_norm: mapping.condition,
-            outcome_index: mapping.outcome_index,
-            outcome_label: mapping.label,
-            source: match mapping.collateral.as_str() {
-                "" => format!("{}{UNPROVEN}", self.source.label()),
-                _ => self.source.label().to_owned(),
-            },
-            fetched_at,
-            collateral: mapping.collateral,
-        };
+        let row = |mapping: super::judge::Mapping| mapping.staged(self.source, fetched_at);
         delivery.staged = fresh.into_iter().map(row).collect();
     }
 
     /// Decides what happens to a batch without an answer, and whether the track goes on.
     fn no_answer(&self, task: Task, (slot, error): (Slot, UpstreamError)) -> Option<Delivery> {
-        let Task { batch, lender, .. } = task;
-        let now = self.now();
-        add(&self.gauges.retries, 1);
-        add(&self.gauges.retries_by[error.reason()], 1);
-        let fault = match &error {
-            UpstreamError::Throttled { retry_after } => {
-                add(&self.gauges.throttled, 1);
-                let refusal = lock(&self.quota).refused(slot, now, *retry_after);
-                if let Refusal::SlowedDown(pause) = refusal {
-                    self.shown.notice(&format!(
-                        "{} refuses requests (429) although the limit {} is kept: someone else uses the key? \
-                         Waiting {} ms, then slower",
-                        self.source.title(),
-                        self.plan.rate_limit,
-                        pause.as_millis()
-                    ));
-                }
-                Fault::Throttled
-            }
-            UpstreamError::TooLarge(_) => Fault::TooLarge,
-            UpstreamError::Timeout(_) if Desk::attempts(&batch) >= 2 => Fault::TooLarge,
-            UpstreamError::Timeout(_) | UpstreamError::Unreachable(_) | UpstreamError::Broken(_) => {
-                Fault::Broken
-            }
-            UpstreamError::BadRequest(_) => Fault::Refused,
-            UpstreamError::Shut(_) => Fault::Broken,
-        };
+        let Task { batch, lender } = task;
+        let fault = self.line.fault(slot, &error, Desk::attempts(&batch));
         if let Some(lender) = lender {
             lock(&lender.desk).not_answered_elsewhere(&batch);
             self.changed.notify_waiters();
             return None;
         }
         let mut desk = lock(&self.desk);
-        let at_start = !desk.ever_answered();
-        let failures = desk.failures_in_a_row().max(Desk::attempts(&batch));
+        let at_start = !desk.breaker().ever_answered();
+        let failures = desk.breaker().failures_in_a_row().max(Desk::attempts(&batch));
         let tokens = batch.tokens.len() as u64;
-        let consequence = desk.no_answer(batch, fault, &error.to_string(), now, pause(failures));
-        let (host, failures) = (desk.host(), desk.failures_in_a_row());
-        let first_of_outage = desk.probes() == 1;
+        let consequence = desk.no_answer(batch, fault, &error.to_string(), self.line.now(), pause(failures));
+        let breaker = *desk.breaker();
         drop(desk);
         if let Consequence::Failed(_) = consequence {
             add(&self.gauges.failed, tokens);
@@ -664,74 +531,22 @@ impl Engine {
                 self.source.title()
             ));
         }
-        let shut = matches!(error, UpstreamError::Shut(_))
-            || at_start
-                && match &error {
-                    UpstreamError::Unreachable(_) => failures >= UNREACHABLE_AT_START,
-                    UpstreamError::BadRequest(_) => true,
-                    _ => failures >= BROKEN_AT_START,
-                };
-        if shut {
-            if !at_start {
-                self.shown.notice(&format!("The {} track ends early: {error}", self.source.title()));
-            }
-            self.end(End::Unusable(error));
-        } else if let Host::Down { since, .. } = host
-            && !at_start
-        {
-            if first_of_outage {
-                self.shown.notice(&format!(
-                    "The {} API is down ({error}); the track waits, probes, and goes on by itself",
-                    self.source.title()
-                ));
-            }
-            if now.saturating_sub(since) > self.plan.give_up_after {
-                self.shown.notice(&format!("The {} API stayed down; giving up", self.source.title()));
-                self.end(End::Outage);
-            }
-        }
-        self.changed.notify_waiters();
+        self.line.failed(error, at_start, &breaker);
         None
     }
 
-    /// Collects deliveries into large inserts, and saves the checkpoint behind each.
-    async fn write(self: Arc<Self>, mut deliveries: mpsc::Receiver<Delivery>) {
+    /// Writes what is delivered, and saves the checkpoint behind each insert.
+    async fn write(self: Arc<Self>, deliveries: mpsc::Receiver<Delivery>) {
         let writer = Writer::new(self.store.clone(), self.source, self.plan.give_up_after);
         let notice = |text: &str| self.shown.notice(text);
-        let mut open = true;
-        while open {
-            let mut load = Load::default();
-            let mut since: Option<tokio::time::Instant> = None;
-            while !load.is_large() {
-                let next = match since {
-                    None => Ok(deliveries.recv().await),
-                    Some(since) => timeout(PATIENCE.saturating_sub(since.elapsed()), deliveries.recv()).await,
-                };
-                match next {
-                    Ok(Some(delivery)) => {
-                        since.get_or_insert_with(tokio::time::Instant::now);
-                        load.add(delivery);
-                    }
-                    Ok(None) => {
-                        open = false;
-                        break;
-                    }
-                    Err(_) => break,
-                }
-            }
-            if load.is_empty() {
-                continue;
-            }
-            if let Err(error) = writer.write(&load, &notice).await {
-                return self.end(End::Store(error));
-            }
-            self.acknowledged(&load);
+        if let Err(error) = writer.run(deliveries, &notice, &|load| self.acknowledged(load)).await {
+            self.end(End::Store(error));
         }
     }
 
     /// The rows are there: now the gauges and the checkpoint may say so.
     fn acknowledged(&self, load: &Load) {
-        *lock(&self.last_acknowledged) = self.now();
+        self.line.acknowledged();
         let mut unwritten = lock(&self.unwritten);
         load.batches.iter().for_each(|batch| {
             unwritten.remove(batch);
@@ -771,10 +586,7 @@ impl Engine {
             ..self.beginning.clone()
         };
         match self.file.save(&checkpoint) {
-            Ok(()) => {
-                let now = checkpoint.updated_at.as_millisecond().unsigned_abs();
-                self.gauges.saved_at.store(now, std::sync::atomic::Ordering::Relaxed);
-            }
+            Ok(()) => self.line.saved(checkpoint.updated_at),
             Err(error) => self.shown.notice(&format!("{error}; the staged rows are safe, going on")),
         }
     }
@@ -795,36 +607,10 @@ impl Engine {
     }
 }
 
-/// What a look at the quota and the desk shows.
-enum Look {
-    Task(Task),
-    Until(Moment),
-    Wait,
-    Over,
-}
-
-async fn sleep_or_forever(wait: Option<Duration>) {
-    match wait {
-        Some(wait) => tokio::time::sleep(wait).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Twice as long with each failure, up to ten seconds, and not the same for all.
-fn pause(failures: u32) -> Duration {
-    let longest = Duration::from_millis(200) * 2u32.pow(failures.min(6));
-    longest.min(Duration::from_secs(10)).mul_f64(rand::rng().random_range(0.5..1.0))
-}
-
-fn unix_time() -> u32 {
+pub(super) fn unix_time() -> u32 {
     u32::try_from(jiff::Timestamp::now().as_second()).unwrap_or(u32::MAX)
 }
 
 fn new_checkpoint(source: Source, workload: &Workload) -> Checkpoint {
     Checkpoint::new(source, &workload.id, workload.total, jiff::Timestamp::now())
-}
-
-/// No holder of these locks can panic between two changes that belong together, so a poisoned one is as good as any.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

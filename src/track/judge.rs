@@ -5,7 +5,9 @@ use std::collections::{HashMap, HashSet};
 use super::desk::Batch;
 use crate::ctf::{self, Collateral};
 use crate::ids::{ConditionId, TokenId};
-use crate::upstream::{Answer, Claim};
+use crate::store::merge::UNPROVEN;
+use crate::store::staging::StagedRow;
+use crate::upstream::{Answer, Claim, Source};
 
 /// A mapping that the hash proves, or one that was accepted without a proof.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +22,24 @@ pub struct Mapping {
     pub label: String,
     /// The collateral's name, empty where nothing is proven.
     pub collateral: String,
+}
+
+impl Mapping {
+    /// The row of it that `source` stages.
+    pub fn staged(self, source: Source, fetched_at: u32) -> StagedRow {
+        StagedRow {
+            token_id: self.token,
+            condition_id_norm: self.condition,
+            outcome_index: self.outcome_index,
+            outcome_label: self.label,
+            source: match self.collateral.as_str() {
+                "" => format!("{}{UNPROVEN}", source.label()),
+                _ => source.label().to_owned(),
+            },
+            fetched_at,
+            collateral: self.collateral,
+        }
+    }
 }
 
 /// A claim that is not believed, and why.

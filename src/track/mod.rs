@@ -1,11 +1,13 @@
 //! What every track shares: the worker pool ([`engine`]), who asks for what ([`desk`]), when ([`quota`]), what an
 //! answer is worth ([`judge`]), how it is written ([`writer`]) and where the track stands ([`checkpoint`]).
 
+pub mod breaker;
 pub mod checkpoint;
 pub mod desk;
 pub mod engine;
 pub mod fingerprints;
 pub mod judge;
+pub mod line;
 pub mod quota;
 pub mod traded;
 pub mod writer;

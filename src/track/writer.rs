@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use crate::store::staging::{NotFoundRow, RejectedRow, StagedRow};
 use crate::store::{Store, StoreError};
@@ -10,6 +12,9 @@ use crate::upstream::Source;
 
 /// Rows that are collected before an insert is worth its trip.
 const LARGE: usize = 40_000;
+
+/// How long rows wait for company before they are written.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What one answer gave, to be written together.
 #[derive(Debug, Default)]
@@ -74,6 +79,46 @@ impl Writer {
     /// The writer of `source`; an outage of ClickHouse may last `give_up_after`.
     pub fn new(store: Store, source: Source, give_up_after: Duration) -> Self {
         Self { store, source, give_up_after }
+    }
+
+    /// Collects deliveries into large inserts until their senders are gone, and tells `acknowledged` of each that
+    /// ClickHouse has.
+    ///
+    /// # Errors
+    /// As [`Writer::write`].
+    pub async fn run(
+        &self,
+        mut deliveries: mpsc::Receiver<Delivery>,
+        notice: &(dyn Fn(&str) + Send + Sync),
+        acknowledged: &(dyn Fn(&Load) + Send + Sync),
+    ) -> Result<(), StoreError> {
+        let mut open = true;
+        while open {
+            let mut load = Load::default();
+            let mut since: Option<tokio::time::Instant> = None;
+            while !load.is_large() {
+                let next = match since {
+                    None => Ok(deliveries.recv().await),
+                    Some(since) => timeout(PATIENCE.saturating_sub(since.elapsed()), deliveries.recv()).await,
+                };
+                match next {
+                    Ok(Some(delivery)) => {
+                        since.get_or_insert_with(tokio::time::Instant::now);
+                        load.add(delivery);
+                    }
+                    Ok(None) => {
+                        open = false;
+                        break;
+                    }
+                    Err(_) => break,
+                }
+            }
+            if !load.is_empty() {
+                self.write(&load, notice).await?;
+                acknowledged(&load);
+            }
+        }
+        Ok(())
     }
 
     /// Writes a load; when it returns, ClickHouse has acknowledged all of it.
