@@ -15,10 +15,13 @@ use serde_json::Value;
 
 use crate::cli::{Cli, ClickhouseArgs, Command, Format, MetricsArgs, TrackArgs};
 use crate::failure::{Exit, Failure};
+use crate::journal::Journal;
 use crate::phases::clickhouse::{Served, Serving};
+use crate::phases::verify::VerifyResult;
 use crate::phases::{self, Context};
 use crate::report;
 use crate::report::Progress;
+use crate::report::recorder::Recorder;
 use crate::report::terminal::Terminal;
 use crate::settings::Settings;
 use crate::stop::Stop;
@@ -34,6 +37,8 @@ pub struct Session {
     pub format: Format,
     /// Who is told how it goes.
     pub progress: Arc<Terminal>,
+    /// The same, and the run journal.
+    pub recorder: Arc<Recorder>,
     /// The wish to end.
     pub stop: Stop,
     /// When the process started.
@@ -43,7 +48,7 @@ pub struct Session {
 impl Session {
     async fn context(&self) -> Result<Context, Failure> {
         let connecting =
-            Context::connect(self.settings.clone(), self.progress.clone(), self.stop.clone(), self.started);
+            Context::connect(self.settings.clone(), self.recorder.clone(), self.stop.clone(), self.started);
         tokio::select! {
             context = connecting => Ok(context?),
             () = self.stop.asked() => Err(Failure::Interrupted),
@@ -103,7 +108,9 @@ pub async fn run(cli: Cli, progress: Arc<Terminal>, started: Instant) -> Result<
     if !matches!(cli.command, Command::Clickhouse(_)) {
         tokio::spawn(signals(stop.clone(), progress.clone()));
     }
-    let session = Session { settings, format: cli.global.format, progress, stop, started };
+    let journal = Journal::new(&settings.work.checkpoint_dir);
+    let recorder = Arc::new(Recorder::new(progress.clone(), journal));
+    let session = Session { settings, format: cli.global.format, progress, recorder, stop, started };
     match cli.command {
         Command::Setup(args) => {
             let options = phases::setup::SetupOptions {
@@ -113,8 +120,12 @@ pub async fn run(cli: Cli, progress: Arc<Terminal>, started: Instant) -> Result<
                 create_tables: args.create_tables,
                 derive: args.derive,
             };
-            let context = session.context().await?;
-            let result = session.phase(phases::setup::run(&context, &options)).await?;
+            let work = async {
+                let context = session.context().await?;
+                session.phase(phases::setup::run(&context, &options)).await
+            };
+            let told = |result: &_| (Exit::Done, report::setup::json(result));
+            let result = session.recorder.phase("setup", work, told).await?;
             session.print(|| report::setup::text(&result), || report::setup::json(&result));
             Ok(Exit::Done)
         }
@@ -122,8 +133,12 @@ pub async fn run(cli: Cli, progress: Arc<Terminal>, started: Instant) -> Result<
         Command::Goldsky(args) => track(&session, Source::Goldsky, &args).await,
         Command::Merge(args) => {
             let options = phases::merge::MergeOptions { dry_run: args.dry_run, repair: args.repair };
-            let context = session.context().await?;
-            let result = session.phase(phases::merge::run(&context, &options)).await?;
+            let work = async {
+                let context = session.context().await?;
+                session.phase(phases::merge::run(&context, &options)).await
+            };
+            let told = |result: &_| (Exit::Done, report::merge::json(result));
+            let result = session.recorder.phase("merge", work, told).await?;
             session.print(|| report::merge::text(&result), || report::merge::json(&result));
             Ok(Exit::Done)
         }
@@ -135,10 +150,15 @@ pub async fn run(cli: Cli, progress: Arc<Terminal>, started: Instant) -> Result<
                     .collect(),
                 gaps_file: args.gaps,
             };
-            let context = session.context().await?;
-            let result = session.phase(phases::verify::run(&context, &options)).await?;
+            let work = async {
+                let context = session.context().await?;
+                session.phase(phases::verify::run(&context, &options)).await
+            };
+            let exit = |passes| if passes { Exit::Done } else { Exit::BelowThreshold };
+            let told = |result: &VerifyResult| (exit(result.passes()), report::verify::json(result));
+            let result = session.recorder.phase("verify", work, told).await?;
             session.print(|| report::verify::text(&result), || report::verify::json(&result));
-            Ok(if result.passes() { Exit::Done } else { Exit::BelowThreshold })
+            Ok(exit(result.passes()))
         }
         Command::Validate(args) => validate::run(&session, args).await,
         Command::Run(args) => run::run(&session, &args).await,
@@ -155,16 +175,17 @@ async fn track(session: &Session, source: Source, args: &TrackArgs) -> Result<Ex
     // What is missing is said before anything is touched.
     phases::track::check(&session.settings, source)?;
     session.serve_metrics(&args.metrics)?;
-    let context = session.context().await?;
     let options = phases::track::TrackOptions { accept_unproven: args.accept_unproven };
-    let results = phases::track::run(&context, &[source], &options).await?;
-    let mut exit = Exit::Done;
-    for result in results {
-        let result = result?;
-        session.print(|| report::track::text(&result), || serde_json::json!(result));
-        exit = ending(&result);
-    }
-    Ok(exit)
+    let work = async {
+        let context = session.context().await?;
+        let mut results = phases::track::run(&context, &[source], &options).await?;
+        let none = || Failure::Unusable("the track came to no result".to_owned());
+        Ok(results.pop().ok_or_else(none)??)
+    };
+    let told = |result: &TrackResult| (ending(result), serde_json::json!(result));
+    let result = session.recorder.phase(source.name(), work, told).await?;
+    session.print(|| report::track::text(&result), || serde_json::json!(result));
+    Ok(ending(&result))
 }
 
 /// The exit code of a track's end.

@@ -6,6 +6,7 @@ pub mod live;
 pub mod merge;
 pub mod metrics;
 pub mod prove;
+pub mod recorder;
 pub mod run;
 pub mod setup;
 pub mod terminal;
