@@ -140,6 +140,13 @@ pub enum Command {
         after_help = "Examples:\n  backfill prove TOKEN CONDITION\n  backfill prove --file table.csv > verdicts.csv"
     )]
     Prove(ProveArgs),
+    /// Where every phase and every track stands, and how much is mapped
+    ///
+    /// From the run journal, the checkpoints and ClickHouse; it disturbs nobody, and works while tracks run.
+    #[command(
+        after_help = "Examples:\n  backfill status\n  backfill status --watch              until Ctrl-C, beside running tracks\n  backfill status --format json"
+    )]
+    Status(StatusArgs),
     /// A genuine ClickHouse server on this machine, until Ctrl-C
     #[command(
         after_help = "Examples:\n  backfill clickhouse                 then, in another terminal, backfill setup --create-tables\n  backfill clickhouse --port 0 --data /var/lib/backfill"
@@ -180,6 +187,7 @@ impl Command {
             Self::Demo(_) => "demo",
             Self::Derive(_) => "derive",
             Self::Prove(_) => "prove",
+            Self::Status(_) => "status",
             Self::Clickhouse(_) => "clickhouse",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
@@ -194,6 +202,14 @@ pub struct MetricsArgs {
     /// Serve Prometheus metrics at http://ADDR/metrics while it runs, such as 127.0.0.1:9464
     #[arg(long, value_name = "ADDR")]
     pub metrics: Option<String>,
+}
+
+/// `status`
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Refresh in place, until Ctrl-C
+    #[arg(short, long)]
+    pub watch: bool,
 }
 
 /// `completions`
