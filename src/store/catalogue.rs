@@ -66,7 +66,7 @@ impl Store {
             return Ok(None);
         }
         Ok(Some(format!(
-            "SELECT condition_id_norm AS condition, toUInt16(any(outcome_index)) + 1 AS winning, max(outcome_label) AS label \
+            "SELECT condition_id_norm AS condition, toUInt16(any(outcome_index) + 1) AS winning, max(outcome_label) AS label \
              FROM {table} FINAL WHERE winner AND collateral != '' AND condition_id_norm GLOBAL IN ({wanted}) \
              GROUP BY condition_id_norm HAVING uniqExact(outcome_index) = 1"
         )))

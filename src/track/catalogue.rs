@@ -40,7 +40,7 @@ pub struct CatalogueResult {
     /// As for every track.
     #[serde(flatten)]
     pub track: TrackResult,
-    /// Pages that are there, those of the runs that this one has gone on from included.
+    /// Pages that list markets, those of the runs that this one has gone on from included.
     pub pages: u64,
     /// Markets on them.
     pub markets: u64,
@@ -408,7 +408,7 @@ impl Crawl {
             unwritten.remove(page);
         });
         drop(unwritten);
-        add(&self.written_pages, load.batches.len() as u64);
+        add(&self.written_pages, load.pages);
         add(&self.written_markets, load.markets);
         let gauges = &self.gauges;
         add(&gauges.inserted, load.staged.len() as u64);

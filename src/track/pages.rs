@@ -77,7 +77,7 @@ pub struct Position {
     pub complete: bool,
     /// Pages before `next` that are not written.
     pub gaps: Vec<PageGap>,
-    /// Pages that are written.
+    /// Pages with markets that are written.
     pub pages: u64,
     /// Markets on them.
     pub markets: u64,

@@ -51,6 +51,8 @@ pub struct Load {
     pub listed: Vec<ListedRow>,
     /// Markets of a catalogue.
     pub markets: u64,
+    /// Pages that list any.
+    pub pages: u64,
     /// Tokens of the workload that it resolves.
     pub resolved: u64,
 }
@@ -64,6 +66,7 @@ impl Load {
         self.rejected.extend(delivery.rejected);
         self.listed.extend(delivery.listed);
         self.markets += delivery.markets;
+        self.pages += u64::from(delivery.markets > 0);
         self.resolved += delivery.resolved;
     }
 
