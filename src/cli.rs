@@ -98,9 +98,19 @@ pub enum Command {
         after_help = "Examples:\n  backfill goldsky                    in a terminal beside `backfill dome`\n  backfill goldsky --progress plain > goldsky.txt"
     )]
     Goldsky(TrackArgs),
+    /// The catalogue: read the list of all markets from Polymarket's CLOB, keep it, and stage what is unmapped of it
+    ///
+    /// Needs no key and no setup. All of it stands in STAGING_DATABASE.clob_markets afterwards, each token with its
+    /// condition, label and winner: `merge --labels` fills empty labels of the map from it, and `validate` takes
+    /// winners from it where no other table knows the condition. Interrupted, it goes on at the page where it was;
+    /// at its end, the next run reads all of it again.
+    #[command(
+        after_help = "Examples:\n  backfill clob && backfill merge --labels\n  CLOB_RATE_LIMIT=100/10s backfill clob --progress plain"
+    )]
+    Clob(ClobArgs),
     /// Phase 3: staging into production
     #[command(
-        after_help = "Examples:\n  backfill merge --dry-run            only says what would be done\n  backfill merge --repair             also replaces rows that the hash proves wrong"
+        after_help = "Examples:\n  backfill merge --dry-run            only says what would be done\n  backfill merge --repair             also replaces rows that the hash proves wrong\n  backfill merge --labels             also fills empty labels from what `backfill clob` has read"
     )]
     Merge(MergeArgs),
     /// Phase 4: coverage of all tokens and of the baseline wallet, resolved positions, and where the gap is
@@ -180,6 +190,7 @@ impl Command {
             Self::Setup(_) => "setup",
             Self::Dome(_) => "dome",
             Self::Goldsky(_) => "goldsky",
+            Self::Clob(_) => "clob",
             Self::Merge(_) => "merge",
             Self::Verify(_) => "verify",
             Self::Validate(_) => "validate",
@@ -256,6 +267,14 @@ pub struct TrackArgs {
     pub metrics: MetricsArgs,
 }
 
+/// `clob`
+#[derive(Debug, Args)]
+pub struct ClobArgs {
+    /// Metrics
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
+}
+
 /// `merge`
 #[derive(Debug, Args)]
 pub struct MergeArgs {
@@ -265,6 +284,9 @@ pub struct MergeArgs {
     /// Only say what would be done
     #[arg(long)]
     pub dry_run: bool,
+    /// Fill empty labels of the map from what `clob` has read
+    #[arg(long)]
+    pub labels: bool,
 }
 
 /// `derive`

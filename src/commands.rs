@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::cli::{Cli, ClickhouseArgs, Command, Format, MetricsArgs, TrackArgs};
+use crate::cli::{Cli, ClickhouseArgs, ClobArgs, Command, Format, MetricsArgs, TrackArgs};
 use crate::failure::{Exit, Failure};
 use crate::journal::Journal;
 use crate::phases::clickhouse::{Served, Serving};
@@ -27,6 +27,7 @@ use crate::report::terminal::Terminal;
 use crate::settings::Settings;
 use crate::stop::Stop;
 use crate::store::embedded::ServerOptions;
+use crate::track::catalogue::CatalogueResult;
 use crate::track::{Ending, TrackResult};
 use crate::upstream::Source;
 
@@ -134,8 +135,13 @@ pub async fn run(cli: Cli, progress: Arc<Terminal>, started: Instant) -> Result<
         }
         Command::Dome(args) => track(&session, Source::Dome, &args).await,
         Command::Goldsky(args) => track(&session, Source::Goldsky, &args).await,
+        Command::Clob(args) => clob(&session, &args).await,
         Command::Merge(args) => {
-            let options = phases::merge::MergeOptions { dry_run: args.dry_run, repair: args.repair };
+            let options = phases::merge::MergeOptions {
+                dry_run: args.dry_run,
+                repair: args.repair,
+                labels: args.labels,
+            };
             let work = async {
                 let context = session.context().await?;
                 session.phase(phases::merge::run(&context, &options)).await
@@ -190,6 +196,18 @@ async fn track(session: &Session, source: Source, args: &TrackArgs) -> Result<Ex
     let result = session.recorder.phase(source.name(), work, told).await?;
     session.print(|| report::track::text(&result), || serde_json::json!(result));
     Ok(ending(&result))
+}
+
+async fn clob(session: &Session, args: &ClobArgs) -> Result<Exit, Failure> {
+    session.serve_metrics(&args.metrics)?;
+    let work = async {
+        let context = session.context().await?;
+        phases::clob::run(&context).await
+    };
+    let told = |result: &CatalogueResult| (ending(&result.track), report::clob::json(result));
+    let result = session.recorder.phase(Source::Clob.name(), work, told).await?;
+    session.print(|| report::clob::text(&result), || report::clob::json(&result));
+    Ok(ending(&result.track))
 }
 
 /// The exit code of a track's end.

@@ -2,6 +2,7 @@
 //! HTTP and no printing.
 
 pub mod clickhouse;
+pub mod clob;
 pub mod demo;
 pub mod derive;
 pub mod merge;

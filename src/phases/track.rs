@@ -59,6 +59,7 @@ fn choose(context: &Context, source: Source) -> Result<Chosen, Failure> {
             32,
         ),
         Source::Derived => Err(Failure::Usage("what is derived is computed, not asked for".to_owned())),
+        Source::Clob => Err(Failure::Usage("the catalogue is read by `backfill clob`".to_owned())),
     }
 }
 

@@ -24,7 +24,7 @@ pub fn text(result: &MergeResult) -> String {
             "ℹ️  Found {} tokens in more than one staging table.",
             thousands(staged.overlapping)
         ));
-        page.line("   Will deduplicate (derived, then Dome, then Goldsky takes precedence).");
+        page.line("   Will deduplicate (derived, then Dome, then Goldsky, then CLOB takes precedence).");
     }
     if staged.conflicting > 0 {
         page.blank()
@@ -61,6 +61,14 @@ pub fn text(result: &MergeResult) -> String {
     page.section(4, "Merging Staging → Production");
     if result.weighed.refused > 0 {
         page.line(format!("⚠️  {} tokens without a proof: not merged", thousands(result.weighed.refused)));
+    }
+    if let Some(labels) = result.labels {
+        let would = if result.dry_run {
+            "Dry run: empty labels that would be filled"
+        } else {
+            "✓ Empty labels filled"
+        };
+        page.line(format!("{would}: {}", thousands(labels)));
     }
     if result.dry_run {
         page.line(format!("Dry run: {} tokens would be added, nothing was written", thousands(result.added)));
@@ -113,6 +121,7 @@ pub fn json(result: &MergeResult) -> Value {
         "total_asset_ids": result.after.total,
         "added": result.added,
         "repaired": result.repaired,
+        "labels_filled": result.labels,
         "refused": result.weighed.refused,
         "duplicates": result.duplicates,
         "map": {"proven": result.map.proven, "wrong": result.map.wrong, "unproven": result.map.unproven, "wrong_tokens": result.map.wrong_tokens},

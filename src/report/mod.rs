@@ -1,6 +1,7 @@
 //! What a person or a program reads. Phases and tracks know nothing of the terminal: they tell what happens to a
 //! [`Progress`] and return results, and this module alone decides how those look.
 
+pub mod clob;
 pub mod derive;
 pub mod live;
 pub mod merge;

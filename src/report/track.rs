@@ -9,6 +9,7 @@ fn phase(source: Source) -> (&'static str, &'static str) {
         Source::Dome => ("PHASE 1", "DOME API TRACK"),
         Source::Goldsky => ("PHASE 2", "GOLDSKY TRACK"),
         Source::Derived => ("DERIVE", "OFFLINE TRACK"),
+        Source::Clob => ("CLOB", "CATALOGUE TRACK"),
     }
 }
 

@@ -555,7 +555,7 @@ impl Engine {
         let gauges = &self.gauges;
         let (not_found, rejected) = (load.not_found.len() as u64, load.rejected.len() as u64);
         add(&gauges.inserted, load.staged.len() as u64);
-        add(&gauges.written, load.staged.len() as u64 + not_found + rejected);
+        add(&gauges.written, load.rows() as u64);
         add(&gauges.not_found, not_found);
         add(&gauges.rejected, rejected);
         add(&gauges.resolved, load.resolved);

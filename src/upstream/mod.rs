@@ -2,6 +2,8 @@
 //! and one line in [`Source`]. Rate limits, batch sizes, retries, proof, checkpoints and writing belong to the
 //! engine.
 
+pub mod catalogue;
+pub mod clob;
 pub mod dome;
 pub mod goldsky;
 
@@ -24,11 +26,13 @@ pub enum Source {
     Dome,
     /// The Goldsky subgraph.
     Goldsky,
+    /// Polymarket's CLOB, the catalogue of all markets.
+    Clob,
 }
 
 impl Source {
     /// Every source, in the order of precedence.
-    pub const ALL: [Self; 3] = [Self::Derived, Self::Dome, Self::Goldsky];
+    pub const ALL: [Self; 4] = [Self::Derived, Self::Dome, Self::Goldsky, Self::Clob];
 
     /// The word for it in commands, tables, files and JSON.
     pub const fn name(self) -> &'static str {
@@ -36,6 +40,7 @@ impl Source {
             Self::Derived => "derived",
             Self::Dome => "dome",
             Self::Goldsky => "goldsky",
+            Self::Clob => "clob",
         }
     }
 
@@ -45,6 +50,7 @@ impl Source {
             Self::Derived => "Derived",
             Self::Dome => "Dome",
             Self::Goldsky => "Goldsky",
+            Self::Clob => "CLOB",
         }
     }
 
@@ -54,12 +60,18 @@ impl Source {
             Self::Derived => "derived",
             Self::Dome => "dome_api",
             Self::Goldsky => "goldsky_subgraph",
+            Self::Clob => "clob_api",
         }
     }
 
     /// Its staging table.
     pub fn staging_table(self) -> String {
         format!("clob_asset_map_{}", self.name())
+    }
+
+    /// What it lists, where it is a catalogue.
+    pub fn catalogue_table(self) -> String {
+        format!("{}_markets", self.name())
     }
 
     /// Its share of the unmapped tokens.
