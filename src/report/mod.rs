@@ -3,6 +3,7 @@
 
 pub mod clob;
 pub mod derive;
+pub mod html;
 pub mod live;
 pub mod merge;
 pub mod metrics;
