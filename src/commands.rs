@@ -106,20 +106,18 @@ pub async fn run(cli: Cli, progress: Arc<Terminal>, started: Instant) -> Result<
     let session = Session { settings, format: cli.global.format, progress, stop, started };
     match cli.command {
         Command::Setup(args) => {
+            let context = session.context().await?;
             let options = phases::setup::SetupOptions {
-                sources: vec![Source::Dome, Source::Goldsky],
-                dome_share: args.dome_share,
+                shares: session.phase(args.tracks.tracks().resolve(&context)).await?,
                 reset: args.reset,
                 create_tables: args.create_tables,
                 derive: args.derive,
             };
-            let context = session.context().await?;
             let result = session.phase(phases::setup::run(&context, &options)).await?;
             session.print(|| report::setup::text(&result), || report::setup::json(&result));
             Ok(Exit::Done)
         }
-        Command::Dome(args) => track(&session, Source::Dome, &args).await,
-        Command::Goldsky(args) => track(&session, Source::Goldsky, &args).await,
+        Command::Track(track) => self::track(&session, track.source, &track.args).await,
         Command::Merge(args) => {
             let options = phases::merge::MergeOptions { dry_run: args.dry_run, repair: args.repair };
             let context = session.context().await?;
@@ -156,7 +154,7 @@ async fn track(session: &Session, source: Source, args: &TrackArgs) -> Result<Ex
     phases::track::check(&session.settings, source)?;
     session.serve_metrics(&args.metrics)?;
     let context = session.context().await?;
-    let options = phases::track::TrackOptions { accept_unproven: args.accept_unproven };
+    let options = phases::track::TrackOptions { accept_unproven: args.accept_unproven, probed: false };
     let results = phases::track::run(&context, &[source], &options).await?;
     let mut exit = Exit::Done;
     for result in results {

@@ -9,6 +9,7 @@ pub mod plan;
 pub mod prove;
 pub mod run;
 pub mod setup;
+pub mod shares;
 pub mod track;
 pub mod validate;
 pub mod verify;
