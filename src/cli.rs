@@ -96,9 +96,19 @@ pub enum Command {
     /// One track: asks its source for its share of the tokens
     #[command(flatten)]
     Track(TrackCommand),
+    /// The catalogue: read the list of all markets from Polymarket's CLOB, keep it, and stage what is unmapped of it
+    ///
+    /// Needs no key and no setup. All of it stands in STAGING_DATABASE.clob_markets afterwards, each token with its
+    /// condition, label and winner: `merge --labels` fills empty labels of the map from it, and `validate` takes
+    /// winners from it where no other table knows the condition. Interrupted, it goes on at the page where it was;
+    /// at its end, the next run reads all of it again.
+    #[command(
+        after_help = "Examples:\n  backfill clob && backfill merge --labels\n  CLOB_RATE_LIMIT=100/10s backfill clob --progress plain"
+    )]
+    Clob(ClobArgs),
     /// Phase 3: staging into production
     #[command(
-        after_help = "Examples:\n  backfill merge --dry-run            only says what would be done\n  backfill merge --repair             also replaces rows that the hash proves wrong"
+        after_help = "Examples:\n  backfill merge --dry-run            only says what would be done\n  backfill merge --repair             also replaces rows that the hash proves wrong\n  backfill merge --labels             also fills empty labels from what `backfill clob` has read"
     )]
     Merge(MergeArgs),
     /// Phase 4: coverage of all tokens and of the baseline wallet, resolved positions, and where the gap is
@@ -138,6 +148,13 @@ pub enum Command {
         after_help = "Examples:\n  backfill prove TOKEN CONDITION\n  backfill prove --file table.csv > verdicts.csv"
     )]
     Prove(ProveArgs),
+    /// Where every phase and every track stands, and how much is mapped
+    ///
+    /// From the run journal, the checkpoints and ClickHouse; it disturbs nobody, and works while tracks run.
+    #[command(
+        after_help = "Examples:\n  backfill status\n  backfill status --watch              until Ctrl-C, beside running tracks\n  backfill status --format json"
+    )]
+    Status(StatusArgs),
     /// A genuine ClickHouse server on this machine, until Ctrl-C
     #[command(
         after_help = "Examples:\n  backfill clickhouse                 then, in another terminal, backfill setup --create-tables\n  backfill clickhouse --port 0 --data /var/lib/backfill"
@@ -170,6 +187,7 @@ impl Command {
         match self {
             Self::Setup(_) => "setup",
             Self::Track(track) => track.source.name(),
+            Self::Clob(_) => "clob",
             Self::Merge(_) => "merge",
             Self::Verify(_) => "verify",
             Self::Validate(_) => "validate",
@@ -177,6 +195,7 @@ impl Command {
             Self::Demo(_) => "demo",
             Self::Derive(_) => "derive",
             Self::Prove(_) => "prove",
+            Self::Status(_) => "status",
             Self::Clickhouse(_) => "clickhouse",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
@@ -191,6 +210,14 @@ pub struct MetricsArgs {
     /// Serve Prometheus metrics at http://ADDR/metrics while it runs, such as 127.0.0.1:9464
     #[arg(long, value_name = "ADDR")]
     pub metrics: Option<String>,
+}
+
+/// `status`
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Refresh in place, until Ctrl-C
+    #[arg(short, long)]
+    pub watch: bool,
 }
 
 /// `completions`
@@ -262,6 +289,14 @@ pub struct TrackArgs {
     pub metrics: MetricsArgs,
 }
 
+/// `clob`
+#[derive(Debug, Args)]
+pub struct ClobArgs {
+    /// Metrics
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
+}
+
 /// `merge`
 #[derive(Debug, Args)]
 pub struct MergeArgs {
@@ -271,6 +306,9 @@ pub struct MergeArgs {
     /// Only say what would be done
     #[arg(long)]
     pub dry_run: bool,
+    /// Fill empty labels of the map from what `clob` has read
+    #[arg(long)]
+    pub labels: bool,
 }
 
 /// `derive`

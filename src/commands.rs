@@ -5,6 +5,7 @@ mod derive;
 mod prove;
 mod run;
 pub mod shell;
+mod status;
 mod validate;
 
 use std::io::Write;
@@ -13,16 +14,20 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::cli::{Cli, ClickhouseArgs, Command, Format, MetricsArgs, TrackArgs};
+use crate::cli::{Cli, ClickhouseArgs, ClobArgs, Command, Format, MetricsArgs, TrackArgs};
 use crate::failure::{Exit, Failure};
+use crate::journal::Journal;
 use crate::phases::clickhouse::{Served, Serving};
+use crate::phases::verify::VerifyResult;
 use crate::phases::{self, Context};
 use crate::report;
 use crate::report::Progress;
+use crate::report::recorder::Recorder;
 use crate::report::terminal::Terminal;
 use crate::settings::Settings;
 use crate::stop::Stop;
 use crate::store::embedded::ServerOptions;
+use crate::track::catalogue::CatalogueResult;
 use crate::track::{Ending, TrackResult};
 use crate::upstream::Source;
 
@@ -34,6 +39,8 @@ pub struct Session {
     pub format: Format,
     /// Who is told how it goes.
     pub progress: Arc<Terminal>,
+    /// The same, and the run journal.
+    pub recorder: Arc<Recorder>,
     /// The wish to end.
     pub stop: Stop,
     /// When the process started.
@@ -43,7 +50,7 @@ pub struct Session {
 impl Session {
     async fn context(&self) -> Result<Context, Failure> {
         let connecting =
-            Context::connect(self.settings.clone(), self.progress.clone(), self.stop.clone(), self.started);
+            Context::connect(self.settings.clone(), self.recorder.clone(), self.stop.clone(), self.started);
         tokio::select! {
             context = connecting => Ok(context?),
             () = self.stop.asked() => Err(Failure::Interrupted),
@@ -101,27 +108,44 @@ pub async fn run(cli: Cli, progress: Arc<Terminal>, started: Instant) -> Result<
     let stop = Stop::default();
     // The server's signals mean something else: the second kills it.
     if !matches!(cli.command, Command::Clickhouse(_)) {
-        tokio::spawn(signals(stop.clone(), progress.clone()));
+        // Whoever only looks has nothing in flight.
+        let looks_on = matches!(cli.command, Command::Status(_));
+        tokio::spawn(signals(stop.clone(), progress.clone(), looks_on));
     }
-    let session = Session { settings, format: cli.global.format, progress, stop, started };
+    let journal = Journal::new(&settings.work.checkpoint_dir);
+    let recorder = Arc::new(Recorder::new(progress.clone(), journal));
+    let session = Session { settings, format: cli.global.format, progress, recorder, stop, started };
     match cli.command {
         Command::Setup(args) => {
-            let context = session.context().await?;
-            let options = phases::setup::SetupOptions {
-                shares: session.phase(args.tracks.tracks().resolve(&context)).await?,
-                reset: args.reset,
-                create_tables: args.create_tables,
-                derive: args.derive,
+            let work = async {
+                let context = session.context().await?;
+                let options = phases::setup::SetupOptions {
+                    shares: session.phase(args.tracks.tracks().resolve(&context)).await?,
+                    reset: args.reset,
+                    create_tables: args.create_tables,
+                    derive: args.derive,
+                };
+                session.phase(phases::setup::run(&context, &options)).await
             };
-            let result = session.phase(phases::setup::run(&context, &options)).await?;
+            let told = |result: &_| (Exit::Done, report::setup::json(result));
+            let result = session.recorder.phase("setup", work, told).await?;
             session.print(|| report::setup::text(&result), || report::setup::json(&result));
             Ok(Exit::Done)
         }
         Command::Track(track) => self::track(&session, track.source, &track.args).await,
+        Command::Clob(args) => clob(&session, &args).await,
         Command::Merge(args) => {
-            let options = phases::merge::MergeOptions { dry_run: args.dry_run, repair: args.repair };
-            let context = session.context().await?;
-            let result = session.phase(phases::merge::run(&context, &options)).await?;
+            let options = phases::merge::MergeOptions {
+                dry_run: args.dry_run,
+                repair: args.repair,
+                labels: args.labels,
+            };
+            let work = async {
+                let context = session.context().await?;
+                session.phase(phases::merge::run(&context, &options)).await
+            };
+            let told = |result: &_| (Exit::Done, report::merge::json(result));
+            let result = session.recorder.phase("merge", work, told).await?;
             session.print(|| report::merge::text(&result), || report::merge::json(&result));
             Ok(Exit::Done)
         }
@@ -133,16 +157,22 @@ pub async fn run(cli: Cli, progress: Arc<Terminal>, started: Instant) -> Result<
                     .collect(),
                 gaps_file: args.gaps,
             };
-            let context = session.context().await?;
-            let result = session.phase(phases::verify::run(&context, &options)).await?;
+            let work = async {
+                let context = session.context().await?;
+                session.phase(phases::verify::run(&context, &options)).await
+            };
+            let exit = |passes| if passes { Exit::Done } else { Exit::BelowThreshold };
+            let told = |result: &VerifyResult| (exit(result.passes()), report::verify::json(result));
+            let result = session.recorder.phase("verify", work, told).await?;
             session.print(|| report::verify::text(&result), || report::verify::json(&result));
-            Ok(if result.passes() { Exit::Done } else { Exit::BelowThreshold })
+            Ok(exit(result.passes()))
         }
         Command::Validate(args) => validate::run(&session, args).await,
         Command::Run(args) => run::run(&session, &args).await,
         Command::Demo(args) => demo::run(&session, &args).await,
         Command::Derive(args) => derive::run(&session, &args).await,
         Command::Prove(args) => prove::run(&session, args).await,
+        Command::Status(args) => status::run(&session, &args).await,
         Command::Clickhouse(args) => clickhouse(&session, &args).await,
         // These were run before any of this was set up.
         Command::Completions(_) | Command::Man(_) | Command::ClickhouseEngine { .. } => Ok(Exit::Done),
@@ -153,16 +183,29 @@ async fn track(session: &Session, source: Source, args: &TrackArgs) -> Result<Ex
     // What is missing is said before anything is touched.
     phases::track::check(&session.settings, source)?;
     session.serve_metrics(&args.metrics)?;
-    let context = session.context().await?;
     let options = phases::track::TrackOptions { accept_unproven: args.accept_unproven, probed: false };
-    let results = phases::track::run(&context, &[source], &options).await?;
-    let mut exit = Exit::Done;
-    for result in results {
-        let result = result?;
-        session.print(|| report::track::text(&result), || serde_json::json!(result));
-        exit = ending(&result);
-    }
-    Ok(exit)
+    let work = async {
+        let context = session.context().await?;
+        let mut results = phases::track::run(&context, &[source], &options).await?;
+        let none = || Failure::Unusable("the track came to no result".to_owned());
+        Ok(results.pop().ok_or_else(none)??)
+    };
+    let told = |result: &TrackResult| (ending(result), serde_json::json!(result));
+    let result = session.recorder.phase(source.name(), work, told).await?;
+    session.print(|| report::track::text(&result), || serde_json::json!(result));
+    Ok(ending(&result))
+}
+
+async fn clob(session: &Session, args: &ClobArgs) -> Result<Exit, Failure> {
+    session.serve_metrics(&args.metrics)?;
+    let work = async {
+        let context = session.context().await?;
+        phases::clob::run(&context).await
+    };
+    let told = |result: &CatalogueResult| (ending(&result.track), report::clob::json(result));
+    let result = session.recorder.phase(Source::Clob.name(), work, told).await?;
+    session.print(|| report::clob::text(&result), || report::clob::json(&result));
+    Ok(ending(&result.track))
 }
 
 /// The exit code of a track's end.
@@ -215,7 +258,7 @@ async fn clickhouse(session: &Session, args: &ClickhouseArgs) -> Result<Exit, Fa
 }
 
 /// The first signal asks everybody to finish what is in hand; the second leaves at once, which loses nothing either.
-async fn signals(stop: Stop, progress: Arc<Terminal>) {
+async fn signals(stop: Stop, progress: Arc<Terminal>, silent: bool) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
@@ -232,7 +275,10 @@ async fn signals(stop: Stop, progress: Arc<Terminal>) {
             std::process::exit(Exit::Interrupted as i32);
         }
         stop.set();
-        progress.notice("Stopping: what is in flight is being finished and saved; again to leave at once");
+        if !silent {
+            progress
+                .notice("Stopping: what is in flight is being finished and saved; again to leave at once");
+        }
         // `timeout` and the like signal a process and then its group: twice at once is once.
         let _ = tokio::time::timeout(Duration::from_millis(100), async {
             loop {

@@ -9,6 +9,7 @@ pub mod ctf;
 pub mod demo;
 pub mod failure;
 pub mod ids;
+pub mod journal;
 pub mod logging;
 pub mod phases;
 pub mod pnl;

@@ -79,6 +79,35 @@ pub struct Decision {
     pub zero_denominator: bool,
     /// A winner is named, but this token has no label to compare with.
     pub undecidable: bool,
+    /// A catalogue names the winner, by its proven outcome index, since no table of resolutions has the condition.
+    pub from_catalogue: bool,
+}
+
+/// The winner that a catalogue names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ListedWinner {
+    /// Its outcome index, as the hash proves it.
+    pub index: u8,
+    /// Its label.
+    pub label: String,
+}
+
+impl Decision {
+    /// The decision with what a catalogue says of the winner, where nothing else decides: the resolutions lack the
+    /// condition, and no winner's label can be compared with the one of the token at `index`.
+    pub fn or_listed(self, index: u8, resolved: bool, listed: Option<&ListedWinner>) -> Self {
+        match listed {
+            Some(listed) if self.payout.is_none() && !resolved => Self {
+                payout: Some(Payout::of_winner(listed.index == index)),
+                winner: listed.label.clone(),
+                listed: true,
+                undecidable: false,
+                from_catalogue: true,
+                ..self
+            },
+            _ => self,
+        }
+    }
 }
 
 /// What the token at `index` with `label` is paid: by the payout vector, else the winning index, else the winner's

@@ -113,6 +113,15 @@ pub struct SettingsArgs {
     /// Requests that Goldsky allows
     #[arg(long, env, global = true, default_value = default_limit(Source::Goldsky), help_heading = SOURCES, hide_short_help = true)]
     goldsky_rate_limit: RateLimit,
+    /// Polymarket's CLOB, whose list of all markets is paged through
+    #[arg(long, env, global = true, default_value = "https://clob.polymarket.com", help_heading = SOURCES, hide_env_values = true)]
+    clob_url: String,
+    /// Requests that the CLOB allows
+    ///
+    /// Polymarket's table of limits (docs.polymarket.com/api-reference/rate-limits) names no limit of its own for the
+    /// CLOB's /markets, only 9,000/10s for the host; its earlier editions named 250/10s, which is kept.
+    #[arg(long, env, global = true, default_value = "250/10s", help_heading = SOURCES)]
+    clob_rate_limit: RateLimit,
     /// The tokens that may back positions, as name=address with commas [default: usdc_e and neg_risk]
     #[arg(long, env, global = true, value_delimiter = ',', value_parser = collateral, help_heading = SOURCES, hide_short_help = true)]
     collaterals: Vec<Collateral>,
@@ -212,6 +221,8 @@ pub struct Settings {
     pub dome: SourceSettings,
     /// The Goldsky subgraph.
     pub goldsky: SourceSettings,
+    /// Polymarket's CLOB.
+    pub clob: SourceSettings,
     /// The tokens that may back positions.
     pub collaterals: Vec<Collateral>,
     /// The engine of the embedded server, where the user names one.
@@ -231,12 +242,13 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// How a source is reached, `None` for one that is not asked.
+    /// How a source is reached, `None` for what is computed.
     pub fn source(&self, source: Source) -> Option<&SourceSettings> {
         match source {
             Source::Derived => None,
             Source::Dome => Some(&self.dome),
             Source::Goldsky => Some(&self.goldsky),
+            Source::Clob => Some(&self.clob),
         }
     }
 
@@ -246,6 +258,7 @@ impl Settings {
             Source::Derived => None,
             Source::Dome => Some(&mut self.dome),
             Source::Goldsky => Some(&mut self.goldsky),
+            Source::Clob => Some(&mut self.clob),
         }
     }
 }
@@ -304,6 +317,11 @@ impl SettingsArgs {
                 url: url("GOLDSKY_URL", &self.goldsky_url)?,
                 api_key: key(self.goldsky_api_key),
                 rate_limit: self.goldsky_rate_limit,
+            },
+            clob: SourceSettings {
+                url: url("CLOB_URL", &self.clob_url)?,
+                api_key: None,
+                rate_limit: self.clob_rate_limit,
             },
             collaterals,
             engine: self.clickhouse_engine,

@@ -1,13 +1,17 @@
 //! `demo`: its universe, its tier, and what stays of it.
 
+use std::sync::Arc;
+
 use super::run::{self, Told};
 use super::{Session, launcher};
 use crate::cli::DemoArgs;
 use crate::demo::{StandIn, UniverseOptions};
 use crate::failure::{Exit, Failure};
+use crate::journal::Journal;
 use crate::phases;
 use crate::phases::demo::{Demo, DemoOptions};
 use crate::report::Progress;
+use crate::report::recorder::Recorder;
 use crate::settings::Secret;
 
 /// Starts a server and the stand-ins, runs all phases, and clears everything away.
@@ -37,7 +41,7 @@ pub(super) async fn run(session: &Session, args: &DemoArgs) -> Result<Exit, Fail
     let starting = Demo::start(
         &session.settings,
         &options,
-        session.progress.clone(),
+        Arc::new(Recorder::new(session.progress.clone(), Journal::new(&phases::demo::folder()))),
         session.stop.clone(),
         session.started,
     );

@@ -14,8 +14,12 @@ pub(super) async fn run(session: &Session, args: &DeriveArgs) -> Result<Exit, Fa
     let database = &session.settings.store.names.database;
     let more = args.conditions.iter().map(|text| source(text, database));
     let options = DeriveOptions { more: more.collect::<Result<_, _>>()? };
-    let context = session.context().await?;
-    let result = session.phase(phases::derive::run(&context, &options)).await?;
+    let work = async {
+        let context = session.context().await?;
+        session.phase(phases::derive::run(&context, &options)).await
+    };
+    let told = |result: &_| (Exit::Done, report::derive::json(result));
+    let result = session.recorder.phase("derive", work, told).await?;
     session.print(|| report::derive::text(&result), || report::derive::json(&result));
     Ok(Exit::Done)
 }

@@ -1,13 +1,14 @@
 //! `backfill validate`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Session;
 use crate::cli::{ExpectedFrom, ValidateArgs};
 use crate::failure::{Exit, Failure};
+use crate::phases::Context;
 use crate::phases::validate::baselines::{self, Listed};
 use crate::phases::validate::positions_file::PositionsFile;
-use crate::phases::validate::{self, Baseline, ValidateOptions, expected};
+use crate::phases::validate::{self, Baseline, ValidateOptions, ValidateResult, expected};
 use crate::report;
 use crate::report::Progress;
 use crate::settings::Settings;
@@ -26,27 +27,38 @@ pub async fn run(session: &Session, args: ValidateArgs) -> Result<Exit, Failure>
         }
         None => Ok(baselines(settings, args.baselines.as_deref())?),
     };
-    let context = session.context().await?;
-    let baselines = match given {
-        Ok(baselines) => baselines,
-        Err(wallets) => {
-            let asked = session.phase(expected::ask_dome(&context, wallets)).await?;
-            let file = args
-                .save_baselines
-                .unwrap_or_else(|| settings.work.checkpoint_dir.join("baselines-dome.csv"));
-            baselines::write(&file, &asked)?;
-            session.progress.notice(&format!(
-                "What Dome expects of {} wallet(s) is in {}, to be used again with --baselines",
-                asked.len(),
-                file.display()
-            ));
-            asked
-        }
+    let work = async {
+        let context = session.context().await?;
+        let baselines = match given {
+            Ok(baselines) => baselines,
+            Err(wallets) => asked(session, &context, wallets, args.save_baselines).await?,
+        };
+        let options = ValidateOptions { baselines, positions_file, detail: args.detail };
+        session.phase(validate::run(&context, &options)).await
     };
-    let options = ValidateOptions { baselines, positions_file, detail: args.detail };
-    let result = session.phase(validate::run(&context, &options)).await?;
+    let exit = |passes| if passes { Exit::Done } else { Exit::BelowThreshold };
+    let told = |result: &ValidateResult| (exit(result.passes()), report::validate::json(result));
+    let result = session.recorder.phase("validate", work, told).await?;
     session.print(|| report::validate::text(&result), || report::validate::json(&result));
-    Ok(if result.passes() { Exit::Done } else { Exit::BelowThreshold })
+    Ok(exit(result.passes()))
+}
+
+/// What Dome expects of the wallets, which is written down too.
+async fn asked(
+    session: &Session,
+    context: &Context,
+    wallets: Vec<Listed>,
+    file: Option<PathBuf>,
+) -> Result<Vec<Baseline>, Failure> {
+    let asked = session.phase(expected::ask_dome(context, wallets)).await?;
+    let file = file.unwrap_or_else(|| session.settings.work.checkpoint_dir.join("baselines-dome.csv"));
+    baselines::write(&file, &asked)?;
+    session.progress.notice(&format!(
+        "What Dome expects of {} wallet(s) is in {}, to be used again with --baselines",
+        asked.len(),
+        file.display()
+    ));
+    Ok(asked)
 }
 
 /// The wallets of a file, or the one of the settings.

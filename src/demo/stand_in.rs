@@ -1,5 +1,6 @@
-//! [`StandIn`]: HTTP servers on this machine that behave like the Dome API and the Goldsky subgraphs, faults included.
+//! [`StandIn`]: HTTP servers on this machine that behave like the Dome API, the Goldsky subgraphs and the CLOB, faults included.
 
+mod clob;
 mod counters;
 mod dome;
 mod faults;
@@ -9,6 +10,7 @@ mod limiter;
 mod listener;
 mod reply;
 
+pub use clob::ListHabits;
 pub use counters::Counters;
 pub use faults::{Fault, FaultPlan, Lie};
 pub use limiter::{Limiter, Window};
@@ -83,6 +85,8 @@ pub struct StandInOptions {
     pub refuse_above: Option<usize>,
     /// Tokens that break every request that asks for them (500).
     pub poison: Vec<TokenId>,
+    /// What a list of all markets does.
+    pub list: ListHabits,
     /// Whether to count tokens that are asked for after they were answered; costs memory for each token.
     pub track_tokens: bool,
 }
@@ -103,6 +107,7 @@ impl StandInOptions {
             knows: 1.0,
             refuse_above: None,
             poison: Vec::new(),
+            list: ListHabits::default(),
             track_tokens: false,
         }
     }
@@ -113,6 +118,17 @@ impl StandInOptions {
             api: Api::Goldsky,
             api_key: None,
             windows: vec![Window::per_seconds(50, 10)],
+            retry_after: RetryAfterStyle::Absent,
+            ..Self::dome()
+        }
+    }
+
+    /// The CLOB: 250 requests in 10 s, no key, and no latency.
+    pub fn clob() -> Self {
+        Self {
+            api: Api::Clob,
+            api_key: None,
+            windows: vec![Window::per_seconds(250, 10)],
             retry_after: RetryAfterStyle::Absent,
             ..Self::dome()
         }
@@ -168,10 +184,11 @@ impl StandIn {
         Ok(Self { shared, address, stop: Some(stop), server })
     }
 
-    /// What to put into `DOME_API_URL` or `GOLDSKY_URL`.
+    /// What to put into `DOME_API_URL`, `GOLDSKY_URL` or `CLOB_URL`.
     pub fn url(&self) -> String {
         match self.shared.options.api {
             Api::Dome => format!("http://{}/v1", self.address),
+            Api::Clob => format!("http://{}", self.address),
             Api::Goldsky => format!(
                 "http://{}/api/public/project_cl6mb8i9h0003e201j6li0diw/subgraphs/positions-subgraph/0.0.7/gn",
                 self.address
@@ -291,6 +308,7 @@ impl Shared {
         let answer = match self.options.api {
             Api::Dome => dome::answer(self, parts, unasked),
             Api::Goldsky => goldsky::answer(self, parts, body, unasked),
+            Api::Clob => clob::answer(self, parts),
         };
         self.tally.asked(&answer.asked, self.options.track_tokens);
         if answer.asked.iter().any(|token| self.options.poison.contains(token)) {
@@ -298,7 +316,9 @@ impl Shared {
         }
         if self.options.refuse_above.is_some_and(|most| answer.asked.len() > most) {
             let refusal = match self.options.api {
-                Api::Dome => Answer::error(Api::Dome, StatusCode::PAYLOAD_TOO_LARGE, "Too many tokens."),
+                api @ (Api::Dome | Api::Clob) => {
+                    Answer::error(api, StatusCode::PAYLOAD_TOO_LARGE, "Too many tokens.")
+                }
                 Api::Goldsky => Answer::ok(reply::GRAPHQL_TIMEOUT.to_owned()),
             };
             return Answer { asked: Vec::new(), refused: true, ..refusal };

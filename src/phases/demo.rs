@@ -60,6 +60,11 @@ impl From<LoadError> for Failure {
     }
 }
 
+/// Where this process's demo keeps what it writes.
+pub fn folder() -> PathBuf {
+    PathBuf::from(format!("tmp/demo-{}", std::process::id()))
+}
+
 impl Demo {
     /// Starts the server and the stand-ins and fills the tables.
     ///
@@ -73,7 +78,7 @@ impl Demo {
         started: Instant,
     ) -> Result<Self, Failure> {
         clear_leftovers(Path::new("tmp"));
-        let folder = PathBuf::from(format!("tmp/demo-{}", std::process::id()));
+        let folder = folder();
         let notice = |text: &str| progress.notice(text);
         let options_of = options.universe.clone();
         let generating = tokio::task::spawn_blocking(move || Universe::generate(options_of));

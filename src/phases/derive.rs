@@ -66,7 +66,7 @@ pub async fn run(context: &Context, options: &DeriveOptions) -> Result<DeriveRes
     store.create_staging().await?;
     store.end_orphaned_inserts(Source::Derived.name()).await?;
     context.progress.step("Listing the traded tokens");
-    let traded = read_traded(context).await?;
+    let traded = Traded::read(store).await?;
     let result = DeriveResult { unmapped: traded.open_count(), ..DeriveResult::default() };
     context.progress.step("Computing tokens from the known conditions");
     let desk = Desk {
@@ -92,15 +92,6 @@ fn sort(more: &[MoreConditions]) -> Result<(Vec<ConditionColumn>, Vec<OpenFile>)
         }
     }
     Ok((columns, files))
-}
-
-async fn read_traded(context: &Context) -> Result<Traded, Failure> {
-    let mut rows = context.store.traded_tokens().await?;
-    let mut traded = Traded::default();
-    while let Some(row) = rows.next().await? {
-        traded.push(row.fingerprint, &row.label, row.open);
-    }
-    Ok(traded)
 }
 
 /// A file of condition ids.

@@ -6,6 +6,7 @@ use crate::settings::Percent;
 use crate::store::coverage::Coverage;
 use crate::store::merge::{Staged, Weighed};
 use crate::store::repair::MapProof;
+use crate::upstream::Source;
 
 /// How phase 3 is run.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +15,8 @@ pub struct MergeOptions {
     pub dry_run: bool,
     /// Replace the rows of the map that the hash proves wrong.
     pub repair: bool,
+    /// Fill empty labels of the map from the catalogue that `clob` has read.
+    pub labels: bool,
 }
 
 /// What phase 3 found and did.
@@ -31,6 +34,8 @@ pub struct MergeResult {
     pub map: MapProof,
     /// Tokens whose wrong rows were replaced, or would be; 0 where that was not asked for.
     pub repaired: u64,
+    /// Empty labels of the map that were filled, or would be; `None` where that was not asked for.
+    pub labels: Option<u64>,
     /// Tokens that were added, or would be.
     pub added: u64,
     /// Tokens with two usable rows, before and afterwards.
@@ -81,6 +86,7 @@ pub async fn run(context: &Context, options: &MergeOptions) -> Result<MergeResul
         store.merge_candidates().await?;
     }
     store.drop_candidates().await?;
+    let labels = if options.labels { Some(fill_labels(context, options.dry_run).await?) } else { None };
     let after = if options.dry_run { before } else { store.coverage().await? };
     let duplicates = store.duplicated_tokens().await?;
     Ok(MergeResult {
@@ -90,6 +96,7 @@ pub async fn run(context: &Context, options: &MergeOptions) -> Result<MergeResul
         weighed,
         map,
         repaired,
+        labels,
         added,
         duplicates_before,
         duplicates,
@@ -97,4 +104,17 @@ pub async fn run(context: &Context, options: &MergeOptions) -> Result<MergeResul
         target: settings.coverage_target,
         elapsed_seconds: context.elapsed(),
     })
+}
+
+/// Fills the empty labels that the catalogue knows, after the merge, so that new rows of sources without labels have
+/// theirs too; says how many, or in a dry run how many rows of the map as it is would get one.
+async fn fill_labels(context: &Context, dry_run: bool) -> Result<u64, Failure> {
+    context.progress.step("Filling empty labels");
+    let store = &context.store;
+    let found = store.find_labels(Source::Clob).await?;
+    if !dry_run {
+        store.fill_labels(Source::Clob).await?;
+    }
+    store.drop_labels().await?;
+    Ok(found)
 }

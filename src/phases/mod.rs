@@ -2,6 +2,7 @@
 //! HTTP and no printing.
 
 pub mod clickhouse;
+pub mod clob;
 pub mod demo;
 pub mod derive;
 pub mod merge;
@@ -10,6 +11,7 @@ pub mod prove;
 pub mod run;
 pub mod setup;
 pub mod shares;
+pub mod status;
 pub mod track;
 pub mod validate;
 pub mod verify;

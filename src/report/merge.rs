@@ -63,6 +63,14 @@ pub fn text(result: &MergeResult) -> String {
     if result.weighed.refused > 0 {
         page.line(format!("⚠️  {} tokens without a proof: not merged", thousands(result.weighed.refused)));
     }
+    if let Some(labels) = result.labels {
+        let would = if result.dry_run {
+            "Dry run: empty labels that would be filled"
+        } else {
+            "✓ Empty labels filled"
+        };
+        page.line(format!("{would}: {}", thousands(labels)));
+    }
     if result.dry_run {
         page.line(format!("Dry run: {} tokens would be added, nothing was written", thousands(result.added)));
         return page.into_text();
@@ -114,6 +122,7 @@ pub fn json(result: &MergeResult) -> Value {
         "total_asset_ids": result.after.total,
         "added": result.added,
         "repaired": result.repaired,
+        "labels_filled": result.labels,
         "refused": result.weighed.refused,
         "duplicates": result.duplicates,
         "map": {"proven": result.map.proven, "wrong": result.map.wrong, "unproven": result.map.unproven, "wrong_tokens": result.map.wrong_tokens},

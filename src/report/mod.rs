@@ -1,13 +1,16 @@
 //! What a person or a program reads. Phases and tracks know nothing of the terminal: they tell what happens to a
 //! [`Progress`] and return results, and this module alone decides how those look.
 
+pub mod clob;
 pub mod derive;
 pub mod live;
 pub mod merge;
 pub mod metrics;
 pub mod prove;
+pub mod recorder;
 pub mod run;
 pub mod setup;
+pub mod status;
 pub mod terminal;
 pub mod text;
 pub mod track;

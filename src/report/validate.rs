@@ -192,6 +192,7 @@ fn explanations(page: &mut Page, wallet: &WalletResult) {
         (odd.zero_denominator, "positions resolved with a denominator of zero: unresolved"),
         (odd.tables_disagree, "positions whose two tables name different winners: the resolutions count"),
         (odd.undecidable, "positions without a label to compare the winner with: unresolved"),
+        (odd.from_catalogue, "positions whose winner only the CLOB's catalogue names: it counts"),
     ];
     if oddities.iter().any(|(count, _)| *count > 0) {
         page.blank().line("Counted and named:");
@@ -335,6 +336,7 @@ fn wallet_json(wallet: &WalletResult) -> Value {
         "tables_disagree": odd.tables_disagree,
         "zero_denominator": odd.zero_denominator,
         "undecidable": odd.undecidable,
+        "from_catalogue": odd.from_catalogue,
     })
 }
 

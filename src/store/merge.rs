@@ -222,12 +222,25 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub(super) async fn replaces(&self, table: &Table) -> Result<bool, StoreError> {
+        let engine = self.engine(table).await?;
+        Ok(!engine.is_some_and(|engine| engine.ends_with("MergeTree") && !engine.contains("Replacing")))
+    }
+
+    /// Whether rows of a table can be deleted: it is no view of others, as a `Distributed` table is.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(super) async fn is_merge_tree(&self, table: &Table) -> Result<bool, StoreError> {
+        Ok(self.engine(table).await?.is_some_and(|engine| engine.ends_with("MergeTree")))
+    }
+
+    async fn engine(&self, table: &Table) -> Result<Option<String>, StoreError> {
         let query = self
             .query("SELECT engine FROM system.tables WHERE database = {database:String} AND name = {table:String}")
             .param("database", &table.database)
             .param("table", &table.name);
         let engines: Vec<String> = self.rows("reading the tables' engines", query).await?;
-        Ok(!engines.iter().any(|engine| engine.ends_with("MergeTree") && !engine.contains("Replacing")))
+        Ok(engines.into_iter().next())
     }
 
     /// Writes again, with a `fetched_at` above the largest of their token, the usable rows of the map that a broken row

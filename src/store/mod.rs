@@ -1,6 +1,7 @@
 //! Everything that is SQL. [`Store`] is the shared ClickHouse client; the modules beside it hold one subject each,
 //! in functions named after what they answer.
 
+pub mod catalogue;
 pub mod conditions;
 mod connect;
 pub mod coverage;
@@ -8,6 +9,7 @@ pub mod embedded;
 mod exact;
 mod export;
 pub mod gaps;
+pub mod labels;
 pub mod merge;
 pub mod positions;
 pub mod repair;

@@ -9,7 +9,8 @@ use super::sql::{condition_norm, usable_map, well_formed_token};
 use super::wallets::{among, long};
 use super::{Store, StoreError, Table};
 use crate::ids::Wallet;
-use crate::pnl::{Micro, Position, Repeated, Resolution, decide};
+use crate::pnl::{ListedWinner, Micro, Position, Repeated, Resolution, decide};
+use crate::upstream::Source;
 
 /// All fills of a wallet in one token, before anything is known of the token.
 #[derive(Row, Deserialize)]
@@ -40,6 +41,9 @@ struct Traded {
     contradicting: bool,
     winner: String,
     winner_contradicting: bool,
+    /// The outcome index plus 1 of the winner that a catalogue names, 0 for none.
+    catalogue_winning: u16,
+    catalogue_label: String,
 }
 
 /// Fills of a wallet in a token that is not mapped: what they would be worth nobody can say.
@@ -82,6 +86,8 @@ pub struct Oddities {
     pub tables_disagree: u64,
     /// Positions without a label to compare the winner with: unresolved.
     pub undecidable: u64,
+    /// Positions whose winner is named by a catalogue alone.
+    pub from_catalogue: u64,
 }
 
 /// What a wallet holds and held.
@@ -150,6 +156,12 @@ impl Store {
         let resolutions = resolutions.unwrap_or_else(|| nothing.to_owned());
         let nobody = "SELECT '' AS condition, '' AS outcome, false AS contradicting WHERE false";
         let winners = winners.unwrap_or_else(|| nobody.to_owned());
+        let catalogue = self
+            .catalogue_winners(Source::Clob, "SELECT condition_id_norm FROM mapped")
+            .await?
+            .unwrap_or_else(|| {
+                "SELECT '' AS condition, toUInt16(0) AS winning, '' AS label WHERE false".to_owned()
+            });
         Ok(format!(
             // Columns of text may hold bytes that are none; what is shown of those is a replacement character.
             // Every delivery's own worth, or zeros where it is odd: 10^18 micro-shares at 42 decimals are 60 of the 76
@@ -188,12 +200,14 @@ impl Store {
                     k.condition_id_norm AS condition_id, k.outcome_index AS outcome_index, toValidUTF8(k.label) AS label, \
                     r.has AS has_resolution, r.vector AS numerators, r.whole AS denominator, \
                     r.winning AS winning_index, toValidUTF8(r.outcome) AS winning_outcome, r.contradicting AS contradicting, \
-                    toValidUTF8(w.outcome) AS winner, w.contradicting AS winner_contradicting \
+                    toValidUTF8(w.outcome) AS winner, w.contradicting AS winner_contradicting, \
+                    c.winning AS catalogue_winning, c.label AS catalogue_label \
              FROM traded AS t \
              GLOBAL LEFT ANY JOIN (SELECT token_id, condition_id_norm, outcome_index, disagreeing, label FROM mapped) AS k \
                ON t.asset = k.token_id \
              GLOBAL LEFT ANY JOIN ({resolutions}) AS r ON k.condition_id_norm = r.condition \
              GLOBAL LEFT ANY JOIN ({winners}) AS w ON k.condition_id_norm = w.condition \
+             GLOBAL LEFT ANY JOIN ({catalogue}) AS c ON k.condition_id_norm = c.condition \
              ORDER BY wallet, asset_id SETTINGS join_use_nulls = 0",
             table = names.token_map,
         ))
@@ -284,7 +298,17 @@ impl Holdings {
             winning_index: Some(row.winning_index).filter(|index| *index < 2),
             winning_outcome: row.winning_outcome,
         });
-        let decided = |index| decide(index, &row.label, resolution.as_ref(), &row.winner);
+        let listed = row.catalogue_winning.checked_sub(1).map(|index| ListedWinner {
+            index: u8::try_from(index).unwrap_or(u8::MAX),
+            label: row.catalogue_label.clone(),
+        });
+        let decided = |index| {
+            decide(index, &row.label, resolution.as_ref(), &row.winner).or_listed(
+                index,
+                resolution.is_some(),
+                listed.as_ref(),
+            )
+        };
         let decision = decided(row.outcome_index);
         let otherwise = decided(1 - row.outcome_index.min(1)).payout;
         let by_winner = resolution.is_none() && row.winner_contradicting;
@@ -293,6 +317,7 @@ impl Holdings {
         oddities.zero_denominator += u64::from(decision.zero_denominator);
         oddities.tables_disagree += u64::from(decision.tables_disagree);
         oddities.undecidable += u64::from(decision.undecidable);
+        oddities.from_catalogue += u64::from(decision.from_catalogue);
         self.positions.push(Position {
             wallet: self.wallet,
             token_id: row.asset_id,

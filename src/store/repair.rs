@@ -18,7 +18,7 @@ const REPAIRS: &str = "backfill_tmp_repairs";
 const CHUNK: usize = 16_384;
 
 /// Tokens of one deletion, whose ids must fit into the text of a statement.
-const DELETED: usize = 500;
+pub(super) const DELETED: usize = 500;
 
 /// How the usable rows of the map stand to the hash.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -275,15 +275,29 @@ impl Store {
             ([], true) => ("''".to_owned(), "('','',0)".to_owned()),
             _ => (tokens.join(","), right.join(",")),
         };
+        let others = format!(
+            "(token_id, {}, toUInt8(outcome_index)) NOT IN ({right})",
+            condition_norm("condition_id_norm")
+        );
+        self.delete_usable(&tokens, &others, waits).await
+    }
+
+    /// Deletes those usable rows of `tokens`, quoted and with commas, that a condition selects; it can be waited for
+    /// this deletion and all before it.
+    pub(super) async fn delete_usable(
+        &self,
+        tokens: &str,
+        which: &str,
+        waits: bool,
+    ) -> Result<(), StoreError> {
         let sql = format!(
-            "ALTER TABLE {map} DELETE WHERE {usable} AND token_id IN ({tokens}) \
-               AND (token_id, {condition}, toUInt8(outcome_index)) NOT IN ({right}) SETTINGS mutations_sync = {sync}",
+            "ALTER TABLE {map} DELETE WHERE {usable} AND token_id IN ({tokens}) AND {which} \
+             SETTINGS mutations_sync = {sync}",
             map = self.names().token_map,
             usable = usable_row(),
-            condition = condition_norm("condition_id_norm"),
             sync = if waits { 2 } else { 0 },
         );
-        self.run("deleting the map's wrong rows", self.query(&sql)).await
+        self.run("deleting rows of the map that others replace", self.query(&sql)).await
     }
 
     /// Drops the temporary table, also one that a crashed merge has left.

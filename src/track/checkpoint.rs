@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::pages::Position;
 use crate::ids::TokenId;
 use crate::process_lock::ProcessLock;
 use crate::upstream::Source;
@@ -64,6 +65,9 @@ pub struct Checkpoint {
     pub last_token: Option<TokenId>,
     /// What stands open before the position.
     pub gaps: Vec<Gap>,
+    /// Where a catalogue's pages stand; other tracks have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalogue: Option<Position>,
     /// When the track was first started, in UTC.
     pub started_at: jiff::Timestamp,
     /// When this was written, in UTC.
@@ -215,6 +219,7 @@ impl Checkpoint {
             progress: Progress::default(),
             last_token: None,
             gaps: Vec::new(),
+            catalogue: None,
             started_at: now,
             updated_at: now,
         }

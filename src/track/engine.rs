@@ -683,7 +683,7 @@ impl Engine {
         let gauges = &self.gauges;
         let (not_found, rejected) = (load.own_not_found, load.own_rejected);
         add(&gauges.inserted, load.staged.len() as u64);
-        add(&gauges.written, (load.staged.len() + load.not_found.len() + load.rejected.len()) as u64);
+        add(&gauges.written, load.rows() as u64);
         add(&gauges.not_found, not_found);
         add(&gauges.rejected, rejected);
         add(&gauges.resolved, load.resolved);

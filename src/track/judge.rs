@@ -80,6 +80,9 @@ impl Verdict {
     }
 }
 
+/// Why a claim of a condition is refused that the hash does not prove.
+pub const NO_PROOF: &str = "no outcome of this condition has this token, with any collateral listed";
+
 /// How claims are proven.
 #[derive(Debug, Clone)]
 pub struct Rules {
@@ -147,6 +150,6 @@ fn weigh(claim: &Claim, rules: &Rules) -> Result<Mapping, &'static str> {
     }
     match claim.outcome_index {
         Some(index @ (0 | 1)) if rules.accept_unproven => Ok(mapping(index as u8, "")),
-        _ => Err("no outcome of this condition has this token, with any collateral listed"),
+        _ => Err(NO_PROOF),
     }
 }

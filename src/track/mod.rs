@@ -2,12 +2,14 @@
 //! answer is worth ([`judge`]), how it is written ([`writer`]) and where the track stands ([`checkpoint`]).
 
 pub mod breaker;
+pub mod catalogue;
 pub mod checkpoint;
 pub mod desk;
 pub mod engine;
 pub mod fingerprints;
 pub mod judge;
 pub mod line;
+pub mod pages;
 pub mod quota;
 pub mod traded;
 pub mod writer;

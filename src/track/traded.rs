@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::ids::TokenId;
+use crate::store::{Store, StoreError};
 
 /// The traded tokens, ordered by their fingerprints ([`TokenId::low128`]), each with its label.
 #[derive(Debug, Default)]
@@ -17,6 +18,19 @@ pub struct Traded {
 }
 
 impl Traded {
+    /// Every traded token of the fills.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn read(store: &Store) -> Result<Self, StoreError> {
+        let mut rows = store.traded_tokens().await?;
+        let mut traded = Self::default();
+        while let Some(row) = rows.next().await? {
+            traded.push(row.fingerprint, &row.label, row.open);
+        }
+        Ok(traded)
+    }
+
     /// Adds a token, whose fingerprint must not be below the last one's.
     pub fn push(&mut self, fingerprint: u128, label: &str, open: bool) {
         debug_assert!(self.fingerprints.last().is_none_or(|last| *last <= fingerprint));
@@ -47,6 +61,12 @@ impl Traded {
     /// How many of them are open.
     pub fn open_count(&self) -> u64 {
         self.open
+    }
+
+    /// The fingerprints of the tokens that are open.
+    pub fn open(&self) -> impl Iterator<Item = u128> {
+        let open = |(fingerprint, mark): (&u128, &u32)| (mark & 1 == 1).then_some(*fingerprint);
+        self.fingerprints.iter().zip(&self.marks).filter_map(open)
     }
 
     /// Where a token stands, `None` for one that is not traded.

@@ -6,6 +6,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use crate::store::catalogue::ListedRow;
 use crate::store::staging::{NotFoundRow, RejectedRow, StagedRow};
 use crate::store::{Store, StoreError};
 use crate::upstream::Source;
@@ -27,6 +28,10 @@ pub struct Delivery {
     pub not_found: Vec<NotFoundRow>,
     /// Claims without a proof.
     pub rejected: Vec<RejectedRow>,
+    /// What a catalogue lists.
+    pub listed: Vec<ListedRow>,
+    /// Markets of a catalogue.
+    pub markets: u64,
     /// Tokens of the workload that this resolves, siblings that were pending included.
     pub resolved: u64,
     /// Whether the batch was lent by another track, so that what was not found is none of this one's workload.
@@ -44,6 +49,12 @@ pub struct Load {
     pub not_found: Vec<NotFoundRow>,
     /// Claims without a proof.
     pub rejected: Vec<RejectedRow>,
+    /// What a catalogue lists.
+    pub listed: Vec<ListedRow>,
+    /// Markets of a catalogue.
+    pub markets: u64,
+    /// Pages that list any.
+    pub pages: u64,
     /// Tokens of the workload that it resolves.
     pub resolved: u64,
     /// Of the tokens that are not known, those of the workload.
@@ -63,6 +74,9 @@ impl Load {
         self.staged.extend(delivery.staged);
         self.not_found.extend(delivery.not_found);
         self.rejected.extend(delivery.rejected);
+        self.listed.extend(delivery.listed);
+        self.markets += delivery.markets;
+        self.pages += u64::from(delivery.markets > 0);
         self.resolved += delivery.resolved;
     }
 
@@ -71,9 +85,14 @@ impl Load {
         self.batches.is_empty()
     }
 
+    /// Rows to be written.
+    pub fn rows(&self) -> usize {
+        self.staged.len() + self.not_found.len() + self.rejected.len() + self.listed.len()
+    }
+
     /// Whether it is time for an insert.
     pub fn is_large(&self) -> bool {
-        self.staged.len() + self.not_found.len() + self.rejected.len() >= LARGE
+        self.rows() >= LARGE
     }
 }
 
@@ -142,6 +161,10 @@ impl Writer {
             (store.staging_table("not_found"), store.staging_table("rejected_mappings"));
         if !load.staged.is_empty() {
             self.persist(notice, || store.insert(&staging, track, &load.staged)).await?;
+        }
+        if !load.listed.is_empty() {
+            let catalogue = store.catalogue(self.source);
+            self.persist(notice, || store.insert(&catalogue, track, &load.listed)).await?;
         }
         if !load.not_found.is_empty() {
             self.persist(notice, || store.insert(&not_found, track, &load.not_found)).await?;

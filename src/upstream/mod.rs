@@ -2,6 +2,8 @@
 //! and one entry in the list of [`sources`]. Rate limits, batch sizes, retries, proof, checkpoints and writing belong
 //! to the engine.
 
+pub mod catalogue;
+pub mod clob;
 pub mod dome;
 pub mod goldsky;
 pub mod sources;

@@ -115,6 +115,11 @@ impl Source {
         format!("clob_asset_map_{}", self.name())
     }
 
+    /// What it lists, where it is a catalogue.
+    pub fn catalogue_table(self) -> String {
+        format!("{}_markets", self.name())
+    }
+
     /// Its share of the unmapped tokens.
     pub fn workload_table(self) -> String {
         format!("unmapped_tokens_{}", self.name())
@@ -170,6 +175,15 @@ sources! {
                        backfill goldsky --progress plain > goldsky.txt",
             open: |settings, timeout| Ok(Box::new(Goldsky::new(settings, timeout)?)),
         }),
+    };
+    /// Polymarket's CLOB, the catalogue of all markets.
+    Clob: Facts {
+        name: "clob",
+        title: "CLOB",
+        api: "Catalogue",
+        phase: "CLOB",
+        label: "clob_api",
+        ask: None,
     };
 }
 

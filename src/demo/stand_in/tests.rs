@@ -263,11 +263,13 @@ async fn meet(
     let options = match api {
         Api::Dome => StandInOptions::dome(),
         Api::Goldsky => StandInOptions::goldsky(),
+        Api::Clob => StandInOptions::clob(),
     };
     let server = start(universe, unlimited(StandInOptions { faults, ..options })).await;
     let tokens = known(universe, 10);
     loop {
         let answer = match api {
+            Api::Clob => dome(&server, "/markets").await?,
             Api::Dome => dome(&server, &format!("/polymarket/markets?{}", tokens_query(&tokens))).await?,
             Api::Goldsky => {
                 goldsky(&server, &json!({"query": QUERY, "variables": {"ids": tokens, "first": 10}})).await?

@@ -3,13 +3,15 @@
 use super::text::TEAMS;
 use crate::ids::{ConditionId, TokenId};
 
-/// The two services that the tracks ask.
+/// The services that the tracks ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Api {
     /// The Dome API, track 1.
     Dome,
     /// The Goldsky subgraphs, track 2.
     Goldsky,
+    /// Polymarket's CLOB, whose list has every market.
+    Clob,
 }
 
 /// How a market ended.
@@ -170,6 +172,7 @@ impl<'a> Market<'a> {
         match api {
             Api::Dome => self.core.known_to_dome,
             Api::Goldsky => self.core.known_to_goldsky,
+            Api::Clob => true,
         }
     }
 

@@ -1,0 +1,304 @@
+//! [`Journal`]: what ran, when, and what came of it, a line of JSON each, in `run-journal.jsonl` beside the checkpoints.
+//!
+//! Several processes may write at once: each line is one append. A line that a crash has torn is passed over and counted.
+//! Nothing in it decides anything: the tables are the truth, and a journal that is lost costs a look back.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The journal's name in the folder of the checkpoints.
+pub const NAME: &str = "run-journal.jsonl";
+
+/// A line of the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A phase begins.
+    Began {
+        /// The phase's name.
+        phase: String,
+        /// Which run of it.
+        run: String,
+        /// The process.
+        pid: i32,
+        /// When, in UTC.
+        at: Timestamp,
+        /// The program's version.
+        version: String,
+    },
+    /// How far a track is.
+    Sample(Sample),
+    /// A phase has ended.
+    Ended {
+        /// The phase's name.
+        phase: String,
+        /// Which run of it.
+        run: String,
+        /// When, in UTC.
+        at: Timestamp,
+        /// The exit code of its cause.
+        exit: u8,
+        /// How long it took.
+        seconds: f64,
+        /// Its JSON result, null where it came to none.
+        result: Value,
+        /// Why it failed, where it did.
+        error: Option<String>,
+    },
+}
+
+/// How far a track is at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// The track.
+    pub phase: String,
+    /// Which run of it.
+    pub run: String,
+    /// When, in UTC.
+    pub at: Timestamp,
+    /// Seconds since the track began.
+    pub seconds: f64,
+    /// Tokens of its workload.
+    pub total: u64,
+    /// Of them, with an answer or given up.
+    pub processed: u64,
+    /// Tokens staged.
+    pub inserted: u64,
+    /// Tokens without a usable answer.
+    pub failed: u64,
+    /// Requests sent.
+    pub requests: u64,
+    /// Of them, refused for being too fast.
+    pub throttled: u64,
+    /// Batches asked again.
+    pub retries: u64,
+    /// Requests a second that the API's limit allows in the long run.
+    pub allowed_per_second: f64,
+}
+
+/// Appends to a journal.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    runs: AtomicU32,
+}
+
+impl Journal {
+    /// The journal in `folder`, which is made with the first line.
+    pub fn new(folder: &Path) -> Self {
+        Self { path: folder.join(NAME), runs: AtomicU32::new(0) }
+    }
+
+    /// Its file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Appends that a phase begins, and answers which run of it this is.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn began(&self, phase: &str) -> (String, io::Result<()>) {
+        let at = Timestamp::now();
+        let number = self.runs.fetch_add(1, Ordering::Relaxed);
+        let pid = std::process::id();
+        let run = format!("{}-{pid}-{number}", at.as_millisecond());
+        let event = Event::Began {
+            phase: phase.to_owned(),
+            run: run.clone(),
+            pid: i32::try_from(pid).unwrap_or(i32::MAX),
+            at,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        (run, self.append(&event))
+    }
+
+    /// Appends a line.
+    ///
+    /// # Errors
+    /// The file cannot be written; what is written of the line is passed over by readers.
+    pub fn append(&self, event: &Event) -> io::Result<()> {
+        if let Some(folder) = self.path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let mut file = File::options().create(true).read(true).append(true).open(&self.path)?;
+        let mut line = Vec::new();
+        if is_torn(&mut file)? {
+            line.push(b'\n');
+        }
+        serde_json::to_writer(&mut line, event)?;
+        line.push(b'\n');
+        // One write, which the system appends as a whole.
+        file.write_all(&line)
+    }
+}
+
+/// Whether the last line lacks its end: a crash, or a full disk.
+fn is_torn(file: &mut File) -> io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(false);
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
+}
+
+/// A phase's run, as the journal tells it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PhaseRun {
+    /// Which run.
+    pub run: String,
+    /// The process.
+    pub pid: i32,
+    /// When it began, in UTC.
+    pub began: Timestamp,
+    /// The track's samples, in order.
+    pub samples: Vec<Sample>,
+    /// How it ended; `None` while it runs, or where it was killed.
+    pub ended: Option<PhaseEnd>,
+}
+
+/// How a phase's run ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PhaseEnd {
+    /// When, in UTC.
+    pub at: Timestamp,
+    /// The exit code of its cause.
+    pub exit: u8,
+    /// How long it took.
+    pub seconds: f64,
+    /// Its JSON result, null where it came to none.
+    pub result: Value,
+    /// Why it failed, where it did.
+    pub error: Option<String>,
+}
+
+/// What a journal says: the last run of each phase, and the first measurement.
+#[derive(Debug, Default)]
+pub struct History {
+    path: PathBuf,
+    /// How far the file is read: to the end of a line.
+    read: u64,
+    /// The last run of each phase, by the phase's name.
+    pub last: BTreeMap<String, PhaseRun>,
+    /// The result of the first `setup`: what was covered before anything was done.
+    pub first_setup: Option<(Timestamp, Value)>,
+    /// Lines that could not be read.
+    pub unreadable: u64,
+}
+
+impl History {
+    /// What the journal in `folder` says; nothing where there is none.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn of(folder: &Path) -> io::Result<Self> {
+        let mut history = Self { path: folder.join(NAME), ..Self::default() };
+        history.read_on()?;
+        Ok(history)
+    }
+
+    /// Reads what was appended since; `true` where that was something. It costs as much as is new.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn read_on(&mut self) -> io::Result<bool> {
+        let mut file = match File::open(&self.path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let length = file.metadata()?.len();
+        if length < self.read {
+            // Somebody has begun a new one.
+            *self = Self { path: std::mem::take(&mut self.path), ..Self::default() };
+        }
+        if length == self.read {
+            return Ok(false);
+        }
+        file.seek(SeekFrom::Start(self.read))?;
+        let mut bytes = Vec::new();
+        file.take(length - self.read).read_to_end(&mut bytes)?;
+        // What has no end yet is being written.
+        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |place| place + 1);
+        for line in bytes[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            match serde_json::from_slice(line) {
+                Ok(event) => self.take(event),
+                Err(_) => self.unreadable += 1,
+            }
+        }
+        self.read += whole as u64;
+        Ok(whole > 0)
+    }
+
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Began { phase, run, pid, at, .. } => {
+                self.last.insert(phase, PhaseRun { run, pid, began: at, samples: Vec::new(), ended: None });
+            }
+            Event::Sample(sample) => {
+                if let Some(of) = self.last.get_mut(&sample.phase).filter(|it| it.run == sample.run) {
+                    of.samples.push(sample);
+                }
+            }
+            Event::Ended { phase, run, at, exit, seconds, result, error } => {
+                if phase == "setup" && self.first_setup.is_none() && !result.is_null() {
+                    self.first_setup = Some((at, result.clone()));
+                }
+                if let Some(of) = self.last.get_mut(&phase).filter(|it| it.run == run) {
+                    of.ended = Some(PhaseEnd { at, exit, seconds, result, error });
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn end(phase: &str, run: &str, mapped: u64) -> Event {
+        Event::Ended {
+            phase: phase.to_owned(),
+            run: run.to_owned(),
+            at: Timestamp::now(),
+            exit: 0,
+            seconds: 1.5,
+            result: serde_json::json!({ "mapped": mapped }),
+            error: None,
+        }
+    }
+
+    #[test]
+    fn what_is_appended_is_read_a_torn_line_is_counted_and_the_last_run_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::new(&folder.path().join("new"));
+        let mut history = History::of(&folder.path().join("new")).unwrap();
+        assert!(!history.read_on().unwrap(), "there is none yet");
+        let (first, written) = journal.began("setup");
+        written.unwrap();
+        assert!(history.read_on().unwrap() && history.last["setup"].ended.is_none());
+        journal.append(&end("setup", &first, 1)).unwrap();
+        File::options().append(true).open(journal.path()).unwrap().write_all(b"{\"event\":\"beg").unwrap();
+        let (second, written) = journal.began("setup");
+        written.unwrap();
+        journal.append(&end("setup", &first, 7)).unwrap();
+        journal.append(&end("setup", &second, 2)).unwrap();
+        assert!(history.read_on().unwrap() && !history.read_on().unwrap());
+        assert_ne!(first, second);
+        assert_eq!(history.unreadable, 1);
+        assert_eq!(history.last["setup"].ended.as_ref().unwrap().result["mapped"], 2);
+        assert_eq!(history.first_setup.as_ref().unwrap().1["mapped"], 1);
+        std::fs::write(journal.path(), "").unwrap();
+        history.read_on().unwrap();
+        assert!(history.last.is_empty(), "a new journal was begun");
+    }
+}

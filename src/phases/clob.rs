@@ -1,0 +1,50 @@
+//! `clob`: the catalogue of all markets, kept whole, and what is traded and unmapped of it staged.
+
+use std::num::NonZeroUsize;
+
+use super::Context;
+use crate::failure::Failure;
+use crate::track::catalogue::{CatalogueResult, Crawl};
+use crate::track::engine::Plan;
+use crate::track::judge::Rules;
+use crate::track::traded::Traded;
+use crate::upstream::Source;
+use crate::upstream::clob::Clob;
+
+/// Pages under way at once: a page may take most of a second, and 25 of them are allowed in one.
+const WORKERS: usize = 16;
+
+/// Reads the catalogue. Interrupted, it goes on where it was; read to its end, it is read again, which brings labels and
+/// winners up to date.
+///
+/// # Errors
+/// A table is missing, the API cannot be used, another process reads it, or ClickHouse fails.
+pub async fn run(context: &Context) -> Result<CatalogueResult, Failure> {
+    let (store, settings) = (&context.store, &context.settings);
+    store.require_fills_and_map().await?;
+    let clob = Clob::new(&settings.clob, settings.work.request_timeout)?;
+    store.create_staging().await?;
+    store.create_catalogue(Source::Clob).await?;
+    context.progress.step("Listing the traded tokens");
+    let traded = Traded::read(store).await?;
+    let plan = Plan {
+        probed: false,
+        workers: settings.work.worker_count.map_or(WORKERS, NonZeroUsize::get),
+        batch_size: None,
+        rate_limit: settings.clob.rate_limit.clone(),
+        give_up_after: settings.work.give_up_after,
+        rules: Rules { collaterals: settings.collaterals.clone(), accept_unproven: false },
+        started: context.started,
+    };
+    context.progress.step("Reading the catalogue");
+    let crawl = Crawl::open(
+        Box::new(clob),
+        store.clone(),
+        plan,
+        traded,
+        &settings.work.checkpoint_dir,
+        context.progress.clone(),
+        context.stop.clone(),
+    );
+    Ok(crawl.await?.run().await?)
+}

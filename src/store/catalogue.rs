@@ -1,0 +1,74 @@
+//! What a catalogue lists: a row for each token of each market. It fills labels of the map that no other source has,
+//! and names winners of conditions that no table knows.
+
+use clickhouse::Row;
+use serde::Serialize;
+
+use super::{Store, StoreError, Table};
+use crate::ids::{ConditionId, TokenId};
+use crate::upstream::Source;
+
+/// One token of a market that a catalogue lists. A later listing of the same token in the same market replaces it.
+#[derive(Debug, Clone, PartialEq, Eq, Row, Serialize)]
+pub struct ListedRow {
+    /// The token.
+    pub token_id: TokenId,
+    /// The condition of its market.
+    pub condition_id_norm: ConditionId,
+    /// Its outcome index, 0 or 1, as the hash proves it; [`UNPROVEN_INDEX`] where it proves none.
+    pub outcome_index: u8,
+    /// The outcome's label.
+    pub outcome_label: String,
+    /// Whether it has won.
+    pub winner: bool,
+    /// Whether its market is closed.
+    pub closed: bool,
+    /// The name of the collateral that the row was proven with, empty where it is unproven.
+    pub collateral: String,
+    /// When it was listed, in seconds since 1970; kept when an insert is repeated.
+    pub fetched_at: u32,
+}
+
+/// Stands for no outcome index.
+pub const UNPROVEN_INDEX: u8 = 255;
+
+impl Store {
+    /// The table of what a catalogue lists.
+    pub fn catalogue(&self, source: Source) -> Table {
+        self.staging_table(&source.catalogue_table())
+    }
+
+    /// Creates the table of what a catalogue lists, where it is missing.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn create_catalogue(&self, source: Source) -> Result<(), StoreError> {
+        let sql = format!(
+            "CREATE TABLE IF NOT EXISTS {} (token_id String, condition_id_norm String, outcome_index UInt8, \
+             outcome_label String, winner Bool, closed Bool, collateral LowCardinality(String), fetched_at DateTime) \
+             ENGINE = ReplacingMergeTree(fetched_at) ORDER BY (token_id, condition_id_norm) \
+             SETTINGS non_replicated_deduplication_window = 1000",
+            self.catalogue(source)
+        );
+        self.run("creating the catalogue's table", self.query(&sql)).await
+    }
+
+    /// A sub-query of one row a condition that a catalogue names exactly one proven winner of: `condition`, `winning`
+    /// (its outcome index plus 1, since a join gives 0 where there is none) and `label`. Only conditions of `wanted`, a
+    /// query of one column, are looked for. `None` where no catalogue was read.
+    pub(super) async fn catalogue_winners(
+        &self,
+        source: Source,
+        wanted: &str,
+    ) -> Result<Option<String>, StoreError> {
+        let table = self.catalogue(source);
+        if self.columns(&table).await?.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(format!(
+            "SELECT condition_id_norm AS condition, toUInt16(any(outcome_index) + 1) AS winning, max(outcome_label) AS label \
+             FROM {table} FINAL WHERE winner AND collateral != '' AND condition_id_norm GLOBAL IN ({wanted}) \
+             GROUP BY condition_id_norm HAVING uniqExact(outcome_index) = 1"
+        )))
+    }
+}

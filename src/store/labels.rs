@@ -1,0 +1,119 @@
+//! Empty labels of the map, filled from a catalogue.
+
+use super::repair::DELETED;
+use super::sql::{condition_norm, usable_row};
+use super::{Store, StoreError};
+use crate::upstream::Source;
+
+/// The labels that are to be filled: one row a token. Lives only while a merge runs.
+const LABELS: &str = "backfill_tmp_labels";
+
+impl Store {
+    /// Writes to a temporary table which tokens of the map have no label in any usable row and what a catalogue calls
+    /// them, where that is proven and the map names the same condition and index; says how many.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn find_labels(&self, source: Source) -> Result<u64, StoreError> {
+        let doing = "looking for labels";
+        self.drop_labels().await?;
+        let (map, labels, catalogue) =
+            (&self.names().token_map, self.staging_table(LABELS), self.catalogue(source));
+        let columns = self.require(map, "TOKEN_MAP_TABLE", &["token_id"]).await?;
+        let has_labels = columns.iter().any(|column| column.name == "outcome_label");
+        if !has_labels || self.columns(&catalogue).await?.is_none() {
+            return Ok(0);
+        }
+        let create = format!(
+            "CREATE TABLE {labels} (token_id String, new_label String) ENGINE = MergeTree ORDER BY token_id"
+        );
+        self.run(doing, self.query(&create)).await?;
+        let (usable, condition) = (usable_row(), condition_norm("condition_id_norm"));
+        let sql = format!(
+            "INSERT INTO {labels} SELECT m.token_id, l.outcome_label FROM \
+               (SELECT token_id, any(condition) AS only_condition, any(index) AS only_index \
+                FROM (SELECT token_id, {condition} AS condition, toUInt8(outcome_index) AS index, \
+                             ifNull(toString(outcome_label), '') AS label FROM {map} WHERE {usable}) \
+                GROUP BY token_id HAVING uniqExact(condition, index) = 1 AND max(label) = '') AS m \
+             GLOBAL INNER JOIN (SELECT token_id, condition_id_norm, outcome_index, outcome_label FROM {catalogue} FINAL \
+               WHERE collateral != '' AND outcome_label != '' AND token_id GLOBAL IN (SELECT token_id FROM {map})) AS l \
+             ON m.token_id = l.token_id AND m.only_condition = l.condition_id_norm AND m.only_index = l.outcome_index \
+             SETTINGS join_use_nulls = 0"
+        );
+        self.run(doing, self.query(&sql)).await?;
+        self.one(doing, self.query(&format!("SELECT count() FROM {labels}"))).await
+    }
+
+    /// Fills the labels that were found: a copy of the newest usable row of each token is inserted with its label and a
+    /// `fetched_at` above the largest that the token has, then the rows without a label are deleted. In this order, so
+    /// that no moment is without a row; interrupted in between, the next call ends it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn fill_labels(&self, source: Source) -> Result<(), StoreError> {
+        let doing = "filling empty labels of the map";
+        let (map, labels, usable) = (&self.names().token_map, self.staging_table(LABELS), usable_row());
+        let columns = self.require(map, "TOKEN_MAP_TABLE", &["token_id"]).await?;
+        let has = |name: &str| columns.iter().any(|column| column.name == name);
+        if !has("outcome_label") || self.columns(&labels).await?.is_none() {
+            return Ok(());
+        }
+        let (newest, dated, order) = if has("fetched_at") {
+            (
+                format!(
+                    "(SELECT token_id, max(toUnixTimestamp(toDateTime(fetched_at))) AS newest FROM {map} GROUP BY token_id)"
+                ),
+                ", greatest(toUInt64(toUnixTimestamp(now())), least(toUInt64(newest) + 1, 4294967295)) AS fetched_at",
+                ", m.fetched_at DESC",
+            )
+        } else {
+            ("(SELECT '' AS token_id, toUInt32(0) AS newest)".to_owned(), "", "")
+        };
+        let sql = format!(
+            "INSERT INTO {map} SELECT * EXCEPT (newest, new_label) REPLACE (new_label AS outcome_label{dated}) \
+             FROM (SELECT m.*, w.newest AS newest, w.new_label AS new_label FROM (SELECT * FROM {map} WHERE {usable}) AS m \
+               GLOBAL INNER JOIN (SELECT r.token_id AS token_id, r.new_label AS new_label, n.newest AS newest \
+                 FROM {labels} AS r GLOBAL LEFT ANY JOIN {newest} AS n ON r.token_id = n.token_id) AS w USING (token_id) \
+               ORDER BY token_id{order} LIMIT 1 BY token_id) \
+             SETTINGS join_use_nulls = 0"
+        );
+        self.run(doing, self.query(&sql)).await?;
+        self.delete_unlabelled(source).await
+    }
+
+    /// Deletes the usable rows without a label of tokens that have one with a label, where a catalogue lists them.
+    async fn delete_unlabelled(&self, source: Source) -> Result<(), StoreError> {
+        let (map, catalogue) = (&self.names().token_map, self.catalogue(source));
+        if !self.is_merge_tree(map).await? {
+            return Ok(());
+        }
+        let (usable, condition) = (usable_row(), condition_norm("condition_id_norm"));
+        let sql = format!(
+            "SELECT token_id FROM (SELECT token_id, {condition} AS condition, toUInt8(outcome_index) AS index, \
+                                          ifNull(toString(outcome_label), '') AS label FROM {map} WHERE {usable}) \
+             WHERE token_id GLOBAL IN (SELECT token_id FROM {catalogue} WHERE collateral != '') GROUP BY token_id \
+             HAVING uniqExact(condition, index) = 1 AND max(label) != '' AND countIf(label = '') > 0"
+        );
+        let tokens: Vec<String> =
+            self.rows("reading which rows have a label by now", self.query(&sql)).await?;
+        let chunks = tokens.len().div_ceil(DELETED);
+        for (nth, chunk) in tokens.chunks(DELETED).enumerate() {
+            // Usable rows have well-formed tokens: digits, which need no escaping.
+            let tokens: Vec<String> = chunk.iter().map(|token| format!("'{token}'")).collect();
+            // A table takes only so many mutations at once, and the last one waits for those before it.
+            let waits = nth + 1 == chunks || nth % 100 == 99;
+            let unlabelled = "ifNull(toString(outcome_label), '') = ''";
+            self.delete_usable(&tokens.join(","), unlabelled, waits).await?;
+        }
+        Ok(())
+    }
+
+    /// Drops the temporary table, also one that a crashed merge has left.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn drop_labels(&self) -> Result<(), StoreError> {
+        let labels = self.staging_table(LABELS);
+        self.run("clearing up", self.query(&format!("DROP TABLE IF EXISTS {labels} SYNC"))).await
+    }
+}

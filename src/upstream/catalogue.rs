@@ -1,0 +1,60 @@
+//! What a track needs of an API that is a list to page through, not a look-up: [`Catalogue`].
+
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+use super::{Source, UpstreamError};
+use crate::ids::TokenId;
+
+/// A place in a catalogue: what stands behind it, up to the next place, is one page.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Place {
+    /// So many markets from the beginning. The places of further pages can be computed.
+    At(u64),
+    /// A text that only the server understands: the next one is known when this page is there.
+    Cursor(String),
+}
+
+/// One outcome's token in a catalogue, unproven.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedToken {
+    /// The token.
+    pub token: TokenId,
+    /// The outcome's label.
+    pub label: String,
+    /// Whether it has won.
+    pub winner: bool,
+}
+
+/// One market of a catalogue, unproven.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// The condition, as the answer spells it.
+    pub condition: String,
+    /// Whether it is closed.
+    pub closed: bool,
+    /// Its tokens, those left out that are none.
+    pub tokens: Vec<ListedToken>,
+}
+
+/// One page.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CataloguePage {
+    /// The markets.
+    pub markets: Vec<Listing>,
+    /// Where the next page begins; `None` behind the last one.
+    pub next: Option<Place>,
+}
+
+/// An API that lists all of its markets, page by page.
+pub trait Catalogue: Send + Sync {
+    /// Which source this is.
+    fn source(&self) -> Source;
+
+    /// What tells this list from another: places in one mean nothing in the other.
+    fn identity(&self) -> String;
+
+    /// Asks for the page at a place.
+    fn page<'a>(&'a self, place: &'a Place) -> BoxFuture<'a, Result<CataloguePage, UpstreamError>>;
+}

@@ -1,0 +1,396 @@
+//! The catalogue on a genuine ClickHouse: no page is lost, whatever breaks and whenever it is killed, and what it says
+//! of labels and winners is used where nothing else does.
+
+mod common;
+
+use std::collections::{BTreeMap, HashSet};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use backfill::demo::stand_in::{FaultPlan, ListHabits, Window};
+use backfill::demo::universe::Payout;
+use backfill::demo::{StandIn, StandInOptions, Universe};
+use backfill::phases::merge::{self, MergeOptions, MergeResult};
+use backfill::phases::validate::{self, Baseline, ValidateOptions};
+use backfill::phases::{clob, derive};
+use backfill::pnl::Micro;
+use backfill::report;
+use backfill::track::catalogue::CatalogueResult;
+use backfill::track::{Ending, checkpoint};
+use backfill::upstream::Source;
+use common::{BACKFILL, World, small_universe};
+
+/// Token and condition to index (255 without a proof), label and whether it won.
+type Listed = BTreeMap<(String, String), (u8, String, bool)>;
+
+const LABELS: MergeOptions = MergeOptions { dry_run: false, repair: false, labels: true };
+
+/// A world and its catalogue, without a limit that a test would have to wait for, in small pages.
+struct Scene {
+    world: World,
+    universe: Arc<Universe>,
+    stand_in: StandIn,
+}
+
+impl Scene {
+    async fn new(seed: u64, change: impl FnOnce(&mut StandInOptions)) -> Self {
+        let universe = small_universe(seed);
+        let world = World::with(&universe).await;
+        let mut options = StandInOptions::clob();
+        options.windows = Vec::new();
+        options.list.page = 60;
+        change(&mut options);
+        let stand_in = StandIn::start(universe.clone(), options).await.unwrap();
+        Self { world, universe, stand_in }
+    }
+
+    fn settings(&self) -> Vec<String> {
+        let settings = [
+            ("--clob-url", self.stand_in.url()),
+            ("--clob-rate-limit", "100000/1s".to_owned()),
+            ("--request-timeout", "1s".to_owned()),
+            ("--worker-count", "6".to_owned()),
+        ];
+        settings.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect()
+    }
+
+    async fn context(&self) -> backfill::phases::Context {
+        let settings = self.settings();
+        let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+        self.world.context(&settings).await
+    }
+
+    async fn read(&self) -> CatalogueResult {
+        clob::run(&self.context().await).await.unwrap()
+    }
+
+    /// Reads on until all of it is there: faults may leave a page for the next run.
+    async fn read_whole(&self) -> CatalogueResult {
+        for _ in 0..5 {
+            let result = self.read().await;
+            if result.track.ending == Ending::Complete {
+                return result;
+            }
+        }
+        panic!("five runs do not get through");
+    }
+
+    fn start(&self) -> Child {
+        Command::new(BACKFILL)
+            .arg("clob")
+            .args(self.world.arguments())
+            .args(self.settings())
+            .args(["--progress", "none", "--format", "json"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    }
+
+    async fn listed(&self) -> Listed {
+        let client = clickhouse::Client::default().with_url(&self.world.url);
+        let sql = format!(
+            "SELECT token_id, condition_id_norm, outcome_index, outcome_label, toUInt8(winner) FROM {}.clob_markets FINAL",
+            self.world.staging
+        );
+        let rows: Vec<(String, String, u8, String, u8)> = client.query(&sql).fetch_all().await.unwrap();
+        rows.into_iter().map(|(token, c, index, label, won)| ((token, c), (index, label, won == 1))).collect()
+    }
+
+    /// What the catalogue truly lists.
+    fn truth(&self) -> Listed {
+        let outcomes = self.universe.markets().flat_map(|market| [0_u8, 1].map(|index| (market, index)));
+        outcomes
+            .map(|(market, index)| {
+                let key = (market.tokens()[usize::from(index)].to_string(), market.condition().to_string());
+                let won = market.payout() == Payout::Winner(index);
+                (key, (index, market.labels()[usize::from(index)].to_owned(), won))
+            })
+            .collect()
+    }
+
+    /// Every unmapped traded token is staged once, with its proven condition and index.
+    async fn assert_staged(&self) {
+        let client = clickhouse::Client::default().with_url(&self.world.url);
+        let sql = format!(
+            "SELECT token_id, condition_id_norm, outcome_index, source FROM {}.clob_asset_map_clob",
+            self.world.staging
+        );
+        let rows: Vec<(String, String, u8, String)> = client.query(&sql).fetch_all().await.unwrap();
+        let count = rows.len();
+        let staged: BTreeMap<String, (String, u8)> = rows
+            .into_iter()
+            .map(|(token, c, index, source)| {
+                assert_eq!(source, "clob_api");
+                (token, (c, index))
+            })
+            .collect();
+        assert_eq!(staged.len(), count, "a token is staged twice");
+        let wanted: BTreeMap<String, (String, u8)> = (self.universe.traded_tokens())
+            .filter(|outcome| !outcome.mapped())
+            .map(|it| (it.token().to_string(), (it.market.condition().to_string(), it.index)))
+            .collect();
+        assert!(staged == wanted, "{} staged, {} wanted", staged.len(), wanted.len());
+    }
+
+    async fn merge(&self, options: &MergeOptions) -> MergeResult {
+        merge::run(&self.context().await, options).await.unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_market_is_kept_and_what_waits_is_staged_whatever_breaks() {
+    let scene = Scene::new(21, |options| options.faults = FaultPlan::faults(21, 0.2)).await;
+    let result = scene.read_whole().await;
+    assert_eq!(scene.listed().await, scene.truth());
+    scene.assert_staged().await;
+    let markets = scene.universe.market_count() as u64;
+    assert!(result.markets >= markets && result.pages >= markets.div_ceil(60), "{result:?}");
+    let track = &result.track;
+    assert_eq!((track.resolved, track.not_found, track.rejected), (track.total, 0, 0));
+    assert_eq!((track.total, track.coverage_pct), (scene.universe.expected().unmapped, 100.0));
+    let json = report::clob::json(&result);
+    assert_eq!((json["phase"].as_str(), json["pages_failed"].as_u64()), (Some("clob"), Some(0)));
+    assert!(report::clob::text(&result).contains("✅ CATALOGUE COMPLETE"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_catalogue_whose_cursors_are_no_numbers_is_followed() {
+    let scene = Scene::new(22, |options| options.list.texts = true).await;
+    let result = scene.read().await;
+    assert_eq!(scene.listed().await, scene.truth());
+    assert_eq!(result.track.requests, (scene.universe.market_count() as u64).div_ceil(60));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_catalogue_says_without_a_proof_is_kept_as_such_and_never_staged() {
+    let plan = FaultPlan { lie_rate: 0.1, ..FaultPlan::faults_and_lies(23, 0.0) };
+    let scene = Scene::new(23, |options| options.faults = plan).await;
+    let result = scene.read().await;
+    let truth = scene.truth();
+    let mut lies = 0;
+    for (key, (index, label, won)) in scene.listed().await {
+        match truth.get(&key) {
+            Some(true_row) => assert_eq!(&(index, label, won), true_row),
+            None => {
+                lies += 1;
+                assert_eq!(index, 255, "{key:?} is proven and not true");
+            }
+        }
+    }
+    assert!(lies > 50 && result.unproven == lies, "{lies} lies, {result:?}");
+    let track = &result.track;
+    assert!(track.rejected > 0 && track.not_found > 0, "{track:?}");
+    assert_eq!(track.resolved + track.rejected + track.not_found, track.total);
+    let wrong: u64 =
+        scene.world.one("SELECT count() FROM {s}.clob_asset_map_clob WHERE collateral = ''").await;
+    assert_eq!(wrong, 0);
+    let rejected: u64 =
+        scene.world.one("SELECT uniqExact(token_id) FROM {s}.rejected_mappings WHERE track = 'clob'").await;
+    assert!(rejected >= track.rejected);
+}
+
+async fn ended(mut child: Child) -> i32 {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code().unwrap();
+        }
+        assert!(Instant::now() < deadline, "the catalogue hangs");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_again_and_again_it_goes_on_without_a_page_lost() {
+    let scene = Scene::new(24, |options| {
+        options.list.page = 30;
+        options.latency = Duration::from_millis(3);
+        options.faults = FaultPlan::faults(24, 0.1);
+    })
+    .await;
+    let path = checkpoint::path(scene.world.folder.path(), Source::Clob);
+    let written = || {
+        let saved = checkpoint::read(&path).unwrap();
+        saved.and_then(|it| it.catalogue).map_or(0, |position| position.pages)
+    };
+    let pages = (scene.universe.market_count() as u64).div_ceil(30);
+    let (mut kills, mut before) = (0, 0);
+    // Each time a few pages further than the last, and half of the times before anything of it is written.
+    while kills < 8 {
+        scene.stand_in.hold_after(20);
+        let mut child = scene.start();
+        let requests = scene.stand_in.counters().requests;
+        while scene.stand_in.counters().requests < requests + 20 || kills % 2 == 0 && written() == before {
+            assert_eq!(child.try_wait().unwrap(), None, "it ended with pages left");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        kills += 1;
+        scene.stand_in.let_in();
+        assert!(written() >= before && written() < pages + 50, "{} of {pages}", written());
+        before = written();
+    }
+    assert!(before > 20, "the checkpoint never moves");
+    let size = std::fs::metadata(&path).unwrap().len();
+    assert!(size < 6_000, "a checkpoint of {size} bytes is not of constant size");
+    let resumed_at = scene.stand_in.counters().requests;
+    for attempt in 0.. {
+        match ended(scene.start()).await {
+            0 => break,
+            code => assert_eq!((code, attempt < 5), (4, true)),
+        }
+    }
+    assert_eq!(scene.listed().await, scene.truth());
+    scene.assert_staged().await;
+    let again = scene.stand_in.counters().requests - resumed_at;
+    assert!(again < pages + pages / 3, "{again} requests for the rest of {pages} pages");
+    let saved = checkpoint::read(&path).unwrap().unwrap().catalogue.unwrap();
+    assert!(saved.complete && saved.gaps.is_empty(), "{saved:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn read_to_its_end_it_is_read_again_which_brings_winners_up_to_date() {
+    let scene = Scene::new(25, |_| {}).await;
+    let first = scene.read().await;
+    // As if it had been read a while ago, before anything was decided.
+    for sql in [
+        "CREATE TABLE {s}.kept ENGINE = Memory AS SELECT * FROM {s}.clob_markets",
+        "TRUNCATE TABLE {s}.clob_markets",
+        "INSERT INTO {s}.clob_markets SELECT * REPLACE (false AS winner, 'old' AS outcome_label, \
+           fetched_at - 100 AS fetched_at) FROM {s}.kept",
+    ] {
+        scene.world.run(sql).await;
+    }
+    let second = scene.read().await;
+    assert_eq!((first.pages, first.markets), (second.pages, second.markets));
+    assert_eq!(second.pages_resumed, 0);
+    assert_eq!(scene.listed().await, scene.truth());
+    scene.assert_staged().await;
+    assert_eq!(second.track.resumed, second.track.total);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn empty_labels_of_the_map_are_filled_once_and_outlive_broken_rows() {
+    let scene = Scene::new(26, |_| {}).await;
+    // What subgraphs leave behind: rows without labels, some of them beside a broken row from the future.
+    let context = scene.context().await;
+    derive::run(&context, &derive::DeriveOptions::default()).await.unwrap();
+    scene.world.run("ALTER TABLE {s}.clob_asset_map_derived UPDATE outcome_label = '' WHERE 1 SETTINGS mutations_sync = 2").await;
+    scene.merge(&MergeOptions::default()).await;
+    let future = "INSERT INTO {d}.ctf_token_map (token_id, condition_id_norm, outcome_index, fetched_at) \
+         SELECT token_id, '', 0, toDateTime(4000000000) FROM {d}.ctf_token_map WHERE outcome_label = '' \
+         AND sipHash64(token_id) % 5 = 0";
+    scene.world.run(future).await;
+    let empty = "SELECT count() FROM (SELECT token_id FROM {d}.ctf_token_map WHERE condition_id_norm != '' \
+         GROUP BY token_id HAVING max(outcome_label) = '')";
+    let without: u64 = scene.world.one(empty).await;
+    assert!(without > 100);
+    assert_eq!(scene.merge(&LABELS).await.labels, Some(0), "nothing was read yet");
+    scene.read().await;
+    let dry = scene.merge(&MergeOptions { dry_run: true, ..LABELS }).await;
+    // Some rows name a wrong index, of which the catalogue says nothing.
+    assert!(dry.labels.unwrap() + 20 >= without && scene.world.one::<u64>(empty).await == without);
+    let merged = scene.merge(&LABELS).await;
+    assert!(merged.labels.unwrap() + 20 >= without, "{:?} of {without}", merged.labels);
+    assert_eq!(report::merge::json(&merged)["labels_filled"].as_u64(), merged.labels);
+    scene.world.run("OPTIMIZE TABLE {d}.ctf_token_map FINAL").await;
+    let truth = scene.truth();
+    let client = clickhouse::Client::default().with_url(&scene.world.url);
+    let sql = format!(
+        "SELECT token_id, lower(right(condition_id_norm, 64)), outcome_index, outcome_label FROM {}.ctf_token_map",
+        scene.world.database
+    );
+    let rows: Vec<(String, String, u8, String)> = client.query(&sql).fetch_all().await.unwrap();
+    let tokens: HashSet<&String> = rows.iter().map(|(token, ..)| token).collect();
+    assert_eq!(tokens.len(), rows.len());
+    for outcome in scene.universe.traded_tokens() {
+        let key = (outcome.token().to_string(), outcome.market.condition().to_string());
+        let row =
+            rows.iter().find(|(token, ..)| *token == key.0).expect("a row that outlives the broken ones");
+        assert_eq!((&row.1, row.2), (&key.1, outcome.index));
+        assert_eq!(row.3, truth[&key].1, "{}", key.0);
+    }
+    let again = scene.merge(&LABELS).await;
+    assert_eq!((again.labels, again.added, again.duplicates), (Some(0), 0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_map_that_replaces_nothing_keeps_one_row_a_token_when_labels_are_filled() {
+    let scene = Scene::new(27, |_| {}).await;
+    scene.world.run("CREATE TABLE {d}.plain AS {d}.ctf_token_map ENGINE = MergeTree ORDER BY token_id").await;
+    scene
+        .world
+        .run("INSERT INTO {d}.plain (token_id, condition_id_norm, outcome_index) SELECT token_id, \
+              any(condition_id_norm), any(outcome_index) FROM {d}.ctf_token_map WHERE condition_id_norm != '' GROUP BY token_id")
+        .await;
+    scene.read().await;
+    let mut settings = scene.settings();
+    settings.extend(["--token-map-table".to_owned(), "plain".to_owned()]);
+    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+    let merged = merge::run(&scene.world.context(&settings).await, &LABELS).await.unwrap();
+    assert!(merged.labels.unwrap() > 100);
+    let twice: u64 = scene
+        .world
+        .one("SELECT count() FROM (SELECT token_id FROM {d}.plain WHERE outcome_index < 2 AND match(condition_id_norm, '^(0[xX])?[0-9a-fA-F]{64}$')               AND right(condition_id_norm, 64) != repeat('0', 64) GROUP BY token_id HAVING count() > 1)")
+        .await;
+    assert_eq!((twice, merged.duplicates), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn winners_that_no_table_knows_come_from_the_catalogue_by_their_proven_index() {
+    let scene = Scene::new(28, |_| {}).await;
+    scene.read().await;
+    scene.merge(&MergeOptions::default()).await;
+    let baselines: Vec<Baseline> = (scene.universe.baselines().iter())
+        .map(|it| Baseline { wallet: it.wallet, expected: Micro::whole(it.pnl_micro).units(), label: None })
+        .collect();
+    let validated = async || {
+        let options = ValidateOptions { baselines: baselines.clone(), positions_file: None, detail: true };
+        validate::run(&scene.context().await, &options).await.unwrap()
+    };
+    let from_catalogue =
+        |wallets: &[validate::WalletResult]| wallets.iter().map(|it| it.oddities.from_catalogue).sum::<u64>();
+    let before = validated().await;
+    assert_eq!(from_catalogue(&before.wallets), 0, "the tables come first");
+    // Of the resolutions only the halves stay, which no winner tells, and the labels that winners are compared with go.
+    scene.world.run("TRUNCATE TABLE {d}.gamma_resolved").await;
+    scene.world.run("ALTER TABLE {d}.market_resolutions_final DELETE WHERE winning_index < 2 SETTINGS mutations_sync = 2").await;
+    scene
+        .world
+        .run("ALTER TABLE {d}.ctf_token_map UPDATE outcome_label = '' WHERE 1 SETTINGS mutations_sync = 2")
+        .await;
+    let after = validated().await;
+    assert!(after.passes());
+    for (before, after) in before.wallets.iter().zip(&after.wallets) {
+        assert_eq!(before.total, after.total);
+        assert_eq!(before.resolved().count(), after.resolved().count());
+    }
+    let named = from_catalogue(&after.wallets);
+    assert!(named > 80, "{named} positions");
+    assert!(report::validate::text(&after).contains("only the CLOB's catalogue names"));
+    let json = report::validate::json(&after);
+    assert!(json.to_string().contains("\"from_catalogue\""), "{json}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_list_is_read_at_the_documented_limit_and_never_refused() {
+    let scene = Scene::new(29, |options| {
+        options.windows = vec![Window { requests: 25, per: Duration::from_millis(400) }];
+        options.latency = Duration::from_millis(5);
+        options.list = ListHabits { generated: 2_000, page: 60, texts: false };
+    })
+    .await;
+    let mut settings = scene.settings();
+    let place = settings.iter().position(|it| it == "100000/1s").unwrap();
+    settings[place] = "25/400ms".to_owned();
+    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+    let result = clob::run(&scene.world.context(&settings).await).await.unwrap();
+    assert_eq!((result.track.ending, result.track.throttled), (Ending::Complete, 0));
+    assert_eq!(result.markets, scene.universe.market_count() as u64 + 2_000);
+    let listed: u64 = scene.world.one("SELECT count() FROM {s}.clob_markets FINAL").await;
+    assert_eq!((listed, result.proven), (2 * result.markets, 2 * result.markets));
+}
