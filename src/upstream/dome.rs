@@ -54,7 +54,7 @@ impl Dome {
                 ));
             }
         };
-        Ok(Answer { markets: page.markets.into_iter().map(Market::claims).collect(), more })
+        Ok(Answer { markets: page.markets.into_iter().map(Market::claims).collect(), more, again: false })
     }
 
     /// A wallet's realized P&L to date, the shortest decimal of what the API sends; `None` where it knows no point of it.

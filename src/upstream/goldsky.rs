@@ -50,7 +50,7 @@ impl Goldsky {
             .data
             .and_then(|data| data.token_id_conditions)
             .ok_or_else(|| UpstreamError::Broken("an answer with neither data nor errors".to_owned()))?;
-        Ok(Answer { markets: rows.into_iter().map(TokenIdCondition::claims).collect(), more: None })
+        Ok(Answer { markets: rows.into_iter().map(TokenIdCondition::claims).collect(), ..Answer::default() })
     }
 }
 
