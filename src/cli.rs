@@ -150,6 +150,14 @@ pub enum Command {
         after_help = "Examples:\n  backfill prove TOKEN CONDITION\n  backfill prove --file table.csv > verdicts.csv"
     )]
     Prove(ProveArgs),
+    /// One look at ClickHouse and every source, with what to do about each red line; writes nothing
+    ///
+    /// Version, latency and clock of ClickHouse, the tables and columns, the rights in the staging database, and one
+    /// cheap request to each source. The exit code is 0 where everything that is needed can be used, else 1.
+    #[command(
+        after_help = "Examples:\n  backfill doctor\n  backfill doctor --format json | jq '.checks[] | select(.status == \"bad\")'"
+    )]
+    Doctor,
     /// A genuine ClickHouse server on this machine, until Ctrl-C
     #[command(
         after_help = "Examples:\n  backfill clickhouse                 then, in another terminal, backfill setup --create-tables\n  backfill clickhouse --port 0 --data /var/lib/backfill"
@@ -191,6 +199,7 @@ impl Command {
             Self::Demo(_) => "demo",
             Self::Derive(_) => "derive",
             Self::Prove(_) => "prove",
+            Self::Doctor => "doctor",
             Self::Clickhouse(_) => "clickhouse",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
