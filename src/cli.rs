@@ -158,6 +158,13 @@ pub enum Command {
         after_help = "Examples:\n  backfill doctor\n  backfill doctor --format json | jq '.checks[] | select(.status == \"bad\")'"
     )]
     Doctor,
+    /// Where every phase and every track stands, and how much is mapped
+    ///
+    /// From the run journal, the checkpoints and ClickHouse; it disturbs nobody, and works while tracks run.
+    #[command(
+        after_help = "Examples:\n  backfill status\n  backfill status --watch              until Ctrl-C, beside running tracks\n  backfill status --format json"
+    )]
+    Status(StatusArgs),
     /// A genuine ClickHouse server on this machine, until Ctrl-C
     #[command(
         after_help = "Examples:\n  backfill clickhouse                 then, in another terminal, backfill setup --create-tables\n  backfill clickhouse --port 0 --data /var/lib/backfill"
@@ -200,6 +207,7 @@ impl Command {
             Self::Derive(_) => "derive",
             Self::Prove(_) => "prove",
             Self::Doctor => "doctor",
+            Self::Status(_) => "status",
             Self::Clickhouse(_) => "clickhouse",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
@@ -214,6 +222,14 @@ pub struct MetricsArgs {
     /// Serve Prometheus metrics at http://ADDR/metrics while it runs, such as 127.0.0.1:9464
     #[arg(long, value_name = "ADDR")]
     pub metrics: Option<String>,
+}
+
+/// `status`
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Refresh in place, until Ctrl-C
+    #[arg(short, long)]
+    pub watch: bool,
 }
 
 /// `completions`

@@ -5,6 +5,7 @@ mod derive;
 mod prove;
 mod run;
 pub mod shell;
+mod status;
 mod validate;
 
 use std::io::Write;
@@ -107,7 +108,9 @@ pub async fn run(cli: Cli, progress: Arc<Terminal>, started: Instant) -> Result<
     let stop = Stop::default();
     // The server's signals mean something else: the second kills it.
     if !matches!(cli.command, Command::Clickhouse(_)) {
-        tokio::spawn(signals(stop.clone(), progress.clone()));
+        // Whoever only looks has nothing in flight.
+        let looks_on = matches!(cli.command, Command::Status(_));
+        tokio::spawn(signals(stop.clone(), progress.clone(), looks_on));
     }
     let journal = Journal::new(&settings.work.checkpoint_dir);
     let recorder = Arc::new(Recorder::new(progress.clone(), journal));
@@ -172,6 +175,7 @@ pub async fn run(cli: Cli, progress: Arc<Terminal>, started: Instant) -> Result<
         Command::Derive(args) => derive::run(&session, &args).await,
         Command::Doctor => doctor(&session).await,
         Command::Prove(args) => prove::run(&session, args).await,
+        Command::Status(args) => status::run(&session, &args).await,
         Command::Clickhouse(args) => clickhouse(&session, &args).await,
         // These were run before any of this was set up.
         Command::Completions(_) | Command::Man(_) | Command::ClickhouseEngine { .. } => Ok(Exit::Done),
@@ -264,7 +268,7 @@ async fn clickhouse(session: &Session, args: &ClickhouseArgs) -> Result<Exit, Fa
 }
 
 /// The first signal asks everybody to finish what is in hand; the second leaves at once, which loses nothing either.
-async fn signals(stop: Stop, progress: Arc<Terminal>) {
+async fn signals(stop: Stop, progress: Arc<Terminal>, silent: bool) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
@@ -281,7 +285,10 @@ async fn signals(stop: Stop, progress: Arc<Terminal>) {
             std::process::exit(Exit::Interrupted as i32);
         }
         stop.set();
-        progress.notice("Stopping: what is in flight is being finished and saved; again to leave at once");
+        if !silent {
+            progress
+                .notice("Stopping: what is in flight is being finished and saved; again to leave at once");
+        }
         // `timeout` and the like signal a process and then its group: twice at once is once.
         let _ = tokio::time::timeout(Duration::from_millis(100), async {
             loop {

@@ -11,6 +11,7 @@ pub mod prove;
 pub mod recorder;
 pub mod run;
 pub mod setup;
+pub mod status;
 pub mod terminal;
 pub mod text;
 pub mod track;
