@@ -81,7 +81,7 @@ impl Check {
     }
 
     /// The errors of this program say what happened and then, behind a semicolon, what to do.
-    fn bad(subject: impl Into<String>, message: &str, otherwise: &str) -> Self {
+    fn red(subject: impl Into<String>, message: &str, otherwise: &str) -> Self {
         let (detail, advice) = message.split_once("; ").unwrap_or((message, otherwise));
         Self::new(subject, Health::Bad, detail).advised(advice)
     }
@@ -149,7 +149,7 @@ async fn of_source(settings: &Settings, source: Source, timeout: Duration) -> Ch
     let probe = match prober(settings, source, timeout) {
         Some(Ok(probe)) => probe,
         Some(Err(error)) => {
-            return Check::bad(subject, &error.to_string(), "check this machine's certificates");
+            return Check::red(subject, &error.to_string(), "check this machine's certificates");
         }
         None => return Check::good(subject, "asks nobody"),
     };
@@ -181,7 +181,7 @@ fn refused(subject: String, source: Source, error: &UpstreamError) -> Check {
         }
         _ => "try again; where it stays, check its URL".to_owned(),
     };
-    Check::bad(subject, &error.to_string(), &otherwise)
+    Check::red(subject, &error.to_string(), &otherwise)
 }
 
 async fn clickhouse(settings: &Settings) -> Vec<Check> {
@@ -190,7 +190,7 @@ async fn clickhouse(settings: &Settings) -> Vec<Check> {
     if tokio::time::timeout(PATIENCE, examine(settings, &mut checks)).await.is_err() {
         let message = format!("no answer within {}", humantime::format_duration(PATIENCE));
         let advice = "an idle service may be waking: try again, then see SHOW PROCESSLIST";
-        checks.push(Check::bad("ClickHouse", &message, advice));
+        checks.push(Check::red("ClickHouse", &message, advice));
     }
     checks
 }
@@ -199,7 +199,7 @@ async fn examine(settings: &Settings, checks: &mut Vec<Check>) {
     let began = Instant::now();
     let store = match Store::connect(&settings.store, PATIENCE).await {
         Ok(store) => store,
-        Err(error) => return checks.push(failed("ClickHouse", &error)),
+        Err(error) => return checks.push(unusable("ClickHouse", &error)),
     };
     let asked = Instant::now();
     match store.look_at_server().await {
@@ -210,14 +210,14 @@ async fn examine(settings: &Settings, checks: &mut Vec<Check>) {
             let detail = format!("version {}, as {}", look.version, look.user);
             checks.push(Check::good("ClickHouse", detail).timed(latency, Some(ahead)));
         }
-        Err(error) => return checks.push(failed("ClickHouse", &error).timed(began.elapsed(), None)),
+        Err(error) => return checks.push(unusable("ClickHouse", &error).timed(began.elapsed(), None)),
     }
     tables(&store, checks).await;
     rights(&store, checks).await;
 }
 
-fn failed(subject: &str, error: &StoreError) -> Check {
-    Check::bad(
+fn unusable(subject: &str, error: &StoreError) -> Check {
+    Check::red(
         subject,
         &error.to_string(),
         "the reason is ClickHouse's own; mostly a right that the user lacks",
@@ -272,7 +272,7 @@ async fn tables(store: &Store, checks: &mut Vec<Check>) {
         let lacking = match store.lacking(table, required, optional).await {
             Ok(lacking) => lacking,
             Err(error) => {
-                checks.push(failed(&subject, &error));
+                checks.push(unusable(&subject, &error));
                 continue;
             }
         };
@@ -310,7 +310,7 @@ async fn rights(store: &Store, checks: &mut Vec<Check>) {
     let subject = format!("database {staging}");
     let exists = match store.has_database(staging).await {
         Ok(exists) => exists,
-        Err(error) => return checks.push(failed(&subject, &error)),
+        Err(error) => return checks.push(unusable(&subject, &error)),
     };
     let rights = if exists {
         "SELECT, INSERT, CREATE TABLE, DROP TABLE, TRUNCATE, ALTER"
