@@ -148,6 +148,14 @@ pub enum Command {
         after_help = "Examples:\n  backfill prove TOKEN CONDITION\n  backfill prove --file table.csv > verdicts.csv"
     )]
     Prove(ProveArgs),
+    /// One look at ClickHouse and every source, with what to do about each red line; writes nothing
+    ///
+    /// Version, latency and clock of ClickHouse, the tables and columns, the rights in the staging database, and one
+    /// cheap request to each source. The exit code is 0 where everything that is needed can be used, else 1.
+    #[command(
+        after_help = "Examples:\n  backfill doctor\n  backfill doctor --format json | jq '.checks[] | select(.status == \"bad\")'"
+    )]
+    Doctor,
     /// Where every phase and every track stands, and how much is mapped
     ///
     /// From the run journal, the checkpoints and ClickHouse; it disturbs nobody, and works while tracks run.
@@ -195,6 +203,7 @@ impl Command {
             Self::Demo(_) => "demo",
             Self::Derive(_) => "derive",
             Self::Prove(_) => "prove",
+            Self::Doctor => "doctor",
             Self::Status(_) => "status",
             Self::Clickhouse(_) => "clickhouse",
             Self::Completions(_) => "completions",

@@ -6,11 +6,12 @@ pub mod catalogue;
 pub mod clob;
 pub mod dome;
 pub mod goldsky;
+pub mod probe;
 pub mod sources;
 
 pub use sources::Source;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
@@ -187,21 +188,49 @@ impl Http {
     /// # Errors
     /// What went wrong, sorted.
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Result<Vec<u8>, UpstreamError> {
+        self.exchange(request).await.1
+    }
+
+    /// Sends a request and looks at its answer, which `understood` puts into a few words.
+    pub async fn probe(
+        &self,
+        request: reqwest::RequestBuilder,
+        understood: impl FnOnce(&[u8]) -> Result<String, UpstreamError>,
+    ) -> probe::Probed {
+        let began = Instant::now();
+        let (headers, answer) = self.exchange(request).await;
+        let mut probed =
+            probe::Probed::new(answer.and_then(|body| understood(&body)), headers.as_ref(), began);
+        probed.seen.limits = probed.seen.limits.into_iter().map(|limit| self.without_key(limit)).collect();
+        probed
+    }
+
+    /// The headers, where an answer came, and the body of a 200.
+    async fn exchange(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> (Option<HeaderMap>, Result<Vec<u8>, UpstreamError>) {
         let request = match &self.key {
             Some(key) => request.bearer_auth(key.expose()),
             None => request,
         };
+        let mut headers = None;
         // The watchdog: whatever the connection does, this request is over when its time is.
-        match tokio::time::timeout(self.timeout, self.read(request)).await {
+        let answer = match tokio::time::timeout(self.timeout, self.read(request, &mut headers)).await {
             Ok(answer) => answer,
             Err(_) => Err(UpstreamError::Timeout(self.timeout)),
-        }
+        };
+        (headers, answer)
     }
 
-    async fn read(&self, request: reqwest::RequestBuilder) -> Result<Vec<u8>, UpstreamError> {
+    async fn read(
+        &self,
+        request: reqwest::RequestBuilder,
+        seen: &mut Option<HeaderMap>,
+    ) -> Result<Vec<u8>, UpstreamError> {
         let mut response = request.send().await.map_err(|error| self.sorted(&error))?;
         let status = response.status().as_u16();
-        let headers = response.headers().clone();
+        let headers = seen.insert(response.headers().clone());
         let mut body = Vec::new();
         loop {
             match response.chunk().await {
@@ -216,7 +245,7 @@ impl Http {
                 Err(error) => return Err(self.sorted(&error)),
             }
         }
-        if status == 200 { Ok(body) } else { Err(self.refused(status, &headers, &body)) }
+        if status == 200 { Ok(body) } else { Err(self.refused(status, headers, &body)) }
     }
 
     fn sorted(&self, error: &reqwest::Error) -> UpstreamError {
