@@ -118,15 +118,14 @@ pub async fn run(cli: Cli, progress: Arc<Terminal>, started: Instant) -> Result<
     let session = Session { settings, format: cli.global.format, progress, recorder, stop, started };
     match cli.command {
         Command::Setup(args) => {
-            let options = phases::setup::SetupOptions {
-                sources: vec![Source::Dome, Source::Goldsky],
-                dome_share: args.dome_share,
-                reset: args.reset,
-                create_tables: args.create_tables,
-                derive: args.derive,
-            };
             let work = async {
                 let context = session.context().await?;
+                let options = phases::setup::SetupOptions {
+                    shares: session.phase(args.tracks.tracks().resolve(&context)).await?,
+                    reset: args.reset,
+                    create_tables: args.create_tables,
+                    derive: args.derive,
+                };
                 session.phase(phases::setup::run(&context, &options)).await
             };
             let told = |result: &_| (Exit::Done, report::setup::json(result));
@@ -134,8 +133,7 @@ pub async fn run(cli: Cli, progress: Arc<Terminal>, started: Instant) -> Result<
             session.print(|| report::setup::text(&result), || report::setup::json(&result));
             Ok(Exit::Done)
         }
-        Command::Dome(args) => track(&session, Source::Dome, &args).await,
-        Command::Goldsky(args) => track(&session, Source::Goldsky, &args).await,
+        Command::Track(track) => self::track(&session, track.source, &track.args).await,
         Command::Clob(args) => clob(&session, &args).await,
         Command::Merge(args) => {
             let options = phases::merge::MergeOptions {
@@ -174,6 +172,7 @@ pub async fn run(cli: Cli, progress: Arc<Terminal>, started: Instant) -> Result<
         Command::Run(args) => run::run(&session, &args).await,
         Command::Demo(args) => demo::run(&session, &args).await,
         Command::Derive(args) => derive::run(&session, &args).await,
+        Command::Doctor => doctor(&session).await,
         Command::Prove(args) => prove::run(&session, args).await,
         Command::Status(args) => status::run(&session, &args).await,
         Command::Report(args) => report_file::run(&session, &args),
@@ -187,7 +186,7 @@ async fn track(session: &Session, source: Source, args: &TrackArgs) -> Result<Ex
     // What is missing is said before anything is touched.
     phases::track::check(&session.settings, source)?;
     session.serve_metrics(&args.metrics)?;
-    let options = phases::track::TrackOptions { accept_unproven: args.accept_unproven };
+    let options = phases::track::TrackOptions { accept_unproven: args.accept_unproven, probed: false };
     let work = async {
         let context = session.context().await?;
         let mut results = phases::track::run(&context, &[source], &options).await?;
@@ -210,6 +209,13 @@ async fn clob(session: &Session, args: &ClobArgs) -> Result<Exit, Failure> {
     let result = session.recorder.phase(Source::Clob.name(), work, told).await?;
     session.print(|| report::clob::text(&result), || report::clob::json(&result));
     Ok(ending(&result.track))
+}
+
+async fn doctor(session: &Session) -> Result<Exit, Failure> {
+    let work = async { Ok(phases::doctor::run(&session.settings, session.started).await) };
+    let result = session.phase(work).await?;
+    session.print(|| report::doctor::text(&result), || report::doctor::json(&result));
+    Ok(if result.is_healthy() { Exit::Done } else { Exit::Unusable })
 }
 
 /// The exit code of a track's end.

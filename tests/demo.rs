@@ -65,7 +65,8 @@ fn values<'a>(name: &'a str, value: &'a Value, found: &mut Vec<(&'a str, &'a Val
 fn sought(phase: &Value) -> Vec<(&str, &Value)> {
     let parts =
         ["months", "gap", "top_unmapped", "wallets", "global", "before", "after", "tokens_per_second"];
-    let unsaid = ["malformed_fills", "duplicate_fills", "ambiguous", "resolved_positions", "pnl_by_position"];
+    let unsaid =
+        ["cause", "malformed_fills", "duplicate_fills", "ambiguous", "resolved_positions", "pnl_by_position"];
     let mut found = Vec::new();
     parts
         .iter()

@@ -28,6 +28,7 @@ pub async fn run(context: &Context) -> Result<CatalogueResult, Failure> {
     context.progress.step("Listing the traded tokens");
     let traded = Traded::read(store).await?;
     let plan = Plan {
+        probed: false,
         workers: settings.work.worker_count.map_or(WORKERS, NonZeroUsize::get),
         batch_size: None,
         rate_limit: settings.clob.rate_limit.clone(),

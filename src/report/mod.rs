@@ -3,6 +3,7 @@
 
 pub mod clob;
 pub mod derive;
+pub mod doctor;
 pub mod html;
 pub mod live;
 pub mod merge;

@@ -227,6 +227,7 @@ impl Crawl {
             requests: read(&self.gauges.requests),
             throttled: read(&self.gauges.throttled),
             retries: read(&self.gauges.retries),
+            ended_early: None,
             resumed: self.resumed,
             tokens_per_second: ((proven + unproven) as f64 / seconds.max(0.001) * 10.0).round() / 10.0,
             elapsed_seconds: (seconds * 1000.0).round() / 1000.0,

@@ -1,84 +1,23 @@
 //! What the engine needs of an API: [`Upstream`]. A further source of mappings costs one file that implements it
-//! and one line in [`Source`]. Rate limits, batch sizes, retries, proof, checkpoints and writing belong to the
-//! engine.
+//! and one entry in the list of [`sources`]. Rate limits, batch sizes, retries, proof, checkpoints and writing belong
+//! to the engine.
 
 pub mod catalogue;
 pub mod clob;
 pub mod dome;
 pub mod goldsky;
+pub mod probe;
+pub mod sources;
 
-use std::time::Duration;
+pub use sources::Source;
+
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 use crate::ids::TokenId;
 use crate::settings::{HttpUrl, Secret};
-
-/// Where a mapping comes from.
-///
-/// The order is that of precedence in a merge: a field is taken from the first source that has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Source {
-    /// Computed from the condition ids that ClickHouse already holds.
-    Derived,
-    /// The Dome API.
-    Dome,
-    /// The Goldsky subgraph.
-    Goldsky,
-    /// Polymarket's CLOB, the catalogue of all markets.
-    Clob,
-}
-
-impl Source {
-    /// Every source, in the order of precedence.
-    pub const ALL: [Self; 4] = [Self::Derived, Self::Dome, Self::Goldsky, Self::Clob];
-
-    /// The word for it in commands, tables, files and JSON.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Derived => "derived",
-            Self::Dome => "dome",
-            Self::Goldsky => "goldsky",
-            Self::Clob => "clob",
-        }
-    }
-
-    /// What the reports call it.
-    pub const fn title(self) -> &'static str {
-        match self {
-            Self::Derived => "Derived",
-            Self::Dome => "Dome",
-            Self::Goldsky => "Goldsky",
-            Self::Clob => "CLOB",
-        }
-    }
-
-    /// What stands in the column `source` of the rows that come from it.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Derived => "derived",
-            Self::Dome => "dome_api",
-            Self::Goldsky => "goldsky_subgraph",
-            Self::Clob => "clob_api",
-        }
-    }
-
-    /// Its staging table.
-    pub fn staging_table(self) -> String {
-        format!("clob_asset_map_{}", self.name())
-    }
-
-    /// What it lists, where it is a catalogue.
-    pub fn catalogue_table(self) -> String {
-        format!("{}_markets", self.name())
-    }
-
-    /// Its share of the unmapped tokens.
-    pub fn workload_table(self) -> String {
-        format!("unmapped_tokens_{}", self.name())
-    }
-}
 
 /// How much one request of an API takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +50,8 @@ pub struct Answer {
     pub markets: Vec<Vec<Claim>>,
     /// Where the answer says that it has more: what to ask with for the rest.
     pub more: Option<String>,
+    /// Whether the tokens that are missing from it may be known all the same: they are to be asked again, with others.
+    pub again: bool,
 }
 
 /// Why there is no answer, in the kinds that the engine treats differently.
@@ -140,6 +81,16 @@ pub enum UpstreamError {
     /// We are not let in, or the service is gone: nothing that is asked will be answered.
     #[error("{0}")]
     Shut(String),
+}
+
+impl Room {
+    /// Tokens of a full request, where their ids have as many digits as there can be.
+    pub fn full(self) -> usize {
+        /// Digits of the longest id.
+        const LONGEST: usize = 78;
+        let fit = if self.bytes == usize::MAX { usize::MAX } else { self.bytes / (LONGEST + self.overhead) };
+        self.tokens.min(fit).max(1)
+    }
 }
 
 impl UpstreamError {
@@ -237,21 +188,49 @@ impl Http {
     /// # Errors
     /// What went wrong, sorted.
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Result<Vec<u8>, UpstreamError> {
+        self.exchange(request).await.1
+    }
+
+    /// Sends a request and looks at its answer, which `understood` puts into a few words.
+    pub async fn probe(
+        &self,
+        request: reqwest::RequestBuilder,
+        understood: impl FnOnce(&[u8]) -> Result<String, UpstreamError>,
+    ) -> probe::Probed {
+        let began = Instant::now();
+        let (headers, answer) = self.exchange(request).await;
+        let mut probed =
+            probe::Probed::new(answer.and_then(|body| understood(&body)), headers.as_ref(), began);
+        probed.seen.limits = probed.seen.limits.into_iter().map(|limit| self.without_key(limit)).collect();
+        probed
+    }
+
+    /// The headers, where an answer came, and the body of a 200.
+    async fn exchange(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> (Option<HeaderMap>, Result<Vec<u8>, UpstreamError>) {
         let request = match &self.key {
             Some(key) => request.bearer_auth(key.expose()),
             None => request,
         };
+        let mut headers = None;
         // The watchdog: whatever the connection does, this request is over when its time is.
-        match tokio::time::timeout(self.timeout, self.read(request)).await {
+        let answer = match tokio::time::timeout(self.timeout, self.read(request, &mut headers)).await {
             Ok(answer) => answer,
             Err(_) => Err(UpstreamError::Timeout(self.timeout)),
-        }
+        };
+        (headers, answer)
     }
 
-    async fn read(&self, request: reqwest::RequestBuilder) -> Result<Vec<u8>, UpstreamError> {
+    async fn read(
+        &self,
+        request: reqwest::RequestBuilder,
+        seen: &mut Option<HeaderMap>,
+    ) -> Result<Vec<u8>, UpstreamError> {
         let mut response = request.send().await.map_err(|error| self.sorted(&error))?;
         let status = response.status().as_u16();
-        let headers = response.headers().clone();
+        let headers = seen.insert(response.headers().clone());
         let mut body = Vec::new();
         loop {
             match response.chunk().await {
@@ -266,7 +245,7 @@ impl Http {
                 Err(error) => return Err(self.sorted(&error)),
             }
         }
-        if status == 200 { Ok(body) } else { Err(self.refused(status, &headers, &body)) }
+        if status == 200 { Ok(body) } else { Err(self.refused(status, headers, &body)) }
     }
 
     fn sorted(&self, error: &reqwest::Error) -> UpstreamError {

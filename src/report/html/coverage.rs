@@ -43,10 +43,11 @@ impl Measured {
 fn measured(history: &History) -> Vec<Measured> {
     let whole = ["total_asset_ids", ""];
     let mut found = Vec::new();
-    if let Some((_, first)) = &history.first_setup {
+    let latest = result(history, "setup");
+    if let Some((_, first)) = history.first_setup.as_ref().filter(|(_, first)| Some(first) != latest) {
         found.push(Measured::of("First setup", first, &[], whole));
     }
-    if let Some(setup) = result(history, "setup") {
+    if let Some(setup) = latest {
         found.push(Measured::of("Setup", setup, &[], whole));
     }
     if let Some(merge) = result(history, "merge") {

@@ -60,11 +60,12 @@ impl Column {
     }
 }
 
-/// A table; on a phone each row becomes a small list.
+/// A table; where it is too wide for a phone, each row becomes a small list there.
 pub fn table(columns: &[Column], rows: &[Vec<Markup>]) -> Markup {
+    let wide = columns.len() > 4 || columns.iter().any(|it| matches!(it, Column::Id(_)));
     html! {
         div.scroll {
-            table.stack {
+            table.stack[wide] {
                 thead { tr { @for column in columns { th class=(column.class()) { (column.title()) } } } }
                 tbody {
                     @for row in rows {
