@@ -30,7 +30,7 @@ pub fn of(history: &History) -> Vec<Verdict> {
     for source in Source::ALL {
         found.extend(result(history, source.name()).map(|it| track(source, it)));
     }
-    found.extend(result(history, "merge").map(|it| merge(it)));
+    found.extend(result(history, "merge").map(merge));
     if let Some(verify) = result(history, "verify") {
         of_verify(verify, &mut found);
     }
