@@ -1,10 +1,15 @@
 //! The command line: the global options and one `Args` for each subcommand.
 
+mod track;
+
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+pub use track::TrackCommand;
+
 use crate::phases::plan::{Span, Stage};
+use crate::phases::shares::Tracks;
 use crate::report::terminal::ProgressMode;
 use crate::settings::{Percent, SettingsArgs};
 
@@ -85,19 +90,12 @@ pub struct GlobalArgs {
 pub enum Command {
     /// Phase 0: measure, create the staging tables, list the unmapped tokens, split them between the tracks
     #[command(
-        after_help = "Examples:\n  backfill setup --derive             first compute what needs no API\n  backfill setup --dome-share 70      seven tenths for Dome, the rest for Goldsky\n  backfill setup --create-tables      on an empty ClickHouse"
+        after_help = "Examples:\n  backfill setup --derive             first compute what needs no API\n  backfill setup --tracks auto        whoever answers, by what the limits allow\n  backfill setup --tracks dome:40,goldsky:40,gamma:20\n  backfill setup --create-tables      on an empty ClickHouse"
     )]
     Setup(SetupArgs),
-    /// Phase 1: ask the Dome API for its share of the tokens
-    #[command(
-        after_help = "Examples:\n  backfill dome                       begins, or goes on where it was\n  DOME_RATE_LIMIT=500/10s,100/1s WORKER_COUNT=32 backfill dome\n  backfill dome --log-file --metrics 127.0.0.1:9464"
-    )]
-    Dome(TrackArgs),
-    /// Phase 2: ask the Goldsky subgraph for its share of the tokens
-    #[command(
-        after_help = "Examples:\n  backfill goldsky                    in a terminal beside `backfill dome`\n  backfill goldsky --progress plain > goldsky.txt"
-    )]
-    Goldsky(TrackArgs),
+    /// One track: asks its source for its share of the tokens
+    #[command(flatten)]
+    Track(TrackCommand),
     /// The catalogue: read the list of all markets from Polymarket's CLOB, keep it, and stage what is unmapped of it
     ///
     /// Needs no key and no setup. All of it stands in STAGING_DATABASE.clob_markets afterwards, each token with its
@@ -123,9 +121,9 @@ pub enum Command {
         after_help = "Examples:\n  backfill validate\n  backfill validate --baselines wallets.csv --positions positions.csv"
     )]
     Validate(ValidateArgs),
-    /// All six phases in one process, both tracks at once
+    /// All six phases in one process, the tracks side by side
     #[command(
-        after_help = "Examples:\n  backfill run --dry-run              the plan, touching nothing\n  backfill run                        run it again after an interruption: it goes on\n  backfill run --from merge           the tracks were run in terminals of their own\n  backfill run --to tracks --metrics 127.0.0.1:9464 --log-file"
+        after_help = "Examples:\n  backfill run --dry-run              the plan, touching nothing\n  backfill run                        run it again after an interruption: it goes on\n  backfill run --tracks auto           whoever answers, by what the limits allow\n  backfill run --from merge           the tracks were run in terminals of their own\n  backfill run --to tracks --metrics 127.0.0.1:9464 --log-file"
     )]
     Run(RunArgs),
     /// The whole pipeline on this machine, without accounts: a real server, generated data, stand-in APIs
@@ -196,8 +194,7 @@ impl Command {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Setup(_) => "setup",
-            Self::Dome(_) => "dome",
-            Self::Goldsky(_) => "goldsky",
+            Self::Track(track) => track.source.name(),
             Self::Clob(_) => "clob",
             Self::Merge(_) => "merge",
             Self::Verify(_) => "verify",
@@ -248,12 +245,37 @@ pub struct ManArgs {
     pub dir: Option<PathBuf>,
 }
 
+/// Which sources are asked, and for how much each.
+#[derive(Debug, Clone, Default, Args)]
+pub struct TracksArgs {
+    /// The tracks and the percent of the unmapped tokens that each is asked for, or auto [default: dome:50,goldsky:50]
+    ///
+    /// dome:40,goldsky:40,gamma:20 splits by these shares, dome,goldsky,gamma equally. auto asks each source once, and
+    /// splits between those that answer by what their limits allow, so that all end together.
+    #[arg(long, value_name = "NAME[:PERCENT],…|auto")]
+    pub tracks: Option<Tracks>,
+    /// Percent of the unmapped tokens that Dome is asked for; Goldsky is asked for the rest
+    #[arg(long, value_name = "PERCENT", conflicts_with = "tracks", hide_short_help = true)]
+    pub dome_share: Option<Percent>,
+}
+
+impl TracksArgs {
+    /// The tracks; the guide's two, half and half, where nothing is said.
+    pub fn tracks(&self) -> Tracks {
+        match (&self.tracks, self.dome_share) {
+            (Some(tracks), _) => tracks.clone(),
+            (None, Some(share)) => Tracks::two(share),
+            (None, None) => Tracks::default(),
+        }
+    }
+}
+
 /// `setup`
 #[derive(Debug, Args)]
 pub struct SetupArgs {
-    /// Percent of the unmapped tokens that Dome is asked for; Goldsky is asked for the rest
-    #[arg(long, default_value = "50")]
-    pub dome_share: Percent,
+    /// Which tracks
+    #[command(flatten)]
+    pub tracks: TracksArgs,
     /// Forget everything that is staged, not found or rejected, and start over
     #[arg(long)]
     pub reset: bool,
@@ -265,7 +287,7 @@ pub struct SetupArgs {
     pub derive: bool,
 }
 
-/// `dome` and `goldsky`
+/// A track
 #[derive(Debug, Args)]
 pub struct TrackArgs {
     /// Stage mappings without a proof, marked as such (for installations with a collateral that is not listed)
@@ -370,9 +392,9 @@ pub struct RunArgs {
     /// Derive first what the known conditions give, so that the tracks get only what is left
     #[arg(long, action = ArgAction::Set, num_args = 0..=1, default_value_t = true, default_missing_value = "true")]
     pub derive: bool,
-    /// Percent of the unmapped tokens that Dome is asked for; Goldsky is asked for the rest
-    #[arg(long, default_value = "50")]
-    pub dome_share: Percent,
+    /// Which tracks
+    #[command(flatten)]
+    pub tracks: TracksArgs,
     /// Stage mappings without a proof, marked as such
     #[arg(long)]
     pub accept_unproven: bool,
@@ -412,6 +434,9 @@ pub struct DemoArgs {
     /// Share of all answers that are bad, from 0 to 0.9; a tenth as many markets are lied about
     #[arg(long, default_value_t = 0.0, value_parser = fault_rate)]
     pub faults: f64,
+    /// Which tracks
+    #[command(flatten)]
+    pub tracks: TracksArgs,
     /// Dome's published tier
     #[arg(long, value_enum, default_value = "dev")]
     pub dome_tier: DomeTier,

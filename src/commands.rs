@@ -117,9 +117,9 @@ pub async fn run(cli: Cli, progress: Arc<Terminal>, started: Instant) -> Result<
     let session = Session { settings, format: cli.global.format, progress, recorder, stop, started };
     match cli.command {
         Command::Setup(args) => {
+            let context = session.context().await?;
             let options = phases::setup::SetupOptions {
-                sources: vec![Source::Dome, Source::Goldsky],
-                dome_share: args.dome_share,
+                shares: session.phase(args.tracks.tracks().resolve(&context)).await?,
                 reset: args.reset,
                 create_tables: args.create_tables,
                 derive: args.derive,
@@ -133,8 +133,7 @@ pub async fn run(cli: Cli, progress: Arc<Terminal>, started: Instant) -> Result<
             session.print(|| report::setup::text(&result), || report::setup::json(&result));
             Ok(Exit::Done)
         }
-        Command::Dome(args) => track(&session, Source::Dome, &args).await,
-        Command::Goldsky(args) => track(&session, Source::Goldsky, &args).await,
+        Command::Track(track) => self::track(&session, track.source, &track.args).await,
         Command::Clob(args) => clob(&session, &args).await,
         Command::Merge(args) => {
             let options = phases::merge::MergeOptions {
@@ -186,7 +185,7 @@ async fn track(session: &Session, source: Source, args: &TrackArgs) -> Result<Ex
     // What is missing is said before anything is touched.
     phases::track::check(&session.settings, source)?;
     session.serve_metrics(&args.metrics)?;
-    let options = phases::track::TrackOptions { accept_unproven: args.accept_unproven };
+    let options = phases::track::TrackOptions { accept_unproven: args.accept_unproven, probed: false };
     let work = async {
         let context = session.context().await?;
         let mut results = phases::track::run(&context, &[source], &options).await?;

@@ -15,6 +15,7 @@ use crate::ctf::{self, Collateral};
 use crate::ids::Wallet;
 use crate::pnl::Usd;
 use crate::store::{Table, TableNames};
+use crate::upstream::Source;
 
 use values::bad;
 pub use values::{BadSetting, HttpUrl, Percent, RateLimit, Secret, Window};
@@ -95,22 +96,22 @@ pub struct SettingsArgs {
     #[arg(long, env, global = true, default_value = "gamma_resolved", value_parser = table, help_heading = TABLES, hide_short_help = true)]
     winners_table: String,
     /// The Dome API, or a gateway that serves the same paths
-    #[arg(long, env, global = true, default_value = "https://api.domeapi.io/v1", help_heading = SOURCES, hide_short_help = true, hide_env_values = true)]
+    #[arg(long, env, global = true, default_value = default_url(Source::Dome), help_heading = SOURCES, hide_short_help = true, hide_env_values = true)]
     dome_api_url: String,
     /// The Dome API's key
     #[arg(long, env, global = true, help_heading = SOURCES, hide_short_help = true, hide_env_values = true)]
     dome_api_key: Option<String>,
     /// Requests that Dome allows, every window at once (the free tier; dev: 500/10s,100/1s)
-    #[arg(long, env, global = true, default_value = "100/10s,10/1s", help_heading = SOURCES, hide_short_help = true)]
+    #[arg(long, env, global = true, default_value = default_limit(Source::Dome), help_heading = SOURCES, hide_short_help = true)]
     dome_rate_limit: RateLimit,
     /// A positions subgraph
-    #[arg(long, env, global = true, default_value = GOLDSKY_URL, help_heading = SOURCES, hide_short_help = true, hide_env_values = true)]
+    #[arg(long, env, global = true, default_value = default_url(Source::Goldsky), help_heading = SOURCES, hide_short_help = true, hide_env_values = true)]
     goldsky_url: String,
     /// The key of a private subgraph endpoint
     #[arg(long, env, global = true, help_heading = SOURCES, hide_short_help = true, hide_env_values = true)]
     goldsky_api_key: Option<String>,
     /// Requests that Goldsky allows
-    #[arg(long, env, global = true, default_value = "50/10s", help_heading = SOURCES, hide_short_help = true)]
+    #[arg(long, env, global = true, default_value = default_limit(Source::Goldsky), help_heading = SOURCES, hide_short_help = true)]
     goldsky_rate_limit: RateLimit,
     /// Polymarket's CLOB, whose list of all markets is paged through
     #[arg(long, env, global = true, default_value = "https://clob.polymarket.com", help_heading = SOURCES, hide_env_values = true)]
@@ -159,8 +160,15 @@ pub struct SettingsArgs {
     expected_pnl: Usd,
 }
 
-/// Polymarket's public positions subgraph at Goldsky.
-const GOLDSKY_URL: &str = "https://api.goldsky.com/api/public/project_cl6mb8i9h0003e201j6li0diw/subgraphs/positions-subgraph/0.0.7/gn";
+/// Where a source is, if the user does not say.
+fn default_url(source: Source) -> &'static str {
+    source.ask().map_or("", |ask| ask.url)
+}
+
+/// What a source allows, if the user does not say.
+fn default_limit(source: Source) -> &'static str {
+    source.ask().map_or("", |ask| ask.rate_limit)
+}
 
 /// The wallet that the guide validates.
 const BASELINE_WALLET: &str = "0xcce2b7c71f21e358b8e5e797e586cbc03160d58b";
@@ -231,6 +239,28 @@ pub struct Settings {
     pub baseline_wallet: Wallet,
     /// That wallet's expected realized P&L.
     pub expected_pnl: Usd,
+}
+
+impl Settings {
+    /// How a source is reached, `None` for one that is not asked.
+    pub fn source(&self, source: Source) -> Option<&SourceSettings> {
+        match source {
+            Source::Derived => None,
+            Source::Dome => Some(&self.dome),
+            Source::Goldsky => Some(&self.goldsky),
+            Source::Clob => Some(&self.clob),
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn source_mut(&mut self, source: Source) -> Option<&mut SourceSettings> {
+        match source {
+            Source::Derived => None,
+            Source::Dome => Some(&mut self.dome),
+            Source::Goldsky => Some(&mut self.goldsky),
+            Source::Clob => Some(&mut self.clob),
+        }
+    }
 }
 
 impl SettingsArgs {

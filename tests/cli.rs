@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use backfill::phases::setup::{SetupOptions, run as run_setup};
-use backfill::settings::Percent;
 use backfill::track::checkpoint::CheckpointFile;
 use backfill::upstream::Source;
 use common::{BACKFILL, World, small_universe, sources, stand_ins};
@@ -245,13 +244,7 @@ async fn a_missing_table_or_column_is_named_before_anything_is_written() {
 async fn with_work(seed: u64) -> (World, Arc<backfill::demo::Universe>) {
     let universe = small_universe(seed);
     let world = World::with(&universe).await;
-    let options = SetupOptions {
-        sources: vec![Source::Dome, Source::Goldsky],
-        dome_share: Percent::whole(50),
-        reset: false,
-        create_tables: false,
-        derive: false,
-    };
+    let options = SetupOptions::default();
     run_setup(&world.context(&[]).await, &options).await.unwrap();
     (world, universe)
 }

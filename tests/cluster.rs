@@ -13,10 +13,8 @@ use backfill::phases::setup::SetupOptions;
 use backfill::phases::validate::{Baseline, ValidateOptions};
 use backfill::phases::verify::VerifyOptions;
 use backfill::phases::{derive, merge, setup, validate, verify};
-use backfill::settings::Percent;
 use backfill::store::embedded::{Server, ServerOptions};
 use backfill::store::staging::StagedRow;
-use backfill::upstream::Source;
 use common::{BACKFILL, World};
 
 /// Two servers that know each other.
@@ -115,13 +113,7 @@ async fn spread(servers: &[Server; 2], one: &World, database: &str, spread: &[&s
 /// Everything that the phases say of a world, in a form to compare.
 async fn answers(world: &World, universe: &Universe) -> Vec<String> {
     let context = world.context(&[]).await;
-    let options = SetupOptions {
-        sources: vec![Source::Dome, Source::Goldsky],
-        dome_share: Percent::whole(50),
-        reset: false,
-        create_tables: false,
-        derive: false,
-    };
+    let options = SetupOptions::default();
     let mut said = Vec::new();
     let found = setup::run(&context, &options).await.unwrap();
     said.push(format!("{:?} {} {:?}", found.coverage, found.unmapped, found.tracks));

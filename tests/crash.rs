@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 use backfill::demo::stand_in::FaultPlan;
 use backfill::demo::{StandIn, StandInOptions, Universe, UniverseOptions};
 use backfill::phases::setup::{self, SetupOptions};
-use backfill::settings::Percent;
 use backfill::store::embedded::{Server, ServerOptions};
 use backfill::store::staging::Tally;
+use backfill::store::workload::Share;
 use backfill::track::checkpoint;
 use backfill::upstream::Source;
 use common::{BACKFILL, World};
@@ -67,14 +67,7 @@ impl Scene {
         let options =
             StandInOptions { windows: Vec::new(), latency, faults: FaultPlan::faults(seed, 0.2), ..options };
         let stand_in = StandIn::start(universe.clone(), options).await.unwrap();
-        let share = if source == Source::Dome { 100 } else { 0 };
-        let options = SetupOptions {
-            sources: vec![Source::Dome, Source::Goldsky],
-            dome_share: Percent::whole(share),
-            reset: false,
-            create_tables: false,
-            derive: false,
-        };
+        let options = SetupOptions { shares: vec![Share { source, weight: 1 }], ..SetupOptions::default() };
         setup::run(&world.context(&[]).await, &options).await.unwrap();
         Self { batch: BATCH, world, universe, source, stand_in }
     }

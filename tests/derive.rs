@@ -12,9 +12,7 @@ use backfill::ids::{ConditionId, TokenId};
 use backfill::phases::derive::{self, DeriveOptions, DeriveResult, MoreConditions};
 use backfill::phases::merge::{self, MergeOptions};
 use backfill::phases::setup::{self, SetupOptions};
-use backfill::settings::Percent;
 use backfill::store::conditions::ConditionColumn;
-use backfill::upstream::Source;
 use common::{BACKFILL, World, small_universe};
 
 /// Token to condition, index, label, source and collateral.
@@ -113,13 +111,7 @@ async fn every_unmapped_token_of_a_known_condition_is_staged_and_none_twice() {
 async fn the_tracks_get_only_what_could_not_be_derived() {
     let universe = small_universe(12);
     let world = World::with(&universe).await;
-    let options = SetupOptions {
-        sources: vec![Source::Dome, Source::Goldsky],
-        dome_share: Percent::whole(50),
-        reset: false,
-        create_tables: false,
-        derive: true,
-    };
+    let options = SetupOptions { derive: true, ..SetupOptions::default() };
     let found = setup::run(&world.context(&[]).await, &options).await.unwrap();
     let derived = found.derived.unwrap();
     assert!(derived.inserted > 0);

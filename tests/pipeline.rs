@@ -11,19 +11,12 @@ use backfill::phases::merge::MergeOptions;
 use backfill::phases::setup::SetupOptions;
 use backfill::phases::track::TrackOptions;
 use backfill::phases::{merge, setup, track};
-use backfill::settings::Percent;
 use backfill::track::Ending;
 use backfill::upstream::Source;
 use common::{World, small_universe, sources, stand_ins};
 
 fn half() -> SetupOptions {
-    SetupOptions {
-        sources: vec![Source::Dome, Source::Goldsky],
-        dome_share: Percent::whole(50),
-        reset: false,
-        create_tables: false,
-        derive: false,
-    }
+    SetupOptions::default()
 }
 
 /// Every row of the map that is usable, as the users see it.

@@ -245,12 +245,36 @@ async fn what_is_done_already_is_left_out_with_its_reason_and_stays_right() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_phase_that_fails_is_the_last_and_the_summary_comes_all_the_same() {
     let scene = Scene::new(&small_universe(44), Duration::ZERO).await;
-    let output = scene.run(&["run", "--dome-api-url", "http://127.0.0.1:1", "--format", "json"]).await;
+    let nowhere = ["--dome-api-url", "http://127.0.0.1:1", "--goldsky-url", "http://127.0.0.1:1"];
+    let output = scene.run(&[&["run", "--format", "json"], &nowhere[..]].concat()).await;
     assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
     let object: Value = serde_json::from_slice(&output.stdout).unwrap();
     let results = results(&object);
     assert_eq!(results[1], ("dome", "failed"));
     assert_eq!(results[3], ("merge", "not reached"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_track_that_cannot_be_used_is_taken_over_by_the_other_which_says_so() {
+    let scene = Scene::new(&small_universe(44), Duration::ZERO).await;
+    let arguments = ["run", "--derive=false", "--format", "json", "--dome-api-url", "http://127.0.0.1:1"];
+    let output = scene.run(&arguments).await;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{errors}");
+    assert!(errors.contains("The Dome track cannot go on"), "{errors}");
+    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let track = |name: &str| {
+        object["phases"].as_array().unwrap().iter().find(|it| it["phase"] == name).unwrap().clone()
+    };
+    let (dome, goldsky) = (track("dome"), track("goldsky"));
+    assert!(dome["ended_early"].as_str().unwrap().contains("unreachable"), "{dome}");
+    assert_eq!((&dome["processed"], &dome["inserted"]), (&dome["total"], &0.into()), "{dome}");
+    assert!(
+        goldsky["inserted"].as_u64() > dome["total"].as_u64(),
+        "it has staged the tokens of both: {goldsky}"
+    );
+    assert!(goldsky.get("ended_early").is_none());
+    assert_eq!(scene.stand_ins.0.counters().requests, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,7 +14,6 @@ use backfill::phases::track::TrackOptions;
 use backfill::phases::validate::{Baseline, ValidateOptions, WalletResult};
 use backfill::phases::verify::{VerifyOptions, VerifyResult};
 use backfill::phases::{derive, merge, setup, track, validate, verify};
-use backfill::settings::Percent;
 use backfill::store::staging::{NotFoundRow, StagedRow};
 use backfill::track::Ending;
 use backfill::upstream::Source;
@@ -101,13 +100,7 @@ async fn mapped(world: &World, token: &str, condition: &str, index: u8, label: &
 }
 
 async fn run_setup(world: &World, reset: bool) -> SetupResult {
-    let options = SetupOptions {
-        sources: vec![Source::Dome, Source::Goldsky],
-        dome_share: Percent::whole(50),
-        reset,
-        create_tables: false,
-        derive: false,
-    };
+    let options = SetupOptions { reset, ..SetupOptions::default() };
     setup::run(&world.context(&[]).await, &options).await.unwrap()
 }
 

@@ -113,6 +113,7 @@ async fn start(
     let plan = Plan {
         workers: WORKERS,
         batch_size: None,
+        probed: false,
         rate_limit: "100000/1s".parse().unwrap(),
         give_up_after: Duration::from_secs(60),
         rules: Rules { collaterals: ctf::default_collaterals(), accept_unproven: false },

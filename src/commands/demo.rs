@@ -12,7 +12,7 @@ use crate::phases;
 use crate::phases::demo::{Demo, DemoOptions};
 use crate::report::Progress;
 use crate::report::recorder::Recorder;
-use crate::settings::{Percent, Secret};
+use crate::settings::Secret;
 
 /// Starts a server and the stand-ins, runs all phases, and clears everything away.
 pub(super) async fn run(session: &Session, args: &DemoArgs) -> Result<Exit, Failure> {
@@ -35,7 +35,8 @@ pub(super) async fn run(session: &Session, args: &DemoArgs) -> Result<Exit, Fail
     // The stand-in takes any key.
     let mut settings = (*session.settings).clone();
     settings.dome.api_key = Some(Secret::from("demo"));
-    let run_options = run::options(&settings, Percent::whole(50), false, false)?;
+    let tracks = args.tracks.tracks();
+    let mut run_options = run::options(&settings, &tracks, false, false)?;
     session.serve_metrics(&args.metrics)?;
     let starting = Demo::start(
         &session.settings,
@@ -48,7 +49,13 @@ pub(super) async fn run(session: &Session, args: &DemoArgs) -> Result<Exit, Fail
         demo = starting => demo?,
         () = session.stop.asked() => return Err(Failure::DemoInterrupted),
     };
-    let ended = phases_of(session, args, &demo, &run_options).await;
+    let ended = match session.phase(tracks.resolve(&demo.context)).await {
+        Ok(shares) => {
+            run_options.setup.shares = shares;
+            phases_of(session, args, &demo, &run_options).await
+        }
+        Err(failure) => Err(failure),
+    };
     if args.keep && ended.is_ok() {
         session.stop.asked().await;
     }
@@ -65,7 +72,8 @@ async fn phases_of(
     demo: &Demo,
     options: &phases::run::RunOptions,
 ) -> Result<Exit, Failure> {
-    let plan = session.phase(phases::plan::make(&demo.context, &options.setup.sources, options.span)).await?;
+    let plan =
+        session.phase(phases::plan::make(&demo.context, &options.setup.sources(), options.span)).await?;
     let mut told = Told::begin(session, &plan);
     let result = demo
         .run(options, &plan, &mut |result| {

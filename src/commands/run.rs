@@ -6,10 +6,10 @@ use super::Session;
 use super::validate::baselines;
 use crate::cli::{Format, RunArgs};
 use crate::failure::{Exit, Failure};
-use crate::phases::plan::{self, Span};
+use crate::phases::plan::{self, Span, Stage};
 use crate::phases::run::{PhaseResult, RunOptions, RunResult};
-use crate::settings::{Percent, Settings};
-use crate::upstream::Source;
+use crate::phases::shares::Tracks;
+use crate::settings::Settings;
 use crate::{phases, report};
 
 /// Makes the plan, and goes through it unless only the plan was asked for.
@@ -22,13 +22,18 @@ pub(super) async fn run(session: &Session, args: &RunArgs) -> Result<Exit, Failu
             span.to.name()
         )));
     }
-    let mut options = options(&session.settings, args.dome_share, args.accept_unproven, args.derive)?;
+    let tracks = args.tracks.tracks();
+    let mut options = options(&session.settings, &tracks, args.accept_unproven, args.derive)?;
     options.span = span;
     if !args.dry_run {
         session.serve_metrics(&args.metrics)?;
     }
     let context = session.context().await?;
-    let plan = session.phase(plan::make(&context, &options.setup.sources, span)).await?;
+    // Where nobody is asked, nobody is probed.
+    let asks = span.leaves_out(Stage::Setup).is_none() || span.leaves_out(Stage::Tracks).is_none();
+    let tracks = if asks { tracks } else { Tracks::Shares(tracks.named()) };
+    options.setup.shares = session.phase(tracks.resolve(&context)).await?;
+    let plan = session.phase(plan::make(&context, &options.setup.sources(), span)).await?;
     if args.dry_run {
         session.print(
             || report::run::plan(&plan),
@@ -51,27 +56,21 @@ pub(super) fn end(result: RunResult) -> Result<Exit, Failure> {
     }
 }
 
-/// How all phases are run with these settings.
+/// How all phases are run with these settings; the tracks' shares are still to be resolved.
 pub(super) fn options(
     settings: &Settings,
-    dome_share: Percent,
+    tracks: &Tracks,
     accept_unproven: bool,
     derive: bool,
 ) -> Result<RunOptions, Failure> {
     let baselines = baselines(settings, None)?;
-    let sources = vec![Source::Dome, Source::Goldsky];
+    let sources: Vec<_> = tracks.named().iter().map(|share| share.source).collect();
     if plan::usable(settings, &sources).0.is_empty() {
         return Err(Failure::Usage("no track can be used with these settings".to_owned()));
     }
     Ok(RunOptions {
-        setup: phases::setup::SetupOptions {
-            sources,
-            dome_share,
-            reset: false,
-            create_tables: false,
-            derive,
-        },
-        track: phases::track::TrackOptions { accept_unproven },
+        setup: phases::setup::SetupOptions { shares: Vec::new(), derive, ..Default::default() },
+        track: phases::track::TrackOptions { accept_unproven, probed: *tracks == Tracks::Auto },
         verify: phases::verify::VerifyOptions {
             wallets: baselines.iter().map(|baseline| baseline.wallet).collect(),
             gaps_file: None,

@@ -30,6 +30,7 @@ pub async fn run(context: &Context) -> Result<CatalogueResult, Failure> {
     let plan = Plan {
         workers: settings.work.worker_count.map_or(WORKERS, NonZeroUsize::get),
         batch_size: None,
+        probed: false,
         rate_limit: settings.clob.rate_limit.clone(),
         give_up_after: settings.work.give_up_after,
         rules: Rules { collaterals: settings.collaterals.clone(), accept_unproven: false },

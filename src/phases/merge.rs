@@ -64,6 +64,7 @@ impl MergeResult {
 pub async fn run(context: &Context, options: &MergeOptions) -> Result<MergeResult, Failure> {
     let (store, settings) = (&context.store, &context.settings);
     store.require_fills_and_map().await?;
+    store.complete_staging(&[]).await?;
     context.progress.step("Comparing the staging tables");
     let staged = store.staged().await?;
     context.progress.step("Measuring the coverage");

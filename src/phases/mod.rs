@@ -11,6 +11,7 @@ pub mod plan;
 pub mod prove;
 pub mod run;
 pub mod setup;
+pub mod shares;
 pub mod status;
 pub mod track;
 pub mod validate;

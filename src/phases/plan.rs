@@ -7,7 +7,7 @@ use super::Context;
 use super::track;
 use crate::failure::Failure;
 use crate::settings::Settings;
-use crate::store::standing::{Standing, TrackStanding};
+use crate::store::standing::Standing;
 use crate::upstream::Source;
 
 /// The stages in their order. The tracks are one: they run side by side and help each other.
@@ -46,7 +46,7 @@ impl FromStr for Stage {
     /// A stage by its name, or the stage of a track by the track's.
     fn from_str(text: &str) -> Result<Self, String> {
         let stage = Self::ALL.into_iter().find(|stage| stage.name() == text);
-        let track = || Source::ALL.into_iter().any(|source| source.name() == text).then_some(Self::Tracks);
+        let track = || Source::tracks().any(|source| source.name() == text).then_some(Self::Tracks);
         stage
             .or_else(track)
             .ok_or_else(|| format!("expected one of {}, or a track", Self::ALL.map(Self::name).join(", ")))
@@ -227,17 +227,16 @@ fn of_track(source: Source, standing: Option<&Standing>, span: Span) -> Decision
 }
 
 /// Whether no track has anything to ask. As long as one has, the others help it; and what one did not find the others
-/// try, which an interruption may have kept them from: no table says so, so that they try it again.
+/// try, once each, which an interruption may have kept them from.
 pub fn tracks_are_done(standing: &Standing) -> bool {
-    let alone = standing.tracks.len() < 2;
-    standing.tracks.iter().all(|it| it.open() == 0 && (alone || it.unresolved() == 0))
+    standing.tracks.iter().all(|it| it.open() == 0 && it.untried == 0)
 }
 
 /// Why a track with work is run.
 pub fn due_track(source: Source, standing: &Standing) -> Decision {
     Decision::Run(match standing.tracks.iter().find(|it| it.source == source) {
         Some(track) if track.open() > 0 => Due::Open { open: track.open(), total: track.tally.total },
-        track => Due::Helps(track.map_or(0, TrackStanding::unresolved)),
+        track => Due::Helps(track.map_or(0, |track| track.untried)),
     })
 }
 

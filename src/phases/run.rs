@@ -26,7 +26,7 @@ pub enum PhaseResult {
 /// How the phases are run.
 #[derive(Debug, Clone)]
 pub struct RunOptions {
-    /// Phase 0; its sources are the tracks of the run.
+    /// Phase 0; its shares name the tracks of the run.
     pub setup: setup::SetupOptions,
     /// Phases 1 and 2.
     pub track: track::TrackOptions,
@@ -122,7 +122,7 @@ pub async fn run(
 impl Run<'_> {
     async fn phases(&mut self, options: &RunOptions, plan: &Plan) -> Result<(), Failure> {
         let context = self.context;
-        let (sources, unusable) = plan::usable(&context.settings, &options.setup.sources);
+        let (sources, unusable) = plan::usable(&context.settings, &options.setup.sources());
         let span = options.span;
         for (_, reason) in unusable.iter().filter(|_| span.leaves_out(Stage::Tracks).is_none()) {
             context.progress.notice(&format!("{reason}; the other tracks take its share"));
@@ -136,7 +136,8 @@ impl Run<'_> {
             }
         }
         if span.leaves_out(Stage::Setup).is_none() {
-            let setup = setup::SetupOptions { sources: sources.clone(), ..options.setup.clone() };
+            let mut setup = options.setup.clone();
+            setup.shares.retain(|share| sources.contains(&share.source));
             let phase = async { setup::run(context, &setup).await.map(PhaseResult::Setup) };
             self.phase(Step::Setup, phase, |_| Outcome::Done).await?;
         }
@@ -186,9 +187,10 @@ impl Run<'_> {
         ended
     }
 
-    /// Both tracks; `false` where work is left or a signal came, and the phases after them are not run.
+    /// The tracks; `false` where work is left or a signal came, and the phases after them are not run.
     async fn tracks(&mut self, sources: &[Source], options: &RunOptions) -> Result<bool, Failure> {
         let context = self.context;
+        context.store.complete_staging(sources).await?;
         if let Some(standing) = context.store.standing(sources).await?
             && plan::tracks_are_done(&standing)
         {

@@ -5,25 +5,38 @@ use std::path::PathBuf;
 use super::Context;
 use super::derive::{self, DeriveOptions, DeriveResult};
 use crate::failure::Failure;
-use crate::settings::Percent;
 use crate::store::coverage::Coverage;
-use crate::store::workload::Split;
+use crate::store::workload::{Share, Split};
 use crate::track::checkpoint::{self, CheckpointFile};
 use crate::upstream::Source;
 
 /// How phase 0 is run.
 #[derive(Debug, Clone)]
 pub struct SetupOptions {
-    /// The tracks to split between, the guide's two or one of them.
-    pub sources: Vec<Source>,
-    /// Dome's share of the unmapped tokens where both are there; Goldsky has the rest.
-    pub dome_share: Percent,
+    /// The tracks to split the unmapped tokens between.
+    pub shares: Vec<Share>,
     /// Forget everything that was staged or learned.
     pub reset: bool,
     /// Create the users' tables, empty, where they are missing.
     pub create_tables: bool,
     /// Derive first, and list only what is left.
     pub derive: bool,
+}
+
+impl Default for SetupOptions {
+    /// The guide's two tracks, half and half, and nothing else.
+    fn default() -> Self {
+        let half = |source| Share { source, weight: 1 };
+        let shares = vec![half(Source::Dome), half(Source::Goldsky)];
+        Self { shares, reset: false, create_tables: false, derive: false }
+    }
+}
+
+impl SetupOptions {
+    /// The tracks.
+    pub fn sources(&self) -> Vec<Source> {
+        self.shares.iter().map(|share| share.source).collect()
+    }
 }
 
 /// What phase 0 found and did.
@@ -37,8 +50,8 @@ pub struct SetupResult {
     pub derived: Option<DeriveResult>,
     /// Unmapped tokens that no source has derived.
     pub unmapped: u64,
-    /// Dome's share.
-    pub dome_share: Percent,
+    /// How the tokens were split.
+    pub shares: Vec<Share>,
     /// The tracks' workloads.
     pub tracks: Vec<Split>,
     /// Distinct tokens that are staged already, by source.
@@ -57,14 +70,11 @@ pub struct SetupResult {
 /// A table is missing, or a track is at work.
 pub async fn run(context: &Context, options: &SetupOptions) -> Result<SetupResult, Failure> {
     let store = &context.store;
-    let tracks = [Source::Dome, Source::Goldsky];
     let folder = &context.settings.work.checkpoint_dir;
     // A workload must not change under a track that is at work on it.
-    let files = tracks.map(|source| CheckpointFile::lock(folder, source));
-    let mut locks = Vec::new();
-    for file in files {
-        locks.push(file?);
-    }
+    let locks: Result<Vec<_>, _> =
+        Source::tracks().map(|source| CheckpointFile::lock(folder, source)).collect();
+    let locks = locks?;
     let created = if options.create_tables { store.create_missing_tables().await? } else { Vec::new() };
     store.require_fills_and_map().await?;
     context.progress.step("Measuring the coverage");
@@ -79,22 +89,14 @@ pub async fn run(context: &Context, options: &SetupOptions) -> Result<SetupResul
     context.progress.step("Listing the unmapped tokens");
     let unmapped = store.list_unmapped().await?;
     context.progress.step("Splitting the workload");
-    let has = |source| options.sources.contains(&source);
-    let dome_share = match (has(Source::Dome), has(Source::Goldsky)) {
-        (true, true) => options.dome_share,
-        (true, false) => Percent::whole(100),
-        _ => Percent::whole(0),
-    };
-    let rest = Percent::whole(100).minus(dome_share);
-    let shares = [(Source::Dome, dome_share), (Source::Goldsky, rest)];
-    let tracks = store.split(unmapped, &shares).await?;
+    let tracks = store.split(unmapped, &options.shares).await?;
+    // What a track has that is not in use any more another one has now.
+    let emptied = store.empty_other_workloads(&options.shares).await?;
     let staged = store.staged().await?.by_source;
     let mut put_aside = Vec::new();
-    for split in &tracks {
-        let path = checkpoint::path(folder, split.source);
-        if options.reset || !split.kept {
-            put_aside.extend(checkpoint::put_aside(&path)?);
-        }
+    let changed = tracks.iter().filter(|split| options.reset || !split.kept).map(|split| split.source);
+    for source in changed.chain(emptied) {
+        put_aside.extend(checkpoint::put_aside(&checkpoint::path(folder, source))?);
     }
     drop(locks);
     let (reset, elapsed_seconds) = (options.reset, context.elapsed());
@@ -103,7 +105,7 @@ pub async fn run(context: &Context, options: &SetupOptions) -> Result<SetupResul
         created,
         derived,
         unmapped,
-        dome_share,
+        shares: options.shares.clone(),
         tracks,
         staged,
         reset,

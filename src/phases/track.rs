@@ -1,5 +1,6 @@
 //! Phases 1 and 2: the tracks, alone or side by side.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use tokio::sync::Notify;
@@ -10,22 +11,31 @@ use crate::settings::{Settings, SourceSettings};
 use crate::track::TrackResult;
 use crate::track::engine::{Engine, Plan, TrackError};
 use crate::track::judge::Rules;
-use crate::upstream::dome::Dome;
-use crate::upstream::goldsky::Goldsky;
-use crate::upstream::{Source, Upstream, UpstreamError};
+use crate::upstream::{Source, Upstream};
 
 /// How the tracks are run.
 #[derive(Debug, Clone, Default)]
 pub struct TrackOptions {
     /// Stage what has no proof, marked as such.
     pub accept_unproven: bool,
+    /// Whether each source was asked once a moment ago, which its limit counts.
+    pub probed: bool,
 }
 
 /// One source with the settings that the engine needs of it.
-struct Chosen {
-    upstream: Box<dyn Upstream>,
-    settings: SourceSettings,
+pub(super) struct Chosen {
+    pub(super) upstream: Box<dyn Upstream>,
+    pub(super) settings: SourceSettings,
     workers: usize,
+    batch_size: Option<usize>,
+}
+
+impl Chosen {
+    /// Tokens of a full request.
+    pub(super) fn room_tokens(&self) -> usize {
+        let full = self.upstream.room().full();
+        self.batch_size.map_or(full, |size| size.min(full))
+    }
 }
 
 /// Whether a source can be asked with these settings.
@@ -33,34 +43,29 @@ struct Chosen {
 /// # Errors
 /// What is missing.
 pub fn check(settings: &Settings, source: Source) -> Result<(), Failure> {
-    match source {
-        Source::Dome if settings.dome.api_key.is_none() => Err(Failure::Usage(
-            "the dome track needs DOME_API_KEY: set it, or run the goldsky track alone".to_owned(),
-        )),
+    let has_key = settings.source(source).is_some_and(|it| it.api_key.is_some());
+    match source.ask().and_then(|ask| ask.key) {
+        Some(key) if !has_key => Err(Failure::Usage(format!(
+            "the {} track needs {key}: set it, or run the other tracks without it",
+            source.name()
+        ))),
         _ => Ok(()),
     }
 }
 
-/// The one place that knows which sources there are to ask.
-fn choose(context: &Context, source: Source) -> Result<Chosen, Failure> {
-    let settings = &context.settings;
+/// Opens a source: the one place where the clients of the APIs are made.
+pub(super) fn choose(settings: &Settings, source: Source) -> Result<Chosen, Failure> {
     check(settings, source)?;
-    let timeout = settings.work.request_timeout;
-    let chosen = |upstream: Result<Box<dyn Upstream>, UpstreamError>, of: &SourceSettings, workers| {
-        Ok(Chosen { upstream: upstream?, settings: of.clone(), workers })
+    let (Some(ask), Some(of)) = (source.ask(), settings.source(source)) else {
+        return Err(Failure::Usage(format!("{} is no track: it is not asked for tokens", source.name())));
     };
-    match source {
-        Source::Dome => {
-            chosen(Dome::new(&settings.dome, timeout).map(|it| Box::new(it) as _), &settings.dome, 16)
-        }
-        Source::Goldsky => chosen(
-            Goldsky::new(&settings.goldsky, timeout).map(|it| Box::new(it) as _),
-            &settings.goldsky,
-            32,
-        ),
-        Source::Derived => Err(Failure::Usage("what is derived is computed, not asked for".to_owned())),
-        Source::Clob => Err(Failure::Usage("the catalogue is read by `backfill clob`".to_owned())),
-    }
+    let work = &settings.work;
+    Ok(Chosen {
+        upstream: (ask.open)(of, work.request_timeout)?,
+        settings: of.clone(),
+        workers: work.worker_count.map_or(ask.workers, NonZeroUsize::get),
+        batch_size: work.batch_size.map(NonZeroUsize::get),
+    })
 }
 
 /// Runs one track, or several side by side: one that has nothing left helps the others.
@@ -73,13 +78,16 @@ pub async fn run(
     options: &TrackOptions,
 ) -> Result<Vec<Result<TrackResult, TrackError>>, Failure> {
     let settings = &context.settings;
+    // What a source that is newer than the last setup lacks.
+    context.store.complete_staging(sources).await?;
     let changed = Arc::new(Notify::new());
     let mut engines = Vec::new();
     for source in sources {
-        let chosen = choose(context, *source)?;
+        let chosen = choose(settings, *source)?;
         let plan = Plan {
-            workers: settings.work.worker_count.map_or(chosen.workers, std::num::NonZeroUsize::get),
-            batch_size: settings.work.batch_size.map(std::num::NonZeroUsize::get),
+            workers: chosen.workers,
+            batch_size: chosen.batch_size,
+            probed: options.probed,
             rate_limit: chosen.settings.rate_limit,
             give_up_after: settings.work.give_up_after,
             rules: Rules {

@@ -116,7 +116,7 @@ pub async fn run(context: &Context, options: &VerifyOptions) -> Result<VerifyRes
 fn failed_batches(context: &Context) -> Vec<FailedBatch> {
     let folder = &context.settings.work.checkpoint_dir;
     let mut batches = Vec::new();
-    for source in [Source::Dome, Source::Goldsky] {
+    for source in Source::tracks() {
         match checkpoint::read(&checkpoint::path(folder, source)) {
             Ok(None) => {}
             Ok(Some(checkpoint)) => batches.extend(

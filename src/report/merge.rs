@@ -24,7 +24,8 @@ pub fn text(result: &MergeResult) -> String {
             "ℹ️  Found {} tokens in more than one staging table.",
             thousands(staged.overlapping)
         ));
-        page.line("   Will deduplicate (derived, then Dome, then Goldsky, then CLOB takes precedence).");
+        let order: Vec<&str> = staged.by_source.iter().map(|(source, _)| source.title()).collect();
+        page.line(format!("   Will deduplicate ({} takes precedence).", order.join(", then ")));
     }
     if staged.conflicting > 0 {
         page.blank()

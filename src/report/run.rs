@@ -118,11 +118,14 @@ fn numbers(result: &PhaseResult) -> String {
             thousands(it.tracks.iter().map(|split| split.workload.total).sum()),
         ),
         PhaseResult::Track(it) => format!(
-            "{}/{} processed, {} inserted, {:.0}/s",
+            "{}/{} processed, {} inserted, {:.0}/s{}",
             thousands(it.processed),
             thousands(it.total),
             thousands(it.inserted),
             it.tokens_per_second,
+            it.ended_early
+                .as_ref()
+                .map_or(String::new(), |why| format!("; ended early, the others took over ({why})")),
         ),
         PhaseResult::Merge(it) => {
             format!("{} added, {} mapped", thousands(it.added), percent2(it.after.mapped, it.after.total))

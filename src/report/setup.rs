@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::text::{Page, percent1, thousands};
 use crate::phases::setup::SetupResult;
+use crate::store::workload::Share;
 use crate::track::floored_percent;
 use crate::upstream::Source;
 
@@ -29,7 +30,11 @@ pub fn text(result: &SetupResult) -> String {
         page.entry(25, "Malformed (left out)", thousands(coverage.malformed));
     }
     page.section(2, "Creating Staging Infrastructure").line("✓ Staging database ready");
-    for source in Source::ALL {
+    let in_use = |source: &Source| {
+        let has_tokens = result.staged.iter().any(|(of, count)| of == source && *count > 0);
+        source.ask().is_none() || has_tokens || result.shares.iter().any(|share| share.source == *source)
+    };
+    for source in Source::ALL.into_iter().filter(in_use) {
         let staged = result.staged.iter().find(|(of, _)| *of == source).map_or(0, |(_, count)| *count);
         let table = source.staging_table();
         page.line(match (staged, result.reset) {
@@ -47,20 +52,28 @@ pub fn text(result: &SetupResult) -> String {
         ));
     }
     page.line(format!("Unmapped tokens identified: {}", thousands(result.unmapped)));
-    let dome = result.dome_share;
-    let rest = crate::settings::Percent::whole(100).minus(dome);
-    page.section(4, &format!("Splitting Workload ({dome}/{rest})"));
+    page.section(4, &format!("Splitting Workload ({})", shares(&result.shares)));
     for split in &result.tracks {
-        let name = if split.source == Source::Dome { "Dome API track" } else { "Goldsky track" };
+        let name = format!("{} track", split.source.api());
         let kept =
             if split.kept && split.workload.total > 0 { " (as before; its progress is kept)" } else { "" };
-        page.entry(21, name, format!("{} tokens{kept}", thousands(split.workload.total)));
+        page.entry(21, &name, format!("{} tokens{kept}", thousands(split.workload.total)));
     }
     for path in &result.put_aside {
         page.line(format!("The checkpoint of the workload before this one is now {}", path.display()));
     }
     page.blank().line("✅ PHASE 0 COMPLETE - Ready to launch parallel backfill");
     page.into_text()
+}
+
+/// `50/50`, `40/40/20`: percent, to a tenth where that is needed.
+fn shares(shares: &[Share]) -> String {
+    let sum: f64 = shares.iter().map(|share| share.weight as f64).sum();
+    let percent = |share: &Share| {
+        let percent = format!("{:.1}", share.weight as f64 * 100.0 / sum.max(1.0));
+        percent.trim_end_matches(".0").to_owned()
+    };
+    shares.iter().map(percent).collect::<Vec<_>>().join("/")
 }
 
 /// The design's object.

@@ -2,21 +2,11 @@
 
 use super::text::{Page, percent1, runtime, thousands};
 use crate::track::{Ending, Gauges, TrackResult, read};
-use crate::upstream::Source;
-
-fn phase(source: Source) -> (&'static str, &'static str) {
-    match source {
-        Source::Dome => ("PHASE 1", "DOME API TRACK"),
-        Source::Goldsky => ("PHASE 2", "GOLDSKY TRACK"),
-        Source::Derived => ("DERIVE", "OFFLINE TRACK"),
-        Source::Clob => ("CLOB", "CATALOGUE TRACK"),
-    }
-}
 
 /// What stands above the progress.
 pub fn opening(gauges: &Gauges) -> String {
-    let (number, name) = phase(gauges.source);
-    let mut page = Page::titled(&format!("{number}: {name} - TOKEN MAPPING BACKFILL"));
+    let (number, name) = (gauges.source.phase(), gauges.source.api().to_uppercase());
+    let mut page = Page::titled(&format!("{number}: {name} TRACK - TOKEN MAPPING BACKFILL"));
     page.blank().line(format!("Total tokens to process: {}", thousands(gauges.total)));
     let done = read(&gauges.processed);
     if done > 0 {
@@ -28,8 +18,8 @@ pub fn opening(gauges: &Gauges) -> String {
 
 /// The guide's closing page.
 pub fn text(result: &TrackResult) -> String {
-    let (number, _) = phase(result.source);
-    let name = if result.source == Source::Dome { "Dome API Track" } else { "Goldsky Track" };
+    let number = result.source.phase();
+    let name = format!("{} Track", result.source.api());
     let title = match result.ending {
         Ending::Complete => format!("✅ {number} COMPLETE - {name}"),
         Ending::WorkLeft => format!("⚠️  {number} INCOMPLETE - {name}: run the same command again"),
@@ -55,6 +45,9 @@ pub fn text(result: &TrackResult) -> String {
         thousands(result.throttled),
         thousands(result.retries)
     ));
+    if let Some(why) = &result.ended_early {
+        page.line(format!("Ended early ({why}): the other tracks took over what was left"));
+    }
     page.line(format!("Rate: {:.1} tokens/sec", result.tokens_per_second));
     page.line(format!("Runtime: {}", runtime(result.elapsed_seconds)));
     page.into_text()

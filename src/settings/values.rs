@@ -100,6 +100,14 @@ pub struct Window {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RateLimit(pub Vec<Window>);
 
+impl RateLimit {
+    /// Requests a second that all windows together allow in the long run.
+    pub fn per_second(&self) -> f64 {
+        let pace = |it: &Window| it.requests as f64 / it.window.as_secs_f64();
+        self.0.iter().map(pace).fold(f64::INFINITY, f64::min)
+    }
+}
+
 impl FromStr for RateLimit {
     type Err = BadSetting;
 

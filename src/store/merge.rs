@@ -18,7 +18,7 @@ const CHUNK: usize = 50_000;
 /// What the sources have staged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Staged {
-    /// Distinct tokens by source, in the order of precedence.
+    /// Distinct tokens by source in use, in the order of precedence.
     pub by_source: Vec<(Source, u64)>,
     /// Tokens that more than one source has.
     pub overlapping: u64,
@@ -95,7 +95,12 @@ impl Store {
             self.require(&table, "STAGING_DATABASE (has `backfill setup` run?)", &["token_id"]).await?;
             let sql =
                 format!("SELECT uniqExact(token_id) FROM {table} WHERE {}", well_formed_token("token_id"));
-            by_source.push((source, self.one(doing, self.query(&sql)).await?));
+            let count: u64 = self.one(doing, self.query(&sql)).await?;
+            // A source that no track asks and that has nothing is not worth a line.
+            let workload = self.staging_table(&source.workload_table());
+            if count > 0 || source == Source::Derived || self.columns(&workload).await?.is_some() {
+                by_source.push((source, count));
+            }
         }
         let all = self.all_staged();
         let sql = format!(

@@ -1,5 +1,6 @@
 //! The staging tables: what each source said, proven; what it did not know; and what had no proof.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use clickhouse::{Row, RowOwned, RowWrite};
@@ -202,30 +203,61 @@ impl Store {
         self.rows("reading what is staged", self.query(&sql)).await
     }
 
-    /// How a track's workload stands.
+    /// Makes what is missing for these tracks where `setup` has run before there was such a source: its staging table,
+    /// and an empty workload.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn complete_staging(&self, sources: &[Source]) -> Result<(), StoreError> {
+        let doing = "reading which staging tables there are";
+        let query = self
+            .query("SELECT name FROM system.tables WHERE database = {database:String}")
+            .param("database", &self.names().staging);
+        let tables: HashSet<String> = self.rows(doing, query).await?.into_iter().collect();
+        let has = |name: String| tables.contains(&name);
+        let staging = Source::ALL.iter().filter(|source| has(source.staging_table())).count();
+        if staging > 0 && staging < Source::ALL.len() {
+            self.create_staging().await?;
+        }
+        if has("unmapped_tokens".to_owned()) {
+            for source in sources.iter().filter(|source| !has(source.workload_table())) {
+                self.make_workload(*source).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How a track's workload stands by what this track was answered.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn tally(&self, source: Source) -> Result<Tally, StoreError> {
+        self.tally_by(source, &[source]).await
+    }
+
+    /// How a track's workload stands by what any of the tracks `by` was answered.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn tally_by(&self, source: Source, by: &[Source]) -> Result<Tally, StoreError> {
         let workload = self.staging_table(&source.workload_table());
         let own = self.staging_table(&source.staging_table());
         let (not_found, rejected) =
             (self.staging_table("not_found"), self.staging_table("rejected_mappings"));
-        let staged = Source::ALL
-            .map(|source| format!("SELECT token_id FROM {}", self.staging_table(&source.staging_table())))
-            .join(" UNION ALL ");
+        let staged = self.all_staged_tokens();
+        let by: Vec<String> = by.iter().map(|track| format!("'{}'", track.name())).collect();
+        let by = by.join(", ");
         let sql = format!(
             "SELECT count() AS total, countIf(staged) AS resolved, \
                     countIf(NOT staged AND state = 1) AS not_found, countIf(NOT staged AND state = 2) AS rejected, \
                     ifNull((SELECT uniqExact(token_id) FROM {own}), 0) AS inserted \
              FROM (SELECT DISTINCT asset_id, asset_id IN ({staged}) AS staged FROM {workload}) AS w \
              LEFT ANY JOIN (SELECT token_id, argMax(state, (at, state)) AS state FROM \
-                (SELECT token_id, toUInt8(1) AS state, asked_at AS at FROM {not_found} WHERE track = {{track:String}} \
-                 UNION ALL SELECT token_id, toUInt8(2), rejected_at FROM {rejected} WHERE track = {{track:String}}) \
+                (SELECT token_id, toUInt8(1) AS state, asked_at AS at FROM {not_found} WHERE track IN ({by}) \
+                 UNION ALL SELECT token_id, toUInt8(2), rejected_at FROM {rejected} WHERE track IN ({by})) \
                 GROUP BY token_id) AS answers ON w.asset_id = answers.token_id \
              SETTINGS join_use_nulls = 0"
         );
-        let query = self.query(&sql).param("track", source.name());
-        self.one("counting what the track has done", query).await
+        self.one("counting what the track has done", self.query(&sql)).await
     }
 }

@@ -14,6 +14,8 @@ pub struct TrackStanding {
     pub source: Source,
     /// The counts.
     pub tally: Tally,
+    /// Tokens that it was answered for without a mapping, and that one of the tracks beside it was not asked for.
+    pub untried: u64,
 }
 
 impl TrackStanding {
@@ -21,11 +23,6 @@ impl TrackStanding {
     pub const fn open(&self) -> u64 {
         let Tally { total, resolved, not_found, rejected, .. } = self.tally;
         total.saturating_sub(resolved + not_found + rejected)
-    }
-
-    /// Tokens that were answered without a mapping, which a track beside it may know.
-    pub const fn unresolved(&self) -> u64 {
-        self.tally.not_found + self.tally.rejected
     }
 }
 
@@ -61,7 +58,8 @@ impl Store {
         }
         let mut tracks = Vec::new();
         for source in sources {
-            tracks.push(TrackStanding { source: *source, tally: self.tally(*source).await? });
+            let (tally, untried) = (self.tally(*source).await?, self.untried(*source, sources).await?);
+            tracks.push(TrackStanding { source: *source, tally, untried });
         }
         let (all, map) = (self.all_staged(), usable_map(self.names()));
         let sql = format!(

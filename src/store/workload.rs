@@ -6,12 +6,14 @@ use serde::Deserialize;
 use super::sql::{usable_map, well_formed_token};
 use super::{Store, StoreError, Table};
 use crate::ids::TokenId;
-use crate::settings::Percent;
 use crate::upstream::Source;
 
 /// The prefix of tables that live only while a statement sequence runs; what is left of a crash is dropped by the
 /// next run.
 const TEMPORARY: &str = "backfill_tmp_";
+
+/// The columns and the engine of a workload.
+const WORKLOAD: &str = "(asset_id String) ENGINE = MergeTree ORDER BY asset_id";
 
 /// A track's workload: how many tokens it has, and a hash of the set.
 #[derive(Debug, Clone, PartialEq, Eq, Row, Deserialize)]
@@ -29,6 +31,43 @@ pub struct Page {
     pub open: Vec<TokenId>,
     /// Where the stretch ends, `None` at the workload's end.
     pub last: Option<String>,
+}
+
+/// How much of the unmapped tokens a track is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// The track.
+    pub source: Source,
+    /// Its part of the sum of all weights.
+    pub weight: u64,
+}
+
+#[derive(Row, Deserialize)]
+struct UnresolvedText {
+    token_id: String,
+    tracks: Vec<String>,
+}
+
+/// Where each share of `total` ends: exact, the last one at `total`. Where no share weighs anything, the last has all.
+fn cuts(shares: &[Share], total: u64) -> Vec<u64> {
+    let sum: u128 = shares.iter().map(|share| u128::from(share.weight)).sum();
+    let mut upto = 0;
+    let ends = shares.iter().enumerate().map(|(position, share)| {
+        upto += u128::from(share.weight);
+        let end = (u128::from(total) * upto).checked_div(sum).unwrap_or_default();
+        // A part of a u64.
+        if position + 1 == shares.len() { total } else { end as u64 }
+    });
+    ends.collect()
+}
+
+/// A token that was answered without a mapping, and by whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unresolved {
+    /// The token.
+    pub token: TokenId,
+    /// The sources that do not know it, or claimed what has no proof.
+    pub asked: Vec<Source>,
 }
 
 /// What a share of the unmapped tokens became.
@@ -66,28 +105,47 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn split(&self, unmapped: u64, shares: &[(Source, Percent)]) -> Result<Vec<Split>, StoreError> {
+    pub async fn split(&self, unmapped: u64, shares: &[Share]) -> Result<Vec<Split>, StoreError> {
         let doing = "splitting the workload";
         let all = self.staging_table("unmapped_tokens");
         let (mut splits, mut offset) = (Vec::new(), 0);
-        for (position, (source, share)) in shares.iter().enumerate() {
-            let last = position + 1 == shares.len();
-            let size = if last { unmapped - offset } else { share.of(unmapped).min(unmapped - offset) };
+        for (share, end) in shares.iter().zip(cuts(shares, unmapped)) {
+            let (source, size) = (share.source, end - offset);
             let part = format!(
                 "SELECT asset_id FROM {all} ORDER BY sipHash64(asset_id), asset_id LIMIT {size} OFFSET {offset}"
             );
             let kept = self.replace_workload(doing, &source.workload_table(), &part).await?;
             let workload = self.workload_in(&self.staging_table(&source.workload_table())).await?;
-            splits.push(Split { source: *source, workload, kept });
-            offset += size;
+            splits.push(Split { source, workload, kept });
+            offset = end;
         }
         Ok(splits)
+    }
+
+    /// Empties the workloads of tracks that have no share, and says whose were not empty: no token is in two.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn empty_other_workloads(&self, shares: &[Share]) -> Result<Vec<Source>, StoreError> {
+        let all = self.staging_table("unmapped_tokens");
+        let mut emptied = Vec::new();
+        for source in Source::ALL.into_iter().filter(|it| shares.iter().all(|share| share.source != *it)) {
+            let name = source.workload_table();
+            if self.columns(&self.staging_table(&name)).await?.is_none() {
+                continue;
+            }
+            let nothing = format!("SELECT asset_id FROM {all} WHERE false");
+            if !self.replace_workload("splitting the workload", &name, &nothing).await? {
+                emptied.push(source);
+            }
+        }
+        Ok(emptied)
     }
 
     /// Puts what `select` answers in the place of a workload table, in one step; `true` where it held just that set.
     async fn replace_workload(&self, doing: &str, name: &str, select: &str) -> Result<bool, StoreError> {
         let (table, fresh) = (self.staging_table(name), self.staging_table(&format!("{TEMPORARY}{name}")));
-        let columns = "(asset_id String) ENGINE = MergeTree ORDER BY asset_id";
+        let columns = WORKLOAD;
         self.run(doing, self.query(&format!("DROP TABLE IF EXISTS {fresh} SYNC"))).await?;
         self.run(doing, self.query(&format!("CREATE TABLE {fresh} {columns}"))).await?;
         self.run(doing, self.query(&format!("INSERT INTO {fresh} {select}"))).await?;
@@ -98,6 +156,16 @@ impl Store {
         }
         self.run(doing, self.query(&format!("DROP TABLE IF EXISTS {fresh} SYNC"))).await?;
         Ok(kept)
+    }
+
+    /// Makes a track's workload, empty, where there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(super) async fn make_workload(&self, source: Source) -> Result<(), StoreError> {
+        let table = self.staging_table(&source.workload_table());
+        let create = format!("CREATE TABLE IF NOT EXISTS {table} {WORKLOAD}");
+        self.run("making a workload", self.query(&create)).await
     }
 
     /// A track's workload, `None` where `setup` has not run for it.
@@ -120,28 +188,54 @@ impl Store {
         self.one("reading a workload", self.query(&sql)).await
     }
 
-    /// The tokens of a workload that this track was answered for without a mapping and that nobody has staged: what
-    /// tracks beside it may know.
+    /// The tokens of a workload that this track was answered for without a mapping and that nobody has staged, each
+    /// with the tracks that were answered so: what the others may know.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn unresolved(&self, source: Source) -> Result<Vec<TokenId>, StoreError> {
+    pub async fn unresolved(&self, source: Source) -> Result<Vec<Unresolved>, StoreError> {
         let table = self.staging_table(&source.workload_table());
-        let staged = Source::ALL
-            .map(|source| format!("SELECT token_id FROM {}", self.staging_table(&source.staging_table())))
-            .join(" UNION ALL ");
-        let answered = ["not_found", "rejected_mappings"]
-            .map(|name| {
-                format!("SELECT token_id FROM {} WHERE track = {{track:String}}", self.staging_table(name))
-            })
-            .join(" UNION ALL ");
         let sql = format!(
-            "SELECT DISTINCT asset_id FROM {table} WHERE asset_id IN ({answered}) AND asset_id NOT IN ({staged}) \
-             ORDER BY asset_id"
+            "SELECT token_id, groupUniqArray(toString(track)) AS tracks FROM ({answered}) \
+             WHERE token_id IN (SELECT asset_id FROM {table}) AND token_id NOT IN ({staged}) \
+             GROUP BY token_id HAVING has(tracks, {{track:String}}) ORDER BY token_id",
+            answered = self.all_answered(),
+            staged = self.all_staged_tokens(),
         );
         let query = self.query(&sql).param("track", source.name());
-        let texts: Vec<String> = self.rows("reading what was not found", query).await?;
-        Ok(texts.iter().filter_map(|text| text.parse().ok()).collect())
+        let rows: Vec<UnresolvedText> = self.rows("reading what was not found", query).await?;
+        let unresolved = rows.into_iter().filter_map(|row| {
+            let asked = row.tracks.iter().filter_map(|name| Source::named(name)).collect();
+            Some(Unresolved { token: row.token_id.parse().ok()?, asked })
+        });
+        Ok(unresolved.collect())
+    }
+
+    /// How many of those one of `sources` has not been asked for.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn untried(&self, source: Source, sources: &[Source]) -> Result<u64, StoreError> {
+        let sources: Vec<&str> = sources.iter().map(|source| source.name()).collect();
+        let unresolved = self.unresolved(source).await?;
+        let all = |it: &&Unresolved| sources.iter().all(|name| it.asked.iter().any(|by| by.name() == *name));
+        Ok((unresolved.len() - unresolved.iter().filter(all).count()) as u64)
+    }
+
+    /// The tokens that any source has staged.
+    pub(super) fn all_staged_tokens(&self) -> String {
+        Source::ALL
+            .map(|source| format!("SELECT token_id FROM {}", self.staging_table(&source.staging_table())))
+            .join(" UNION ALL ")
+    }
+
+    /// Every answer without a mapping: who gave it, about which token.
+    fn all_answered(&self) -> String {
+        ["not_found", "rejected_mappings"]
+            .map(|name| {
+                format!("SELECT toString(track) AS track, token_id FROM {}", self.staging_table(name))
+            })
+            .join(" UNION ALL ")
     }
 
     /// The next `size` tokens of a workload after `after`, without those that have an answer: staged by any source,
@@ -187,5 +281,24 @@ impl Store {
         // A workload that was filled by hand may hold what is no token id: no API could know it.
         let open = texts.iter().filter_map(|text| text.parse().ok()).collect();
         Ok(Page { open, last: Some(last) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_cut_exactly_whatever_they_weigh() {
+        let shares = |weights: &[u64]| -> Vec<Share> {
+            weights.iter().map(|weight| Share { source: Source::Dome, weight: *weight }).collect()
+        };
+        assert_eq!(cuts(&shares(&[50, 50]), 7), [3, 7]);
+        assert_eq!(cuts(&shares(&[40, 40, 20]), 98_906), [39_562, 79_124, 98_906]);
+        assert_eq!(cuts(&shares(&[1, 1, 1]), 100), [33, 66, 100]);
+        assert_eq!(cuts(&shares(&[0, 1]), 5), [0, 5]);
+        assert_eq!(cuts(&shares(&[0, 0]), 5), [0, 5]);
+        let heavy = u64::MAX / 4;
+        assert_eq!(cuts(&shares(&[heavy, heavy]), u64::MAX), [u64::MAX / 2, u64::MAX]);
     }
 }

@@ -228,6 +228,7 @@ impl Crawl {
             throttled: read(&self.gauges.throttled),
             retries: read(&self.gauges.retries),
             resumed: self.resumed,
+            ended_early: None,
             tokens_per_second: ((proven + unproven) as f64 / seconds.max(0.001) * 10.0).round() / 10.0,
             elapsed_seconds: (seconds * 1000.0).round() / 1000.0,
             work_seconds: (self.line.work().as_secs_f64() * 1000.0).round() / 1000.0,

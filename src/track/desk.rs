@@ -11,7 +11,7 @@ use super::breaker::{Breaker, Passage};
 use super::checkpoint::Gap;
 use super::quota::Moment;
 use crate::ids::TokenId;
-use crate::upstream::Room;
+use crate::upstream::{Room, Source};
 
 /// How often a batch is asked before it is halved, or, when it is a single token, kept as failed.
 const ATTEMPTS: u32 = 7;
@@ -32,8 +32,32 @@ pub struct Batch {
     attempts: u32,
     /// Whether it was handed out to find out whether the host is there.
     probe: bool,
-    /// Whether its own track has asked for it already and found nothing.
+    /// Whether its own track has asked for it already and found nothing, or cannot ask.
     second_try: bool,
+    /// Of a second try: who had it before without finding it, its own track aside.
+    tried: Tried,
+}
+
+/// Which of the tracks beside have had a token in their hands without finding it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Tried(u32);
+
+// A bit for each.
+const _: () = assert!(Source::ALL.len() <= 32);
+
+impl Tried {
+    /// These have.
+    pub fn by(tracks: impl IntoIterator<Item = Source>) -> Self {
+        tracks.into_iter().fold(Self::default(), Self::and)
+    }
+
+    fn has(self, track: Source) -> bool {
+        self.0 >> track as u32 & 1 == 1
+    }
+
+    fn and(self, track: Source) -> Self {
+        Self(self.0 | 1 << track as u32)
+    }
 }
 
 impl Batch {
@@ -41,6 +65,15 @@ impl Batch {
     pub fn is_second_try(&self) -> bool {
         self.second_try
     }
+}
+
+/// Doubted tokens, sorted.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Doubts {
+    /// To be asked once more.
+    pub again: Vec<TokenId>,
+    /// Doubted too often.
+    pub finally: Vec<TokenId>,
 }
 
 /// What a worker is told when it asks for work.
@@ -94,10 +127,16 @@ pub struct Desk {
     all_read: bool,
     numbers: u64,
     breaker: Breaker,
-    /// Tokens that another track had in its hands and did not find: they are not lent again.
-    lent: HashSet<TokenId>,
-    /// Tokens that this track did not find, for the others to try, once.
-    unfound: Vec<TokenId>,
+    /// Pending tokens that others had in their hands and did not find: to those they are not lent again.
+    lent: HashMap<TokenId, Tried>,
+    /// Tokens that this track did not find, for the others to try, each once, by who has.
+    unfound: BTreeMap<Tried, Vec<TokenId>>,
+    /// The same tokens, less those that became known since.
+    wanted: HashSet<u128>,
+    /// Second tries that are under way elsewhere.
+    second_tries: HashMap<u64, Batch>,
+    /// Whether this track asks no more, and what it has is the others'.
+    abandoned: bool,
     failed_loans: u32,
     last_taken: Option<TokenId>,
 }
@@ -116,8 +155,11 @@ impl Desk {
             all_read: false,
             numbers: 0,
             breaker: Breaker::default(),
-            lent: HashSet::new(),
-            unfound: Vec::new(),
+            lent: HashMap::new(),
+            unfound: BTreeMap::new(),
+            wanted: HashSet::new(),
+            second_tries: HashMap::new(),
+            abandoned: false,
             failed_loans: 0,
             last_taken: None,
         }
@@ -141,9 +183,14 @@ impl Desk {
         self.all_read = true;
     }
 
-    /// How many tokens a request takes at the moment.
-    pub fn room_tokens(&self) -> usize {
-        self.room.tokens
+    /// What a request takes at the moment.
+    pub fn room(&self) -> Room {
+        self.room
+    }
+
+    /// So many tokens were too many: no later batch is as large again.
+    pub fn too_many(&mut self, tokens: usize) {
+        self.room.tokens = self.room.tokens.min(tokens.div_ceil(2).max(1));
     }
 
     /// How many tokens are pending: what the reader keeps filled.
@@ -153,6 +200,7 @@ impl Desk {
 
     /// A token became known from elsewhere; `true` where it was pending here and now need not be asked any more.
     pub fn known(&mut self, token: &TokenId) -> bool {
+        self.wanted.remove(&token.low128());
         self.open.remove(&token.low128())
     }
 
@@ -223,71 +271,147 @@ impl Desk {
         tokens
     }
 
-    /// A batch for another track that has nothing left of its own, sized by what that track's API takes: of what this
-    /// one has not asked for yet, else of what it did not find. Each token is lent once.
-    pub fn lend(&mut self, room: Room) -> Option<Batch> {
+    /// A batch for `borrower`, a track that has nothing left of its own, sized by what that track's API takes: of what
+    /// this one has not asked for yet, else of what it did not find. What a borrower did not find it is not lent again.
+    pub fn lend(&mut self, room: Room, borrower: Source) -> Option<Batch> {
         let lent = std::mem::take(&mut self.lent);
-        let tokens = self.gather(room, |token| !lent.contains(token));
+        let tokens = self.gather(room, |token| !lent.get(token).is_some_and(|tried| tried.has(borrower)));
         self.lent = lent;
-        if !tokens.is_empty() {
-            self.lent.extend(&tokens);
-            let batch = self.batch(tokens, 0);
-            self.under_way.insert(batch.number, batch.clone());
-            return Some(batch);
+        if tokens.is_empty() {
+            return self.second_try(room, borrower);
         }
-        let (mut tokens, mut bytes) = (Vec::new(), 0);
-        while let Some(token) = self.unfound.pop() {
-            if !self.lent.insert(token) {
-                continue;
-            }
-            bytes += token.digits() + room.overhead;
-            tokens.push(token);
-            if tokens.len() >= room.tokens || bytes.saturating_add(78 + room.overhead) > room.bytes {
-                break;
-            }
-        }
-        (!tokens.is_empty()).then(|| Batch { second_try: true, ..self.batch(tokens, 0) })
+        let batch = self.batch(tokens, 0);
+        self.under_way.insert(batch.number, batch.clone());
+        Some(batch)
     }
 
-    /// Whether there are tokens that this track did not find and no other has tried.
-    pub fn has_second_tries(&self) -> bool {
-        self.unfound.iter().any(|token| !self.lent.contains(token))
+    fn second_try(&mut self, room: Room, borrower: Source) -> Option<Batch> {
+        for (tried, unfound) in self.unfound.iter_mut().filter(|(tried, _)| !tried.has(borrower)) {
+            let (mut tokens, mut bytes) = (Vec::new(), 0_usize);
+            while tokens.len() < room.tokens
+                && (tokens.is_empty() || bytes + 78 + room.overhead <= room.bytes)
+            {
+                let Some(token) = unfound.pop() else { break };
+                if self.wanted.remove(&token.low128()) {
+                    bytes += token.digits() + room.overhead;
+                    tokens.push(token);
+                }
+            }
+            if !tokens.is_empty() {
+                let tried = *tried;
+                let batch = Batch { second_try: true, tried, ..self.batch(tokens, 0) };
+                self.second_tries.insert(batch.number, batch.clone());
+                return Some(batch);
+            }
+        }
+        None
     }
 
-    /// This track did not find these tokens: others may try.
+    /// Whether `track` may still be lent something of what was not found: it waits here, or is with another track.
+    pub fn has_second_tries(&self, track: Source) -> bool {
+        let waits = |(tried, tokens): (&Tried, &Vec<TokenId>)| {
+            !tried.has(track) && tokens.iter().any(|token| self.wanted.contains(&token.low128()))
+        };
+        self.unfound.iter().any(waits) || self.second_tries.values().any(|batch| !batch.tried.has(track))
+    }
+
+    /// This track did not find these tokens: the others may try.
     pub fn did_not_find(&mut self, tokens: impl IntoIterator<Item = TokenId>) {
-        self.unfound.extend(tokens);
+        for token in tokens {
+            let tried = self.lent.remove(&token).unwrap_or_default();
+            self.not_found_by(token, tried);
+        }
     }
 
-    /// A lent batch comes back without an answer: its tokens may be lent again, unless that has failed too often.
-    pub fn not_answered_elsewhere(&mut self, batch: &Batch) {
-        self.under_way.remove(&batch.number);
+    /// Nor did these others.
+    pub fn not_found_by(&mut self, token: TokenId, tried: Tried) {
+        if self.wanted.insert(token.low128()) {
+            self.unfound.entry(tried).or_default().push(token);
+        }
+    }
+
+    /// A batch that was lent to `borrower` comes back without an answer: its tokens may be lent to it again, unless
+    /// that has failed too often.
+    pub fn not_answered_elsewhere(&mut self, batch: &Batch, borrower: Source) {
         self.failed_loans += 1;
-        let again = self.failed_loans <= FAILED_LOANS;
-        if again {
-            batch.tokens.iter().for_each(|token| {
-                self.lent.remove(token);
-            });
-        }
-        match (batch.second_try, again) {
-            (true, true) => self.unfound.extend(&batch.tokens),
-            (true, false) => {}
-            (false, _) => self.load(batch.tokens.iter().copied()),
+        let tokens = || batch.tokens.iter().copied();
+        if self.failed_loans <= FAILED_LOANS {
+            self.handed_back(batch, borrower, None, tokens());
+        } else {
+            self.handed_back(batch, borrower, tokens(), None);
         }
     }
 
-    /// A lent batch comes back; the tokens that the other track did not resolve are pending again, unless this track
-    /// has asked for them already.
-    pub fn handed_back(&mut self, batch: &Batch, unresolved: impl IntoIterator<Item = TokenId>) {
+    /// A batch that was lent to `borrower` comes back. What it did not find is pending here again, or, where this track
+    /// has asked for it already or asks no more, is the next one's to try. What it did not get to ask (`again`) it may
+    /// be lent again.
+    pub fn handed_back(
+        &mut self,
+        batch: &Batch,
+        borrower: Source,
+        unfound: impl IntoIterator<Item = TokenId>,
+        again: impl IntoIterator<Item = TokenId>,
+    ) {
         self.under_way.remove(&batch.number);
-        if !batch.second_try {
-            self.load(unresolved);
+        self.second_tries.remove(&batch.number);
+        for token in unfound {
+            let tried = self.lent.remove(&token).unwrap_or(batch.tried).and(borrower);
+            if batch.second_try || self.abandoned {
+                self.not_found_by(token, tried);
+            } else {
+                self.lent.insert(token, tried);
+                self.push(token);
+            }
         }
+        for token in again {
+            if batch.second_try {
+                self.not_found_by(token, batch.tried);
+            } else {
+                self.push(token);
+            }
+        }
+    }
+
+    /// This track asks no more: all that it has, or still reads from its workload, is the others' to ask.
+    pub fn abandon(&mut self) {
+        self.abandoned = true;
+        for batch in std::mem::take(&mut self.waiting).into_values() {
+            self.load(batch.tokens);
+        }
+        for (token, tried) in std::mem::take(&mut self.lent) {
+            if self.open.remove(&token.low128()) {
+                self.not_found_by(token, tried);
+            }
+        }
+    }
+
+    /// Counts a doubt about each of these tokens and sorts them: those to be asked once more, and those that were
+    /// doubted too often, of which what was said last is final.
+    pub fn doubt(&mut self, tokens: impl IntoIterator<Item = TokenId>) -> Doubts {
+        let mut sorted = Doubts::default();
+        for token in tokens {
+            let doubts = self.doubted.entry(token).or_default();
+            *doubts += 1;
+            if *doubts < DOUBTS {
+                sorted.again.push(token);
+            } else {
+                self.doubted.remove(&token);
+                sorted.finally.push(token);
+            }
+        }
+        sorted
     }
 
     fn batch(&mut self, tokens: Vec<TokenId>, attempts: u32) -> Batch {
         self.numbers += 1;
-        Batch { number: self.numbers, tokens, attempts, probe: false, second_try: false }
+        Batch {
+            number: self.numbers,
+            tokens,
+            attempts,
+            probe: false,
+            second_try: false,
+            tried: Tried::default(),
+        }
     }
 
     /// A batch was not sent after all.
@@ -306,17 +430,8 @@ impl Desk {
     /// were already doubted too often. Those are given back: what was said last is final.
     pub fn answered(&mut self, number: u64, doubted: impl IntoIterator<Item = TokenId>) -> Vec<TokenId> {
         self.under_way.remove(&number);
-        let mut finally = Vec::new();
-        for token in doubted {
-            let doubts = self.doubted.entry(token).or_default();
-            *doubts += 1;
-            if *doubts < DOUBTS {
-                self.push(token);
-            } else {
-                self.doubted.remove(&token);
-                finally.push(token);
-            }
-        }
+        let Doubts { again, finally } = self.doubt(doubted);
+        self.load(again);
         finally
     }
 
@@ -340,8 +455,7 @@ impl Desk {
         let attempts = if down { batch.attempts } else { batch.attempts + 1 };
         match fault {
             Fault::TooLarge if batch.tokens.len() > 1 => {
-                // Remembered: no later batch is as large again.
-                self.room.tokens = self.room.tokens.min(batch.tokens.len().div_ceil(2));
+                self.too_many(batch.tokens.len());
                 self.halve(batch, 0, now)
             }
             Fault::Refused if batch.tokens.len() > 1 => self.halve(batch, 0, now),
@@ -539,31 +653,82 @@ mod tests {
         assert!(matches!(desk.take(SECOND * 1_000), Order::Ask(_)));
     }
 
+    const ANY: Room = Room { tokens: 5, bytes: usize::MAX, overhead: 0 };
+    const ONE: Source = Source::Dome;
+    const TWO: Source = Source::Goldsky;
+
     #[test]
-    fn what_is_lent_is_asked_by_one_track_at_a_time_and_lent_once() {
+    fn what_is_lent_is_asked_by_one_track_at_a_time_and_lent_to_each_once() {
         let mut desk = desk(10, 4);
         let own = take(&mut desk, Duration::ZERO);
-        let lent = desk.lend(Room { tokens: 5, bytes: usize::MAX, overhead: 0 }).unwrap();
+        let lent = desk.lend(ANY, ONE).unwrap();
         assert_eq!((own.tokens, lent.tokens.clone()), (tokens(1, 4), tokens(5, 5)));
         assert_eq!(take(&mut desk, Duration::ZERO).tokens, tokens(10, 1));
         assert!(!desk.is_done());
-        desk.handed_back(&lent, tokens(6, 2));
-        assert_eq!(desk.lend(Room { tokens: 5, bytes: usize::MAX, overhead: 0 }), None);
-        assert_eq!(take(&mut desk, Duration::ZERO).tokens, tokens(6, 2));
+        desk.handed_back(&lent, ONE, tokens(6, 2), None);
+        assert_eq!(desk.lend(ANY, ONE), None);
+        let lent = desk.lend(ANY, TWO).unwrap();
+        assert_eq!(lent.tokens, tokens(6, 2));
+        desk.handed_back(&lent, TWO, tokens(7, 1), tokens(6, 1));
+        assert_eq!(desk.lend(ANY, TWO).unwrap().tokens, tokens(6, 1), "it was not asked for");
+        assert_eq!(take(&mut desk, Duration::ZERO).tokens, tokens(7, 1));
     }
 
     #[test]
-    fn what_a_track_did_not_find_is_tried_once_by_another() {
+    fn what_a_track_did_not_find_goes_to_the_next_in_line_once_each_and_never_to_two() {
         let mut desk = desk(2, 2);
         let own = take(&mut desk, Duration::ZERO);
         desk.answered(own.number, []);
         desk.did_not_find(tokens(1, 2));
         assert!(desk.is_done(), "it waits for nobody");
-        let room = Room { tokens: 5, bytes: usize::MAX, overhead: 0 };
-        let second = desk.lend(room).unwrap();
-        assert!(second.is_second_try() && second.tokens.len() == 2);
-        desk.handed_back(&second, tokens(1, 2));
-        assert_eq!((desk.lend(room), desk.is_done()), (None, true));
+        let first = desk.lend(ANY, ONE).unwrap();
+        assert!(first.is_second_try() && first.tokens.len() == 2);
+        assert_eq!(desk.lend(ANY, TWO), None, "one at a time");
+        assert!(desk.has_second_tries(TWO), "but they may come to it");
+        desk.handed_back(&first, ONE, tokens(1, 2), None);
+        assert_eq!(desk.lend(ANY, ONE), None);
+        assert!(!desk.has_second_tries(ONE));
+        let second = desk.lend(ANY, TWO).unwrap();
+        assert_eq!(second.tokens.len(), 2);
+        desk.not_answered_elsewhere(&second, TWO);
+        assert!(desk.known(&tokens(1, 1)[0]) || desk.has_second_tries(TWO));
+        let third = desk.lend(ANY, TWO).unwrap();
+        assert_eq!(third.tokens, tokens(2, 1), "the other became known from elsewhere");
+        desk.handed_back(&third, TWO, tokens(2, 1), None);
+        assert!(!desk.has_second_tries(TWO) && desk.lend(ANY, TWO).is_none() && desk.is_done());
+    }
+
+    #[test]
+    fn what_a_track_leaves_behind_is_asked_by_every_other_that_is_needed_and_by_nobody_twice() {
+        let mut desk = desk(20, 4);
+        let own = take(&mut desk, Duration::ZERO);
+        let lent = desk.lend(ANY, ONE).unwrap();
+        desk.handed_back(&lent, ONE, tokens(5, 5), None);
+        let before = desk.lend(ANY, ONE).unwrap();
+        desk.no_answer(own, Fault::Broken, "gone", Duration::ZERO, SECOND);
+        desk.abandon();
+        desk.handed_back(&before, ONE, before.tokens.clone(), None);
+        let mut asked: BTreeMap<TokenId, Vec<Source>> = BTreeMap::new();
+        lent.tokens.iter().chain(&before.tokens).for_each(|token| {
+            asked.insert(*token, vec![ONE]);
+        });
+        loop {
+            let loans = [ONE, TWO].map(|who| (who, desk.lend(ANY, who)));
+            for (who, batch) in &loans {
+                let Some(batch) = batch else { continue };
+                batch.tokens.iter().for_each(|token| asked.entry(*token).or_default().push(*who));
+                desk.handed_back(batch, *who, batch.tokens.clone(), None);
+            }
+            if loans.iter().all(|(_, batch)| batch.is_none()) {
+                break;
+            }
+        }
+        assert!(desk.is_done() && !desk.has_second_tries(ONE) && !desk.has_second_tries(TWO));
+        assert_eq!(asked.len(), 20);
+        for (token, mut by) in asked {
+            by.sort_unstable();
+            assert_eq!(by, [ONE, TWO], "{token}");
+        }
     }
 
     #[test]

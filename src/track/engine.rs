@@ -5,13 +5,14 @@
 //! nothing left, its workers help the tracks beside it.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc};
 
 use super::checkpoint::{Checkpoint, CheckpointError, CheckpointFile, Gap, Progress};
-use super::desk::{Batch, Consequence, Desk, Order};
+use super::desk::{Batch, Consequence, Desk, Fault, Order, Tried};
 use super::fingerprints::Fingerprints;
 use super::judge::{Rules, Verdict, judge};
 use super::line::{End, Line, Look, lock, pause};
@@ -40,6 +41,8 @@ pub struct Plan {
     pub workers: usize,
     /// Tokens in a request, where the user wants fewer than fit.
     pub batch_size: Option<usize>,
+    /// Whether the API was asked once a moment ago, which its limit counts.
+    pub probed: bool,
     /// The API's limit.
     pub rate_limit: RateLimit,
     /// How long an outage may last.
@@ -94,6 +97,12 @@ pub struct Engine {
     peers: OnceLock<Vec<Weak<Engine>>>,
     beginning: Checkpoint,
     resumed: u64,
+    /// Whether its workers are there to help.
+    working: AtomicBool,
+    /// Whether nobody shall take anything from its desk any more.
+    closed: AtomicBool,
+    /// Why it could not go on, where the tracks beside it took over what it had left.
+    left: OnceLock<String>,
 }
 
 /// A batch and whose it is.
@@ -147,6 +156,9 @@ impl Engine {
             &plan.rate_limit,
             plan.give_up_after,
         );
+        if plan.probed {
+            line.was_probed();
+        }
         Ok(Arc::new(Self {
             source,
             upstream,
@@ -164,6 +176,9 @@ impl Engine {
             peers: OnceLock::new(),
             beginning,
             resumed,
+            working: AtomicBool::new(true),
+            closed: AtomicBool::new(false),
+            left: OnceLock::new(),
         }))
     }
 
@@ -198,21 +213,74 @@ impl Engine {
             let _ = worker.await;
         }
         let _ = writer.await;
+        self.working.store(false, Ordering::Relaxed);
+        let ended = self.line.why_ended();
+        if let Some(End::Unusable(_) | End::Outage) = &ended {
+            self.leave_to_others(ended.as_ref()).await;
+        }
+        // What was not found by a track that came to its end the others may still try.
+        self.closed.store(ended.is_some(), Ordering::Relaxed);
+        self.line.changed();
         reader.abort();
         watchdog.abort();
         self.shown.track_ended(self.source);
         let elapsed = self.plan.started.elapsed();
-        let ended = self.line.why_ended();
         if let Some(End::Store(error)) = ended {
             return Err(error.into());
         }
         let ever_answered = lock(&self.desk).breaker().ever_answered();
         if let Some(End::Unusable(reason)) = ended
             && !ever_answered
+            && !self.is_settled()
         {
             return Err(TrackError::Unusable { track: self.source.name(), reason });
         }
         Ok(elapsed)
+    }
+
+    /// Waits while the tracks beside this one, which cannot go on itself, ask for what it has left.
+    async fn leave_to_others(&self, ended: Option<&End>) {
+        if self.stop.is_set() || !self.others().any(|peer| peer.is_working()) {
+            return;
+        }
+        let why = match ended {
+            Some(End::Unusable(reason)) => reason.to_string(),
+            _ => "its API stayed down".to_owned(),
+        };
+        let title = self.source.title();
+        self.shown.notice(&format!(
+            "The {title} track cannot go on ({why}): the others take over what it has left"
+        ));
+        let _ = self.left.set(why);
+        lock(&self.desk).abandon();
+        self.line.changed();
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            let helped = !self.stop.is_set() && self.others().any(|peer| peer.is_working());
+            if !helped || self.is_settled() || self.closed.load(Ordering::Relaxed) {
+                return;
+            }
+            tokio::select! {
+                () = changed => {}
+                () = self.stop.asked() => {}
+            }
+        }
+    }
+
+    /// Whether every token is answered by whoever could be asked.
+    fn is_settled(&self) -> bool {
+        // One desk at a time: see `nothing_is_left`.
+        let working: Vec<Source> =
+            self.others().filter(|peer| peer.is_working()).map(|peer| peer.source).collect();
+        let desk = lock(&self.desk);
+        let tried = !working.into_iter().any(|peer| desk.has_second_tries(peer));
+        self.left.get().is_some() && desk.is_done() && tried
+    }
+
+    /// Whether it can help the tracks beside it.
+    fn is_working(&self) -> bool {
+        self.working.load(Ordering::Relaxed) && !self.is_over()
     }
 
     /// Counts by the tables and saves for the last time. Where tracks run side by side, all of them have to be at
@@ -221,7 +289,12 @@ impl Engine {
     /// # Errors
     /// ClickHouse cannot be asked.
     pub async fn finish(&self, elapsed: Duration) -> Result<TrackResult, TrackError> {
-        let tally = self.store.tally(self.source).await?;
+        // What others were answered about tokens that were left to them counts like an answer of its own.
+        let by: Vec<Source> = match self.left.get() {
+            Some(_) => self.others().map(|peer| peer.source).chain([self.source]).collect(),
+            None => vec![self.source],
+        };
+        let tally = self.store.tally_by(self.source, &by).await?;
         let (done, gaps) = {
             let desk = lock(&self.desk);
             (desk.is_done(), desk.gaps())
@@ -241,6 +314,17 @@ impl Engine {
             failed,
         };
         self.save(progress);
+        if self.left.get().is_some() {
+            self.shown.notice(&format!(
+                "The others took over what the {} track had left: of its {} tokens {} are resolved, {} are unknown to \
+                 them too, {} have no answer yet",
+                self.source.title(),
+                tally.total,
+                tally.resolved,
+                tally.not_found + tally.rejected,
+                tally.total.saturating_sub(answered)
+            ));
+        }
         let seconds = elapsed.as_secs_f64();
         let this_run = (answered + failed).saturating_sub(self.resumed);
         Ok(TrackResult {
@@ -256,6 +340,7 @@ impl Engine {
             throttled: read(&self.gauges.throttled),
             retries: read(&self.gauges.retries),
             resumed: self.resumed,
+            ended_early: self.left.get().cloned(),
             tokens_per_second: (this_run as f64 / seconds.max(0.001) * 10.0).round() / 10.0,
             elapsed_seconds: (seconds * 1000.0).round() / 1000.0,
             work_seconds: (self.line.work().as_secs_f64() * 1000.0).round() / 1000.0,
@@ -267,18 +352,27 @@ impl Engine {
 
     /// Keeps the desk filled.
     async fn fill(self: Arc<Self>) {
-        let low = self.plan.workers * lock(&self.desk).room_tokens() + PAGE as usize / 2;
+        let low = self.plan.workers * lock(&self.desk).room().tokens + PAGE as usize / 2;
         let writer = Writer::new(self.store.clone(), self.source, self.plan.give_up_after);
         let notice = |text: &str| self.shown.notice(text);
         let mut after: Option<String> = None;
         if self.others().next().is_some() {
             // What an earlier run did not find, and was interrupted before another track could try.
             match writer.persist(&notice, || self.store.unresolved(self.source)).await {
-                Ok(unfound) => lock(&self.desk).did_not_find(unfound),
+                Ok(unfound) => {
+                    let mut desk = lock(&self.desk);
+                    for it in unfound {
+                        desk.not_found_by(
+                            it.token,
+                            Tried::by(it.asked.into_iter().filter(|by| *by != self.source)),
+                        );
+                    }
+                }
                 Err(error) => return self.end(End::Store(error)),
             }
         }
-        while !self.is_over() {
+        // For as long as somebody asks for what is read.
+        while !self.stop.is_set() && !self.closed.load(Ordering::Relaxed) {
             let changed = self.changed.notified();
             if lock(&self.desk).pending() >= low {
                 changed.await;
@@ -306,7 +400,10 @@ impl Engine {
                         None => return,
                     }
                 }
-                Err(error) => return self.end(End::Store(error)),
+                Err(error) => {
+                    self.closed.store(true, Ordering::Relaxed);
+                    return self.end(End::Store(error));
+                }
             }
         }
     }
@@ -339,7 +436,7 @@ impl Engine {
             }
             add(&self.gauges.active, 1);
             let answer = self.ask(&task, slot).await;
-            self.gauges.active.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+            self.gauges.active.fetch_sub(1, Ordering::Relaxed);
             let delivery = match answer {
                 Ok(pages) => Some(self.answered(task, &pages)),
                 Err(error) => self.no_answer(task, error),
@@ -370,28 +467,32 @@ impl Engine {
         )
     }
 
-    /// Work of the tracks beside this one.
+    /// Work of the tracks beside this one, also of those that cannot go on.
     fn borrow(&self) -> Order<Task> {
-        let room = self.upstream.room();
+        let room = lock(&self.desk).room();
         let mut others_work = false;
-        for lender in self.others().filter(|lender| !lender.is_over()) {
+        for lender in self.lenders() {
             let mut desk = lock(&lender.desk);
-            if let Some(batch) = desk.lend(room) {
+            if let Some(batch) = desk.lend(room, self.source) {
                 drop(desk);
                 return Order::Ask(Task { batch, lender: Some(lender) });
             }
-            others_work |= !desk.is_done();
+            others_work |= !desk.is_done() || desk.has_second_tries(self.source);
         }
         if others_work { Order::Wait } else { Order::Done }
+    }
+
+    fn lenders(&self) -> impl Iterator<Item = Arc<Engine>> {
+        self.others().filter(|lender| !lender.closed.load(Ordering::Relaxed))
     }
 
     /// Whether neither this track nor one beside it has anything that could be asked here.
     fn nothing_is_left(&self) -> bool {
         // One desk at a time: two tracks that each held their own and wanted the other's would wait for ever.
         let done = lock(&self.desk).is_done();
-        done && self.others().filter(|lender| !lender.is_over()).all(|lender| {
+        done && self.lenders().all(|lender| {
             let desk = lock(&lender.desk);
-            desk.is_done() && !desk.has_second_tries()
+            desk.is_done() && !desk.has_second_tries(self.source)
         })
     }
 
@@ -439,51 +540,70 @@ impl Engine {
             failure: None,
         };
         lock(&self.unwritten).insert(batch.number, gap);
-        let doubted = verdict.rejected.iter().map(|rejection| rejection.claim.token);
-        let doubted: Vec<TokenId> = doubted.chain(verdict.missing.iter().copied()).collect();
-        let unresolved = verdict.rejected.len() + verdict.missing.len() + verdict.not_found.len();
+        let unresolved = verdict.unresolved().count();
         delivery.resolved = (batch.tokens.len() - unresolved) as u64;
-        let finally: HashSet<TokenId> =
-            lock(&self.desk).answered(batch.number, doubted).into_iter().collect();
-        let (now, track) = (unix_time(), self.source.name());
-        let unknown = verdict.missing.into_iter().filter(|token| finally.contains(token));
-        delivery.not_found = (verdict.not_found.into_iter().chain(unknown))
-            .map(|token_id| NotFoundRow { track, token_id, asked_at: now })
-            .collect();
-        let refuted = verdict.rejected.into_iter().filter(|it| finally.contains(&it.claim.token));
-        delivery.rejected = refuted
-            .map(|it| RejectedRow {
-                track,
-                token_id: it.claim.token,
-                claimed_condition: it.claim.condition,
-                claimed_index: it.claim.outcome_index.map(|index| index.to_string()).unwrap_or_default(),
-                claimed_label: it.claim.label,
-                reason: it.reason.to_owned(),
-                rejected_at: now,
-            })
-            .collect();
-        if self.others().next().is_some() {
-            let unfound = delivery.not_found.iter().map(|row| row.token_id);
-            lock(&self.desk).did_not_find(unfound.chain(delivery.rejected.iter().map(|row| row.token_id)));
+        let doubted = verdict.doubted();
+        {
+            let mut desk = lock(&self.desk);
+            let finally = desk.answered(batch.number, doubted).into_iter().collect();
+            desk.load(verdict.again.iter().copied());
+            self.without_mapping(&mut delivery, &verdict, &finally);
+            // Under the same lock: in between, the tracks beside this one would take it to be at its end.
+            if self.others().next().is_some() {
+                desk.did_not_find(delivery.not_found.iter().map(|row| row.token_id));
+                desk.did_not_find(delivery.rejected.iter().map(|row| row.token_id));
+            }
         }
         self.stage(&mut delivery, verdict.mappings);
         delivery
     }
 
-    /// What we did not find of another track's tokens that track asks itself.
+    /// What we did not find of another track's tokens that track asks itself, or else the next one.
     fn lent_answer(&self, lender: &Engine, batch: &Batch, verdict: Verdict) -> Delivery {
-        let mut delivery = Delivery { batch: 0, ..Delivery::default() };
-        let rejected = verdict.rejected.iter().map(|rejection| rejection.claim.token);
-        let unresolved: Vec<TokenId> = rejected.chain(verdict.missing).chain(verdict.not_found).collect();
-        let resolved = (batch.tokens.len() - unresolved.len()) as u64;
+        let mut delivery = Delivery { batch: 0, lent: true, ..Delivery::default() };
+        let resolved = (batch.tokens.len() - verdict.unresolved().count()) as u64;
+        {
+            let mut desk = lock(&lender.desk);
+            let doubts = desk.doubt(verdict.doubted());
+            let finally: HashSet<TokenId> = doubts.finally.into_iter().collect();
+            self.without_mapping(&mut delivery, &verdict, &finally);
+            let unfound = verdict.not_found.iter().chain(&finally).copied();
+            desk.handed_back(batch, self.source, unfound, doubts.again.into_iter().chain(verdict.again));
+        }
         // What its own track has not found is counted as processed already.
         if !batch.is_second_try() {
-            add(&lender.gauges.processed, resolved);
+            let left = if lender.left.get().is_some() {
+                delivery.not_found.len() + delivery.rejected.len()
+            } else {
+                0
+            };
+            add(&lender.gauges.processed, resolved + left as u64);
         }
         add(&lender.gauges.resolved, resolved);
-        lock(&lender.desk).handed_back(batch, unresolved);
         self.stage(&mut delivery, verdict.mappings);
         delivery
+    }
+
+    /// Makes rows of what has no mapping: tokens that the source does not know, and, of the doubted ones, those that
+    /// are so `finally`.
+    fn without_mapping(&self, delivery: &mut Delivery, verdict: &Verdict, finally: &HashSet<TokenId>) {
+        let (now, track) = (unix_time(), self.source.name());
+        let unknown = verdict.missing.iter().filter(|token| finally.contains(token));
+        delivery.not_found = (verdict.not_found.iter().chain(unknown))
+            .map(|token| NotFoundRow { track, token_id: *token, asked_at: now })
+            .collect();
+        let refuted = verdict.rejected.iter().filter(|it| finally.contains(&it.claim.token));
+        delivery.rejected = refuted
+            .map(|it| RejectedRow {
+                track,
+                token_id: it.claim.token,
+                claimed_condition: it.claim.condition.clone(),
+                claimed_index: it.claim.outcome_index.map(|index| index.to_string()).unwrap_or_default(),
+                claimed_label: it.claim.label.clone(),
+                reason: it.reason.to_owned(),
+                rejected_at: now,
+            })
+            .collect();
     }
 
     /// Makes rows of the mappings that are not staged yet, and takes their tokens off every list.
@@ -512,7 +632,15 @@ impl Engine {
         let Task { batch, lender } = task;
         let fault = self.line.fault(slot, &error, Desk::attempts(&batch));
         if let Some(lender) = lender {
-            lock(&lender.desk).not_answered_elsewhere(&batch);
+            if fault == Fault::TooLarge {
+                lock(&self.desk).too_many(batch.tokens.len());
+            }
+            lock(&lender.desk).not_answered_elsewhere(&batch, self.source);
+            if matches!(error, UpstreamError::Shut(_)) {
+                // Nothing that is asked will be answered, whosever it is.
+                self.shown.notice(&format!("The {} track ends early: {error}", self.source.title()));
+                self.end(End::Unusable(error));
+            }
             self.changed.notify_waiters();
             return None;
         }
@@ -553,7 +681,7 @@ impl Engine {
         });
         drop(unwritten);
         let gauges = &self.gauges;
-        let (not_found, rejected) = (load.not_found.len() as u64, load.rejected.len() as u64);
+        let (not_found, rejected) = (load.own_not_found, load.own_rejected);
         add(&gauges.inserted, load.staged.len() as u64);
         add(&gauges.written, load.rows() as u64);
         add(&gauges.not_found, not_found);

@@ -60,8 +60,24 @@ pub struct Verdict {
     pub not_found: Vec<TokenId>,
     /// Tokens that are missing from an answer that speaks of markets nobody asked for: perhaps it was not ours.
     pub missing: Vec<TokenId>,
+    /// Tokens that are missing from an answer that says to ask again.
+    pub again: Vec<TokenId>,
     /// Claims about tokens that were asked for, none of which has a proof.
     pub rejected: Vec<Rejection>,
+}
+
+impl Verdict {
+    /// Every token that was asked for and has no mapping.
+    pub fn unresolved(&self) -> impl Iterator<Item = TokenId> {
+        let rejected = self.rejected.iter().map(|rejection| rejection.claim.token);
+        rejected.chain([&self.missing, &self.not_found, &self.again].into_iter().flatten().copied())
+    }
+
+    /// Those that may have one all the same.
+    pub fn doubted(&self) -> Vec<TokenId> {
+        let rejected = self.rejected.iter().map(|rejection| rejection.claim.token);
+        rejected.chain(self.missing.iter().copied()).collect()
+    }
 }
 
 /// Why a claim of a condition is refused that the hash does not prove.
@@ -100,12 +116,14 @@ pub fn judge(batch: &Batch, pages: &[Answer], rules: &Rules) -> Verdict {
             }
         }
     }
+    let again = pages.last().is_some_and(|page| page.again);
     let mut verdict = Verdict::default();
     for token in &batch.tokens {
         match rejected.remove(token) {
             _ if mappings.contains_key(token) => {}
             Some(rejection) => verdict.rejected.push(rejection),
             None if unasked => verdict.missing.push(*token),
+            None if again => verdict.again.push(*token),
             None => verdict.not_found.push(*token),
         }
     }

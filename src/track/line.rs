@@ -108,6 +108,11 @@ impl Line {
         self.changed.notify_waiters();
     }
 
+    /// The source was asked once before this line was made, which its limit may still count.
+    pub fn was_probed(&self) {
+        lock(&self.quota).take(self.now());
+    }
+
     /// Why the track ended before its work did. Over it stays: a track beside this one that looks later must not wait
     /// for what nobody asks any more.
     pub fn why_ended(&self) -> Option<End> {

@@ -87,7 +87,6 @@ impl Gauges {
     /// The gauges of a track that has not begun.
     pub fn new(source: Source, total: u64, workers: usize, limit: &RateLimit) -> Self {
         let zero = AtomicU64::default;
-        let pace = |it: &crate::settings::Window| it.requests as f64 / it.window.as_secs_f64();
         Self {
             source,
             total,
@@ -107,7 +106,7 @@ impl Gauges {
             written: zero(),
             saved_at: zero(),
             latency: Histogram::new(LATENCIES),
-            allowed_per_second: limit.0.iter().map(pace).fold(f64::INFINITY, f64::min),
+            allowed_per_second: limit.per_second(),
         }
     }
 
@@ -177,6 +176,10 @@ pub struct TrackResult {
     pub elapsed_seconds: f64,
     /// From the first request sent to the last acknowledged write.
     pub work_seconds: f64,
+    /// Why it could not go on, where the tracks beside it took over what it had left: they have asked for the tokens
+    /// that are counted here as theirs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_early: Option<String>,
     /// Tokens of the workload that are resolved.
     #[serde(skip)]
     pub resolved: u64,

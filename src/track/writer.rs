@@ -34,6 +34,8 @@ pub struct Delivery {
     pub markets: u64,
     /// Tokens of the workload that this resolves, siblings that were pending included.
     pub resolved: u64,
+    /// Whether the batch was lent by another track, so that what was not found is none of this one's workload.
+    pub lent: bool,
 }
 
 /// What is collected for the next insert.
@@ -55,12 +57,20 @@ pub struct Load {
     pub pages: u64,
     /// Tokens of the workload that it resolves.
     pub resolved: u64,
+    /// Of the tokens that are not known, those of the workload.
+    pub own_not_found: u64,
+    /// Of the claims without a proof, those of the workload.
+    pub own_rejected: u64,
 }
 
 impl Load {
     /// Adds what one answer gave. Both tokens of a market stay in one insert.
     pub fn add(&mut self, delivery: Delivery) {
         self.batches.push(delivery.batch);
+        if !delivery.lent {
+            self.own_not_found += delivery.not_found.len() as u64;
+            self.own_rejected += delivery.rejected.len() as u64;
+        }
         self.staged.extend(delivery.staged);
         self.not_found.extend(delivery.not_found);
         self.rejected.extend(delivery.rejected);

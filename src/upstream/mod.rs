@@ -1,12 +1,15 @@
 //! What the engine needs of an API: [`Upstream`]. A further source of mappings costs one file that implements it
-//! and one line in [`Source`]. Rate limits, batch sizes, retries, proof, checkpoints and writing belong to the
-//! engine.
+//! and one entry in the list of [`sources`]. Rate limits, batch sizes, retries, proof, checkpoints and writing belong
+//! to the engine.
 
 pub mod catalogue;
 pub mod clob;
 pub mod dome;
 pub mod goldsky;
 pub mod probe;
+pub mod sources;
+
+pub use sources::Source;
 
 use std::time::{Duration, Instant};
 
@@ -15,71 +18,6 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 use crate::ids::TokenId;
 use crate::settings::{HttpUrl, Secret};
-
-/// Where a mapping comes from.
-///
-/// The order is that of precedence in a merge: a field is taken from the first source that has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Source {
-    /// Computed from the condition ids that ClickHouse already holds.
-    Derived,
-    /// The Dome API.
-    Dome,
-    /// The Goldsky subgraph.
-    Goldsky,
-    /// Polymarket's CLOB, the catalogue of all markets.
-    Clob,
-}
-
-impl Source {
-    /// Every source, in the order of precedence.
-    pub const ALL: [Self; 4] = [Self::Derived, Self::Dome, Self::Goldsky, Self::Clob];
-
-    /// The word for it in commands, tables, files and JSON.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Derived => "derived",
-            Self::Dome => "dome",
-            Self::Goldsky => "goldsky",
-            Self::Clob => "clob",
-        }
-    }
-
-    /// What the reports call it.
-    pub const fn title(self) -> &'static str {
-        match self {
-            Self::Derived => "Derived",
-            Self::Dome => "Dome",
-            Self::Goldsky => "Goldsky",
-            Self::Clob => "CLOB",
-        }
-    }
-
-    /// What stands in the column `source` of the rows that come from it.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Derived => "derived",
-            Self::Dome => "dome_api",
-            Self::Goldsky => "goldsky_subgraph",
-            Self::Clob => "clob_api",
-        }
-    }
-
-    /// Its staging table.
-    pub fn staging_table(self) -> String {
-        format!("clob_asset_map_{}", self.name())
-    }
-
-    /// What it lists, where it is a catalogue.
-    pub fn catalogue_table(self) -> String {
-        format!("{}_markets", self.name())
-    }
-
-    /// Its share of the unmapped tokens.
-    pub fn workload_table(self) -> String {
-        format!("unmapped_tokens_{}", self.name())
-    }
-}
 
 /// How much one request of an API takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +50,8 @@ pub struct Answer {
     pub markets: Vec<Vec<Claim>>,
     /// Where the answer says that it has more: what to ask with for the rest.
     pub more: Option<String>,
+    /// Whether the tokens that are missing from it may be known all the same: they are to be asked again, with others.
+    pub again: bool,
 }
 
 /// Why there is no answer, in the kinds that the engine treats differently.
@@ -143,6 +83,16 @@ pub enum UpstreamError {
     Shut(String),
 }
 
+impl Room {
+    /// Tokens of a full request, where their ids have as many digits as there can be.
+    pub fn full(self) -> usize {
+        /// Digits of the longest id.
+        const LONGEST: usize = 78;
+        let fit = if self.bytes == usize::MAX { usize::MAX } else { self.bytes / (LONGEST + self.overhead) };
+        self.tokens.min(fit).max(1)
+    }
+}
+
 impl UpstreamError {
     /// The kinds by a word each, for counting.
     pub const REASONS: [&'static str; 7] =
@@ -162,6 +112,9 @@ impl UpstreamError {
     }
 }
 
+/// No market has it, and every API takes it for a token.
+pub const NOBODY: TokenId = TokenId::from_be_bytes([1; 32]);
+
 /// An API that is asked for tokens and answers with mappings.
 pub trait Upstream: Send + Sync {
     /// Which source this is.
@@ -176,6 +129,16 @@ pub trait Upstream: Send + Sync {
         tokens: &'a [TokenId],
         page: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Answer, UpstreamError>>;
+
+    /// Sends one cheap request that shows whether the source can be used: for a token that nobody has, where the API
+    /// knows nothing cheaper.
+    fn probe(&self) -> BoxFuture<'_, probe::Probed> {
+        Box::pin(async move {
+            let began = Instant::now();
+            let answer = self.ask(&[NOBODY], None).await.map(|_| "answers".to_owned());
+            probe::Probed::new(answer, None, began)
+        })
+    }
 }
 
 /// The largest answer that is read: the largest honest one, a thousand rows, has about a megabyte.
