@@ -117,15 +117,14 @@ pub async fn run(cli: Cli, progress: Arc<Terminal>, started: Instant) -> Result<
     let session = Session { settings, format: cli.global.format, progress, recorder, stop, started };
     match cli.command {
         Command::Setup(args) => {
-            let context = session.context().await?;
-            let options = phases::setup::SetupOptions {
-                shares: session.phase(args.tracks.tracks().resolve(&context)).await?,
-                reset: args.reset,
-                create_tables: args.create_tables,
-                derive: args.derive,
-            };
             let work = async {
                 let context = session.context().await?;
+                let options = phases::setup::SetupOptions {
+                    shares: session.phase(args.tracks.tracks().resolve(&context)).await?,
+                    reset: args.reset,
+                    create_tables: args.create_tables,
+                    derive: args.derive,
+                };
                 session.phase(phases::setup::run(&context, &options)).await
             };
             let told = |result: &_| (Exit::Done, report::setup::json(result));

@@ -242,7 +242,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// How a source is reached, `None` for one that is not asked.
+    /// How a source is reached, `None` for what is computed.
     pub fn source(&self, source: Source) -> Option<&SourceSettings> {
         match source {
             Source::Derived => None,

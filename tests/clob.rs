@@ -8,12 +8,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use backfill::demo::stand_in::{FaultPlan, ListHabits, Window};
+use backfill::demo::stand_in::{FaultPlan, ListHabits, Outage, Window};
 use backfill::demo::universe::Payout;
 use backfill::demo::{StandIn, StandInOptions, Universe};
+use backfill::failure::Exit;
 use backfill::phases::merge::{self, MergeOptions, MergeResult};
 use backfill::phases::validate::{self, Baseline, ValidateOptions};
-use backfill::phases::{clob, derive};
+use backfill::phases::{clob, derive, setup};
 use backfill::pnl::Micro;
 use backfill::report;
 use backfill::track::catalogue::CatalogueResult;
@@ -393,4 +394,59 @@ async fn a_long_list_is_read_at_the_documented_limit_and_never_refused() {
     assert_eq!(result.markets, scene.universe.market_count() as u64 + 2_000);
     let listed: u64 = scene.world.one("SELECT count() FROM {s}.clob_markets FINAL").await;
     assert_eq!((listed, result.proven), (2 * result.markets, 2 * result.markets));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_begun_anew_or_lost_is_read_from_the_first_page() {
+    let scene = Scene::new(30, |_| {}).await;
+    let interrupted = async || {
+        scene.stand_in.hold_after(20);
+        let path = checkpoint::path(scene.world.folder.path(), Source::Clob);
+        let mut child = scene.start();
+        let pages = || checkpoint::read(&path).unwrap().and_then(|it| it.catalogue).map_or(0, |it| it.pages);
+        while pages() == 0 {
+            assert_eq!(child.try_wait().unwrap(), None, "it ended with pages left");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        scene.stand_in.let_in();
+    };
+    interrupted().await;
+    let options = setup::SetupOptions { reset: true, ..setup::SetupOptions::default() };
+    let result = setup::run(&scene.context().await, &options).await.unwrap();
+    assert_eq!(result.put_aside.len(), 1, "{:?}", result.put_aside);
+    assert_eq!(scene.read().await.pages_resumed, 0);
+    scene.assert_staged().await;
+    interrupted().await;
+    scene.world.run("DROP TABLE {s}.clob_markets").await;
+    let result = scene.read().await;
+    assert_eq!((result.pages_resumed, result.markets), (0, scene.universe.market_count() as u64));
+    assert_eq!(scene.listed().await, scene.truth());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_catalogue_that_is_gone_is_one_error_after_one_request_and_an_outage_is_waited_out() {
+    let gone = Scene::new(31, |options| options.gone = true).await;
+    let error = clob::run(&gone.context().await).await.unwrap_err();
+    assert_eq!(error.exit(), Exit::Unusable);
+    assert!(error.to_string().contains("gone for good (HTTP 410"), "{error}");
+    assert_eq!(gone.stand_in.counters().requests, 1);
+    let scene = Scene::new(31, |_| {}).await;
+    scene.stand_in.hold_after(30);
+    let context = scene.context().await;
+    let (result, ()) = tokio::join!(clob::run(&context), async {
+        while scene.stand_in.counters().requests < 30 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        scene.stand_in.set_outage(Outage::Reset);
+        scene.stand_in.let_in();
+        let down = || scene.world.kept.notices.lock().unwrap().iter().any(|it| it.contains("is down"));
+        while !down() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        scene.stand_in.set_outage(Outage::None);
+    });
+    assert_eq!(result.unwrap().track.ending, Ending::Complete);
+    assert_eq!(scene.listed().await, scene.truth());
 }

@@ -122,6 +122,8 @@ impl Crawl {
         let resumed = traded.open().filter(|fingerprint| staged.contains(*fingerprint)).count() as u64;
         add(&gauges.processed, resumed);
         add(&gauges.resolved, resumed);
+        // The tables are the truth: without rows there is nothing to go on from.
+        let found = if store.has_listed(source).await? { found } else { None };
         let beginning = found.filter(|it| it.catalogue.as_ref().is_some_and(|position| !position.complete));
         let beginning = beginning.unwrap_or_else(|| {
             let fresh = Checkpoint::new(source, &identity, traded.open_count(), jiff::Timestamp::now());

@@ -176,12 +176,12 @@ sources! {
             open: |settings, timeout| Ok(Box::new(Goldsky::new(settings, timeout)?)),
         }),
     };
-    /// Polymarket's CLOB, the catalogue of all markets: not asked for tokens, but read from end to end.
+    /// Polymarket's CLOB, the catalogue of all markets.
     Clob: Facts {
         name: "clob",
         title: "CLOB",
-        api: "CLOB",
-        phase: "CATALOGUE",
+        api: "Catalogue",
+        phase: "CLOB",
         label: "clob_api",
         ask: None,
     };
