@@ -3,6 +3,7 @@
 mod demo;
 mod derive;
 mod prove;
+mod report_file;
 mod run;
 pub mod shell;
 mod status;
@@ -174,6 +175,7 @@ pub async fn run(cli: Cli, progress: Arc<Terminal>, started: Instant) -> Result<
         Command::Doctor => doctor(&session).await,
         Command::Prove(args) => prove::run(&session, args).await,
         Command::Status(args) => status::run(&session, &args).await,
+        Command::Report(args) => report_file::run(&session, &args),
         Command::Clickhouse(args) => clickhouse(&session, &args).await,
         // These were run before any of this was set up.
         Command::Completions(_) | Command::Man(_) | Command::ClickhouseEngine { .. } => Ok(Exit::Done),

@@ -4,6 +4,7 @@
 pub mod clob;
 pub mod derive;
 pub mod doctor;
+pub mod html;
 pub mod live;
 pub mod merge;
 pub mod metrics;
