@@ -5,6 +5,7 @@
 pub mod catalogue;
 pub mod clob;
 pub mod dome;
+pub mod gamma;
 pub mod goldsky;
 pub mod probe;
 pub mod sources;
