@@ -113,6 +113,12 @@ pub struct SettingsArgs {
     /// Requests that Goldsky allows
     #[arg(long, env, global = true, default_value = default_limit(Source::Goldsky), help_heading = SOURCES, hide_short_help = true)]
     goldsky_rate_limit: RateLimit,
+    /// Polymarket's Gamma API
+    #[arg(long, env, global = true, default_value = default_url(Source::Gamma), help_heading = SOURCES, hide_short_help = true, hide_env_values = true)]
+    gamma_url: String,
+    /// Requests that Gamma allows on /markets
+    #[arg(long, env, global = true, default_value = default_limit(Source::Gamma), help_heading = SOURCES, hide_short_help = true)]
+    gamma_rate_limit: RateLimit,
     /// Polymarket's CLOB, whose list of all markets is paged through
     #[arg(long, env, global = true, default_value = "https://clob.polymarket.com", help_heading = SOURCES, hide_env_values = true)]
     clob_url: String,
@@ -221,6 +227,8 @@ pub struct Settings {
     pub dome: SourceSettings,
     /// The Goldsky subgraph.
     pub goldsky: SourceSettings,
+    /// Polymarket's Gamma API.
+    pub gamma: SourceSettings,
     /// Polymarket's CLOB.
     pub clob: SourceSettings,
     /// The tokens that may back positions.
@@ -248,6 +256,7 @@ impl Settings {
             Source::Derived => None,
             Source::Dome => Some(&self.dome),
             Source::Goldsky => Some(&self.goldsky),
+            Source::Gamma => Some(&self.gamma),
             Source::Clob => Some(&self.clob),
         }
     }
@@ -258,6 +267,7 @@ impl Settings {
             Source::Derived => None,
             Source::Dome => Some(&mut self.dome),
             Source::Goldsky => Some(&mut self.goldsky),
+            Source::Gamma => Some(&mut self.gamma),
             Source::Clob => Some(&mut self.clob),
         }
     }
@@ -317,6 +327,11 @@ impl SettingsArgs {
                 url: url("GOLDSKY_URL", &self.goldsky_url)?,
                 api_key: key(self.goldsky_api_key),
                 rate_limit: self.goldsky_rate_limit,
+            },
+            gamma: SourceSettings {
+                url: url("GAMMA_URL", &self.gamma_url)?,
+                api_key: None,
+                rate_limit: self.gamma_rate_limit,
             },
             clob: SourceSettings {
                 url: url("CLOB_URL", &self.clob_url)?,

@@ -60,10 +60,7 @@ impl Scene {
     }
 
     async fn on(world: World, universe: Arc<Universe>, source: Source, seed: u64, latency: Duration) -> Self {
-        let options = match source {
-            Source::Dome => StandInOptions::dome(),
-            _ => StandInOptions::goldsky(),
-        };
+        let options = StandInOptions::of(source).unwrap();
         let options =
             StandInOptions { windows: Vec::new(), latency, faults: FaultPlan::faults(seed, 0.2), ..options };
         let stand_in = StandIn::start(universe.clone(), options).await.unwrap();
@@ -81,8 +78,9 @@ impl Scene {
             .arg(self.source.name())
             .args(arguments)
             .args(["--dome-api-key", "demo", "--dome-api-url", &self.stand_in.url()])
-            .args(["--goldsky-url", &self.stand_in.url()])
+            .args(["--goldsky-url", &self.stand_in.url(), "--gamma-url", &self.stand_in.url()])
             .args(["--dome-rate-limit", "100000/1s", "--goldsky-rate-limit", "100000/1s"])
+            .args(["--gamma-rate-limit", "100000/1s"])
             .args([
                 "--batch-size",
                 &self.batch.to_string(),
@@ -109,7 +107,7 @@ impl Scene {
         unmapped
             .filter(|outcome| self.stand_in.knows(&outcome.token()))
             .map(|outcome| {
-                let label = if self.source == Source::Dome { outcome.label() } else { "" };
+                let label = if self.source == Source::Goldsky { "" } else { outcome.label() };
                 let mapping = (outcome.market.condition().to_string(), outcome.index, label.to_owned());
                 (outcome.token().to_string(), mapping)
             })
@@ -209,7 +207,11 @@ async fn held_back(scene: &Scene, child: &mut Child, requests: u64, more_than: O
 /// kill is SIGTERM in the share `gently` of all times, else SIGKILL.
 async fn disturbed_run(seed: u64, kills: u32, batch: u32, gently: f64) {
     let mut dice = ChaCha8Rng::seed_from_u64(seed);
-    let source = if dice.random_bool(0.5) { Source::Dome } else { Source::Goldsky };
+    let source = match (seed % 10, dice.random_bool(0.5)) {
+        (2 | 6, _) => Source::Gamma,
+        (_, true) => Source::Dome,
+        (_, false) => Source::Goldsky,
+    };
     let scene = Scene { batch, ..Scene::new(seed, source).await };
     let folder = scene.world.folder.path().to_owned();
     for _ in 0..kills {

@@ -25,8 +25,10 @@ pub(super) async fn run(session: &Session, args: &DemoArgs) -> Result<Exit, Fail
         fills: args.fills,
         ..UniverseOptions::default()
     };
+    let tracks = args.tracks.tracks();
     let options = DemoOptions {
         universe,
+        sources: tracks.named().iter().map(|share| share.source).collect(),
         faults: args.faults,
         dome_limit: args.dome_tier.rate_limit().parse()?,
         latency: std::time::Duration::from_millis(50),
@@ -35,7 +37,6 @@ pub(super) async fn run(session: &Session, args: &DemoArgs) -> Result<Exit, Fail
     // The stand-in takes any key.
     let mut settings = (*session.settings).clone();
     settings.dome.api_key = Some(Secret::from("demo"));
-    let tracks = args.tracks.tracks();
     let mut run_options = run::options(&settings, &tracks, false, false)?;
     session.serve_metrics(&args.metrics)?;
     let starting = Demo::start(

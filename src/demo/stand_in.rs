@@ -4,6 +4,7 @@ mod clob;
 mod counters;
 mod dome;
 mod faults;
+mod gamma;
 mod gate;
 mod goldsky;
 mod limiter;
@@ -18,6 +19,7 @@ pub use listener::Outage;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +36,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::demo::universe::{Api, Market, Universe};
 use crate::ids::TokenId;
+use crate::upstream::Source;
 use counters::Tally;
 use faults::FaultDice;
 use gate::Gate;
@@ -56,6 +59,8 @@ pub enum RetryAfterStyle {
     Seconds,
     /// As an HTTP date.
     HttpDate,
+    /// There is no 429: what comes too fast waits its turn.
+    Delayed,
 }
 
 /// How a stand-in behaves.
@@ -79,7 +84,7 @@ pub struct StandInOptions {
     pub hang: Duration,
     /// Whether the service was ended: 410 to everything.
     pub gone: bool,
-    /// Share of the markets known to this API of which this server knows.
+    /// Share of the markets known to this API of which this server knows; each service's are others.
     pub knows: f64,
     /// Requests for more tokens than this are refused for their size (413 at Dome, a timeout inside at Goldsky).
     pub refuse_above: Option<usize>,
@@ -92,6 +97,17 @@ pub struct StandInOptions {
 }
 
 impl StandInOptions {
+    /// The service of a source, with its published limit; `None` for a source that is not asked.
+    pub fn of(source: Source) -> Option<Self> {
+        match source {
+            Source::Derived => None,
+            Source::Dome => Some(Self::dome()),
+            Source::Goldsky => Some(Self::goldsky()),
+            Source::Gamma => Some(Self::gamma()),
+            Source::Clob => Some(Self::clob()),
+        }
+    }
+
     /// The Dome API with the limits of the dev tier, a key named `demo`, and no latency.
     pub fn dome() -> Self {
         Self {
@@ -123,6 +139,17 @@ impl StandInOptions {
         }
     }
 
+    /// The Gamma API: 300 requests in 10 s, what is above them delayed, no key, and no latency.
+    pub fn gamma() -> Self {
+        Self {
+            api: Api::Gamma,
+            api_key: None,
+            windows: vec![Window::per_seconds(300, 10)],
+            retry_after: RetryAfterStyle::Delayed,
+            ..Self::dome()
+        }
+    }
+
     /// The CLOB: 250 requests in 10 s, no key, and no latency.
     pub fn clob() -> Self {
         Self {
@@ -145,6 +172,7 @@ struct Shared {
     tally: Tally,
     switch: Switch,
     gate: Gate,
+    gone: AtomicBool,
 }
 
 /// A running server. Dropping it stops it.
@@ -170,6 +198,7 @@ impl StandIn {
             tally: Tally::default(),
             switch: Switch::new(),
             gate: Gate::new(),
+            gone: AtomicBool::new(options.gone),
             universe,
             options,
         });
@@ -184,11 +213,11 @@ impl StandIn {
         Ok(Self { shared, address, stop: Some(stop), server })
     }
 
-    /// What to put into `DOME_API_URL`, `GOLDSKY_URL` or `CLOB_URL`.
+    /// What to put into the setting of the service's URL.
     pub fn url(&self) -> String {
         match self.shared.options.api {
             Api::Dome => format!("http://{}/v1", self.address),
-            Api::Clob => format!("http://{}", self.address),
+            Api::Gamma | Api::Clob => format!("http://{}", self.address),
             Api::Goldsky => format!(
                 "http://{}/api/public/project_cl6mb8i9h0003e201j6li0diw/subgraphs/positions-subgraph/0.0.7/gn",
                 self.address
@@ -199,6 +228,11 @@ impl StandIn {
     /// What it has seen and said so far.
     pub fn counters(&self) -> Counters {
         self.shared.tally.read()
+    }
+
+    /// Ends the service: from now on 410 to everything.
+    pub fn end_service(&self) {
+        self.shared.gone.store(true, Ordering::Relaxed);
     }
 
     /// Takes the host down, or up again; connections that are open follow.
@@ -253,7 +287,8 @@ impl Shared {
         const STEPS: u64 = 1 << 32;
         market.known_to(self.options.api)
             && (self.options.knows >= 1.0
-                || (market.dice(0x6b6e_6f77, STEPS) as f64) < self.options.knows * STEPS as f64)
+                || (market.dice(0x6b6e_6f77 ^ (self.options.api as u64) << 32, STEPS) as f64)
+                    < self.options.knows * STEPS as f64)
     }
 
     /// The two halves of the latency of one request.
@@ -272,21 +307,40 @@ impl Shared {
         given.and_then(|value| value.strip_prefix("Bearer ")) == Some(key)
     }
 
+    /// Lets a request in, or says when it would be.
+    fn too_fast(&self) -> Option<Duration> {
+        self.limiter.lock().unwrap_or_else(PoisonError::into_inner).admit(Instant::now()).err()
+    }
+
+    /// Keeps a request waiting for its turn, where the service does so.
+    async fn delay(&self) {
+        if self.options.retry_after != RetryAfterStyle::Delayed {
+            return;
+        }
+        let mut first = true;
+        while let Some(turn) = self.too_fast() {
+            self.tally.count(|counters| counters.throttled += u64::from(first));
+            first = false;
+            wait(turn).await;
+        }
+    }
+
     /// Everything that is decided when the request arrives: `Err` is the refusal.
     fn admit(&self, parts: &Parts) -> Result<Option<Fault>, Box<Response>> {
         let api = self.options.api;
-        if self.options.gone {
+        if self.gone.load(Ordering::Relaxed) {
             return Err(Box::new(reply::error(api, StatusCode::GONE, "This service has been shut down.")));
         }
         if request_line(parts) > MAX_REQUEST_LINE {
             self.tally.count(|counters| counters.bad_requests += 1);
             return Err(Box::new(reply::html(StatusCode::URI_TOO_LONG)));
         }
-        let admitted = self.limiter.lock().unwrap_or_else(PoisonError::into_inner).admit(Instant::now());
-        if let Err(wait) = admitted {
+        // Who is delayed has waited before.
+        let refuses = self.options.retry_after != RetryAfterStyle::Delayed;
+        if let Some(wait) = refuses.then(|| self.too_fast()).flatten() {
             self.tally.count(|counters| counters.throttled += 1);
             let retry_after = match self.options.retry_after {
-                RetryAfterStyle::Absent => RetryAfter::Absent,
+                RetryAfterStyle::Absent | RetryAfterStyle::Delayed => RetryAfter::Absent,
                 RetryAfterStyle::Seconds => RetryAfter::Seconds(wait),
                 RetryAfterStyle::HttpDate => RetryAfter::Date(wait),
             };
@@ -308,6 +362,7 @@ impl Shared {
         let answer = match self.options.api {
             Api::Dome => dome::answer(self, parts, unasked),
             Api::Goldsky => goldsky::answer(self, parts, body, unasked),
+            Api::Gamma => gamma::answer(self, parts, unasked),
             Api::Clob => clob::answer(self, parts),
         };
         self.tally.asked(&answer.asked, self.options.track_tokens);
@@ -316,7 +371,7 @@ impl Shared {
         }
         if self.options.refuse_above.is_some_and(|most| answer.asked.len() > most) {
             let refusal = match self.options.api {
-                api @ (Api::Dome | Api::Clob) => {
+                api @ (Api::Dome | Api::Gamma | Api::Clob) => {
                     Answer::error(api, StatusCode::PAYLOAD_TOO_LARGE, "Too many tokens.")
                 }
                 Api::Goldsky => Answer::ok(reply::GRAPHQL_TIMEOUT.to_owned()),
@@ -341,6 +396,7 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response 
     let Ok(body) = axum::body::to_bytes(body, MAX_BODY).await else {
         return reply::error(api, StatusCode::PAYLOAD_TOO_LARGE, "The body is too large.");
     };
+    shared.delay().await;
     let fault = match shared.admit(&parts) {
         Ok(fault) => fault,
         Err(refusal) => {

@@ -1,4 +1,4 @@
-//! The whole pipeline on this machine, without accounts: a genuine server, a generated universe, stand-ins of both
+//! The whole pipeline on this machine, without accounts: a genuine server, a generated universe, stand-ins of the
 //! APIs, and then the same six phases as anywhere.
 
 use std::fs;
@@ -15,9 +15,10 @@ use crate::demo::universe::UniverseError;
 use crate::demo::{StandIn, StandInOptions, Universe, UniverseOptions};
 use crate::failure::Failure;
 use crate::report::Progress;
-use crate::settings::{RateLimit, Secret, Settings};
+use crate::settings::{RateLimit, Secret, Settings, SourceSettings};
 use crate::stop::Stop;
 use crate::store::embedded::{Server, ServerOptions};
+use crate::upstream::Source;
 
 /// What is demonstrated.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ pub struct DemoOptions {
     pub universe: UniverseOptions,
     /// Share of all answers that are bad.
     pub faults: f64,
+    /// The tracks that may be run.
+    pub sources: Vec<Source>,
     /// Dome's limit.
     pub dome_limit: RateLimit,
     /// How long an answer of an API takes.
@@ -40,8 +43,8 @@ pub struct Demo {
     pub server: Server,
     /// The folder.
     pub folder: PathBuf,
-    /// The stand-ins of Dome and Goldsky.
-    pub stand_ins: [StandIn; 2],
+    /// The stand-ins of the tracks' APIs.
+    pub stand_ins: Vec<StandIn>,
     /// What there is to find out.
     pub universe: Arc<Universe>,
     /// What the phases work with.
@@ -118,33 +121,34 @@ impl Demo {
             }
             _ => FaultPlan::none(),
         };
-        let dome = StandInOptions {
-            windows: windows(&options.dome_limit),
-            latency: options.latency,
-            faults: faults(options.universe.seed),
-            ..StandInOptions::dome()
-        };
-        let goldsky = StandInOptions {
-            latency: options.latency,
-            faults: faults(options.universe.seed + 1),
-            ..StandInOptions::goldsky()
-        };
         let bind = |error: std::io::Error| Failure::Unusable(format!("a stand-in cannot listen: {error}"));
-        let dome = StandIn::start(universe.clone(), dome).await.map_err(bind)?;
-        let goldsky = StandIn::start(universe.clone(), goldsky).await.map_err(bind)?;
-        demo_settings.dome.url = dome.url().parse()?;
-        demo_settings.dome.api_key = Some(Secret::from("demo"));
-        demo_settings.dome.rate_limit = options.dome_limit.clone();
-        demo_settings.goldsky.url = goldsky.url().parse()?;
-        demo_settings.goldsky.api_key = None;
-        demo_settings.goldsky.rate_limit = "50/10s".parse()?;
+        let mut stand_ins = Vec::new();
+        for (seed, source) in (options.universe.seed..).zip(&options.sources) {
+            let (Some(stand_in), Some(ask)) = (StandInOptions::of(*source), source.ask()) else { continue };
+            let limit = match source {
+                Source::Dome => options.dome_limit.clone(),
+                _ => ask.rate_limit.parse()?,
+            };
+            let stand_in = StandInOptions {
+                windows: windows(&limit),
+                latency: options.latency,
+                faults: faults(seed),
+                ..stand_in
+            };
+            let key = stand_in.api_key.as_deref().map(Secret::from);
+            let stand_in = StandIn::start(universe.clone(), stand_in).await.map_err(bind)?;
+            if let Some(of) = demo_settings.source_mut(*source) {
+                *of = SourceSettings { url: stand_in.url().parse()?, api_key: key, rate_limit: limit };
+            }
+            stand_ins.push(stand_in);
+        }
         demo_settings.work.checkpoint_dir = folder.clone();
         if options.faults > 0.0 {
             // A stand-in that hangs on purpose hangs for minutes; nobody wants to watch that.
             demo_settings.work.request_timeout = std::time::Duration::from_secs(2);
         }
         let context = Context::connect(Arc::new(demo_settings), progress, stop, started).await?;
-        Ok(Self { server, folder, stand_ins: [dome, goldsky], universe, context })
+        Ok(Self { server, folder, stand_ins, universe, context })
     }
 
     /// Goes through the phases of `plan`.

@@ -5,13 +5,12 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
-use crate::settings::Settings;
+use crate::settings::{Settings, SourceSettings};
 use crate::store::examine::Lacking;
 use crate::store::{Store, StoreError, Table};
+use crate::upstream::catalogue::Catalogue;
 use crate::upstream::clob::Clob;
-use crate::upstream::dome::Dome;
-use crate::upstream::goldsky::Goldsky;
-use crate::upstream::probe::{Probe, Probed};
+use crate::upstream::probe::Probed;
 use crate::upstream::{Source, UpstreamError};
 
 /// How long everything about ClickHouse, or one source, may take.
@@ -111,7 +110,7 @@ impl Check {
 /// Looks at everything, in as much time as the slowest of them takes.
 pub async fn run(settings: &Settings, started: Instant) -> DoctorResult {
     let timeout = settings.work.request_timeout.min(PATIENCE);
-    let sources = [Source::Dome, Source::Goldsky, Source::Clob];
+    let sources = Source::ALL.into_iter().filter(|source| settings.source(*source).is_some());
     let (mut checks, of_sources) = tokio::join!(
         clickhouse(settings),
         join_all(sources.map(|source| of_source(settings, source, timeout)))
@@ -121,50 +120,37 @@ pub async fn run(settings: &Settings, started: Instant) -> DoctorResult {
     DoctorResult { checks, elapsed_seconds }
 }
 
-/// The request that probes a source, and the limit that is kept.
-fn prober(
-    settings: &Settings,
-    source: Source,
-    timeout: Duration,
-) -> Option<Result<Box<dyn Probe>, UpstreamError>> {
-    match source {
-        Source::Dome => Some(Dome::new(&settings.dome, timeout).map(|it| Box::new(it) as _)),
-        Source::Goldsky => Some(Goldsky::new(&settings.goldsky, timeout).map(|it| Box::new(it) as _)),
-        Source::Clob => Some(Clob::new(&settings.clob, timeout).map(|it| Box::new(it) as _)),
-        Source::Derived => None,
-    }
-}
-
 async fn of_source(settings: &Settings, source: Source, timeout: Duration) -> Check {
     let subject = format!("{} API", source.title());
-    let (keyless, limit) = match source {
-        Source::Dome => (settings.dome.api_key.is_none(), &settings.dome.rate_limit),
-        Source::Goldsky => (false, &settings.goldsky.rate_limit),
-        Source::Clob | Source::Derived => (false, &settings.clob.rate_limit),
-    };
-    if keyless {
-        let advice = "set DOME_API_KEY, or do without: the other tracks take its share";
-        return Check::note(subject, "no key is set, and nothing was asked", advice);
+    let Some(of) = settings.source(source) else { return Check::good(subject, "asks nobody") };
+    let key = source.ask().and_then(|ask| ask.key);
+    if let Some(key) = key.filter(|_| of.api_key.is_none()) {
+        let advice = format!("set {key}, or do without: the other tracks take its share");
+        return Check::note(subject, "no key is set, and nothing was asked", &advice);
     }
-    let probe = match prober(settings, source, timeout) {
-        Some(Ok(probe)) => probe,
-        Some(Err(error)) => {
-            return Check::red(subject, &error.to_string(), "check this machine's certificates");
-        }
-        None => return Check::good(subject, "asks nobody"),
-    };
     // The client has its own timeout; this one is for what a client may not see.
-    let probed = tokio::time::timeout(timeout + Duration::from_secs(5), probe.probe()).await;
-    let Ok(Probed { answer, latency, seen }) = probed else {
-        return refused(subject, source, &UpstreamError::Timeout(timeout));
+    let probed = tokio::time::timeout(timeout + Duration::from_secs(5), probe(of, source, timeout)).await;
+    let Probed { answer, latency, seen } = match probed {
+        Ok(Ok(probed)) => probed,
+        Ok(Err(error)) => return refused(subject, source, &error),
+        Err(_) => return refused(subject, source, &UpstreamError::Timeout(timeout)),
     };
     match answer {
         Ok(says) => {
             let told =
                 if seen.limits.is_empty() { String::new() } else { format!(" ({})", seen.limits.join(", ")) };
-            Check::good(subject, format!("{says}; {limit} is kept{told}")).timed(latency, seen.clock_ahead)
+            let detail = format!("{says}; {} is kept{told}", of.rate_limit);
+            Check::good(subject, detail).timed(latency, seen.clock_ahead)
         }
         Err(error) => refused(subject, source, &error).timed(latency, seen.clock_ahead),
+    }
+}
+
+/// One request to a source, of whichever kind it is.
+async fn probe(of: &SourceSettings, source: Source, timeout: Duration) -> Result<Probed, UpstreamError> {
+    match source.ask() {
+        Some(ask) => Ok((ask.open)(of, timeout)?.probe().await),
+        None => Ok(Clob::new(of, timeout)?.probe().await),
     }
 }
 

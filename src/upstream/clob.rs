@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 
 use super::catalogue::{Catalogue, CataloguePage, ListedToken, Listing, Place};
-use super::probe::{Probe, Probed};
+use super::probe::Probed;
 use super::{Http, Source, UpstreamError};
 use crate::settings::SourceSettings;
 
@@ -75,12 +75,6 @@ impl Catalogue for Clob {
 
     fn page<'a>(&'a self, place: &'a Place) -> BoxFuture<'a, Result<CataloguePage, UpstreamError>> {
         Box::pin(self.markets(place))
-    }
-}
-
-impl Probe for Clob {
-    fn source(&self) -> Source {
-        Source::Clob
     }
 
     fn probe(&self) -> BoxFuture<'_, Probed> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 
-use super::probe::{Probe, Probed};
+use super::probe::Probed;
 use super::{Answer, Claim, Http, Room, Source, Upstream, UpstreamError};
 use crate::ids::{TokenId, Wallet};
 use crate::pnl::Usd;
@@ -94,12 +94,6 @@ impl Upstream for Dome {
         page: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Answer, UpstreamError>> {
         Box::pin(self.markets(tokens, page))
-    }
-}
-
-impl Probe for Dome {
-    fn source(&self) -> Source {
-        Source::Dome
     }
 
     fn probe(&self) -> BoxFuture<'_, Probed> {

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::probe::{Probe, Probed};
+use super::probe::Probed;
 use super::{Answer, Claim, Http, Room, Source, Upstream, UpstreamError};
 use crate::ids::TokenId;
 use crate::settings::SourceSettings;
@@ -72,12 +72,6 @@ impl Upstream for Goldsky {
     ) -> BoxFuture<'a, Result<Answer, UpstreamError>> {
         // No token has two rows, so an answer to at most `first` tokens is never cut.
         Box::pin(self.conditions(tokens))
-    }
-}
-
-impl Probe for Goldsky {
-    fn source(&self) -> Source {
-        Source::Goldsky
     }
 
     fn probe(&self) -> BoxFuture<'_, Probed> {

@@ -5,6 +5,7 @@
 pub mod catalogue;
 pub mod clob;
 pub mod dome;
+pub mod gamma;
 pub mod goldsky;
 pub mod probe;
 pub mod sources;
@@ -112,6 +113,9 @@ impl UpstreamError {
     }
 }
 
+/// No market has it, and every API takes it for a token.
+pub const NOBODY: TokenId = TokenId::from_be_bytes([1; 32]);
+
 /// An API that is asked for tokens and answers with mappings.
 pub trait Upstream: Send + Sync {
     /// Which source this is.
@@ -126,6 +130,16 @@ pub trait Upstream: Send + Sync {
         tokens: &'a [TokenId],
         page: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Answer, UpstreamError>>;
+
+    /// Sends one cheap request that shows whether the source can be used: for a token that nobody has, where the API
+    /// knows nothing cheaper.
+    fn probe(&self) -> BoxFuture<'_, probe::Probed> {
+        Box::pin(async move {
+            let began = Instant::now();
+            let answer = self.ask(&[NOBODY], None).await.map(|_| "answers".to_owned());
+            probe::Probed::new(answer, None, began)
+        })
+    }
 }
 
 /// The largest answer that is read: the largest honest one, a thousand rows, has about a megabyte.

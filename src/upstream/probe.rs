@@ -1,11 +1,10 @@
-//! [`Probe`]: one cheap request that shows whether a source can be used, and what it tells of itself on the way.
+//! [`Probed`]: what one cheap request shows of a source: whether it can be used, and what it tells of itself on the way.
 
 use std::time::{Duration, Instant};
 
-use futures_util::future::BoxFuture;
 use reqwest::header::{DATE, HeaderMap};
 
-use super::{Source, UpstreamError};
+use super::UpstreamError;
 
 /// What one request has shown.
 #[derive(Debug)]
@@ -25,15 +24,6 @@ pub struct Seen {
     pub clock_ahead: Option<f64>,
     /// What it says of its limits, as `name: value`.
     pub limits: Vec<String>,
-}
-
-/// A source that can be probed.
-pub trait Probe: Send + Sync {
-    /// Which source this is.
-    fn source(&self) -> Source;
-
-    /// Sends one request.
-    fn probe(&self) -> BoxFuture<'_, Probed>;
 }
 
 impl Probed {

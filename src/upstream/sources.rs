@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::dome::Dome;
+use super::gamma::Gamma;
 use super::goldsky::Goldsky;
 use super::{Upstream, UpstreamError};
 use crate::settings::SourceSettings;
@@ -174,6 +175,24 @@ sources! {
             examples: "Examples:\n  backfill goldsky                    in a terminal beside `backfill dome`\n  \
                        backfill goldsky --progress plain > goldsky.txt",
             open: |settings, timeout| Ok(Box::new(Goldsky::new(settings, timeout)?)),
+        }),
+    };
+    /// Polymarket's Gamma API.
+    Gamma: Facts {
+        name: "gamma",
+        title: "Gamma",
+        api: "Gamma API",
+        phase: "PHASE 2b",
+        label: "gamma_api",
+        ask: Some(Ask {
+            url: "https://gamma-api.polymarket.com",
+            rate_limit: "300/10s",
+            workers: 16,
+            key: None,
+            about: "A further track: ask Polymarket's Gamma API for its share of the tokens; needs no key",
+            examples: "Examples:\n  backfill setup --tracks dome,goldsky,gamma && backfill gamma\n  \
+                       backfill setup --tracks gamma && backfill gamma     where nobody else is left",
+            open: |settings, timeout| Ok(Box::new(Gamma::new(settings, timeout)?)),
         }),
     };
     /// Polymarket's CLOB, the catalogue of all markets.

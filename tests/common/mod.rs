@@ -212,3 +212,20 @@ pub fn sources(dome: &StandIn, goldsky: &StandIn) -> Vec<String> {
     .flat_map(|(name, value)| [name.to_owned(), value])
     .collect()
 }
+
+/// A stand-in of one source without a limit that a test would have to wait for, and the settings that lead to it.
+pub async fn stand_in_of(
+    universe: &Arc<Universe>,
+    source: Source,
+    change: impl Fn(&mut StandInOptions),
+) -> (StandIn, Vec<String>) {
+    let mut options = StandInOptions::of(source).unwrap();
+    options.windows = Vec::new();
+    change(&mut options);
+    let stand_in = StandIn::start(universe.clone(), options).await.unwrap();
+    let name = source.name();
+    let settings =
+        [(format!("--{name}-url"), stand_in.url()), (format!("--{name}-rate-limit"), "100000/1s".to_owned())];
+    let settings = settings.into_iter().flat_map(|(name, value)| [name, value]).collect();
+    (stand_in, settings)
+}

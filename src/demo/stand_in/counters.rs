@@ -12,7 +12,7 @@ pub struct Counters {
     pub requests: u64,
     /// Requests that were answered with rows (also with none, and with lies).
     pub answered: u64,
-    /// Requests over the rate limit: what a client with a right quota never causes.
+    /// Requests over the rate limit, refused or delayed: what a client with a right quota never causes.
     pub throttled: u64,
     /// Requests that met a planned fault (refusals for show included).
     pub faults: u64,

@@ -66,11 +66,11 @@ pub enum Lie {
     /// The token with the condition of another market. For a token that the API does not know: the universe's first
     /// market, whatever was asked.
     WrongMarket,
-    /// The outcomes exchanged: the indexes at Goldsky, the ids under the labels at Dome.
+    /// The outcomes exchanged: the indexes at Goldsky, the ids under the labels elsewhere.
     SwappedOutcomes,
     /// The other token of the market is a number that no condition makes.
     InventedToken,
-    /// Outcome index 82 (Goldsky; Dome has no indexes and exchanges the outcomes).
+    /// Outcome index 82 (Goldsky; the others have no indexes and exchange the outcomes).
     Index82,
 }
 

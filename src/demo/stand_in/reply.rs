@@ -80,7 +80,7 @@ fn respond(status: StatusCode, kind: &'static str, body: impl Into<Body>) -> Res
 
 fn error_text(api: Api, status: StatusCode, message: &str) -> String {
     match api {
-        Api::Clob => serde_json::json!({"error": message}).to_string(),
+        Api::Gamma | Api::Clob => serde_json::json!({"error": message}).to_string(),
         Api::Dome => {
             let name = status.canonical_reason().unwrap_or("Error");
             serde_json::json!({"error": name, "message": message}).to_string()
@@ -120,13 +120,13 @@ pub(super) fn instead(api: Api, fault: Fault) -> Option<Response> {
         Fault::ThrottledBare => Some(throttled(api, RetryAfter::Absent)),
         Fault::Status(code) => Some(html(StatusCode::from_u16(code).unwrap_or(StatusCode::BAD_GATEWAY))),
         Fault::ErrorInside => Some(match api {
-            Api::Dome | Api::Clob => {
+            Api::Dome | Api::Gamma | Api::Clob => {
                 respond(StatusCode::OK, JSON, error_text(api, StatusCode::BAD_GATEWAY, "No answer upstream."))
             }
             Api::Goldsky => respond(StatusCode::OK, JSON, INDEXING_ERROR),
         }),
         Fault::TimeoutInside => Some(match api {
-            Api::Dome | Api::Clob => respond(
+            Api::Dome | Api::Gamma | Api::Clob => respond(
                 StatusCode::OK,
                 JSON,
                 error_text(api, StatusCode::GATEWAY_TIMEOUT, "The query timed out."),

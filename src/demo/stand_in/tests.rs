@@ -42,6 +42,19 @@ fn tokens_query(tokens: &[TokenId]) -> String {
     tokens.iter().map(|token| format!("token_id={token}")).collect::<Vec<_>>().join("&")
 }
 
+fn gamma_query(tokens: &[TokenId]) -> String {
+    tokens_query(tokens).replace("token_id=", "clob_token_ids=")
+}
+
+/// How many of the first tokens that the APIs know are of closed markets that Gamma knows.
+fn closed_among(universe: &Universe, count: usize) -> usize {
+    let closed = |token: &TokenId| {
+        let market = universe.find(token).unwrap().market;
+        market.payout() != Payout::Unresolved && market.known_to(Api::Gamma)
+    };
+    known(universe, count).iter().filter(|token| closed(token)).count()
+}
+
 async fn dome(server: &StandIn, path_and_query: &str) -> reqwest::Result<reqwest::Response> {
     http().get(format!("{}{path_and_query}", server.url())).bearer_auth("demo").send().await
 }
@@ -248,6 +261,7 @@ async fn requests_over_the_limit_get_a_429_and_a_time_to_come_again() {
                 assert!((3_500..=3_600).contains(&header.unwrap().parse::<u32>().unwrap()))
             }
             RetryAfterStyle::HttpDate => assert!(header.unwrap().ends_with(" GMT")),
+            RetryAfterStyle::Delayed => panic!("it is not among them"),
         }
         assert_eq!((server.counters().requests, server.counters().throttled), (2, 1));
     }
@@ -263,12 +277,14 @@ async fn meet(
     let options = match api {
         Api::Dome => StandInOptions::dome(),
         Api::Goldsky => StandInOptions::goldsky(),
+        Api::Gamma => StandInOptions::gamma(),
         Api::Clob => StandInOptions::clob(),
     };
     let server = start(universe, unlimited(StandInOptions { faults, ..options })).await;
     let tokens = known(universe, 10);
     loop {
         let answer = match api {
+            Api::Gamma => dome(&server, &format!("/markets?closed=true&{}", gamma_query(&tokens))).await?,
             Api::Clob => dome(&server, "/markets").await?,
             Api::Dome => dome(&server, &format!("/polymarket/markets?{}", tokens_query(&tokens))).await?,
             Api::Goldsky => {
@@ -287,7 +303,7 @@ async fn meet(
 #[tokio::test]
 async fn every_fault_looks_as_it_does_in_the_wild() {
     let universe = universe();
-    for api in [Api::Dome, Api::Goldsky] {
+    for api in [Api::Dome, Api::Goldsky, Api::Gamma] {
         for status in [500, 502, 503, 504] {
             let (got, _, text) = meet(&universe, api, Fault::Status(status)).await.unwrap();
             assert_eq!(got, status);
@@ -309,8 +325,9 @@ async fn every_fault_looks_as_it_does_in_the_wild() {
         }
         let (_, _, text) = meet(&universe, api, Fault::Unasked).await.unwrap();
         let answer: Value = serde_json::from_str(&text).unwrap();
-        let rows = answer.pointer("/markets").or(answer.pointer("/data/tokenIdConditions")).unwrap();
-        assert!(rows.as_array().unwrap().len() > 10);
+        let inside = answer.pointer("/markets").or(answer.pointer("/data/tokenIdConditions"));
+        let rows = inside.unwrap_or(&answer).as_array().unwrap();
+        assert!(rows.len() > if api == Api::Gamma { closed_among(&universe, 10) } else { 10 });
     }
 }
 
@@ -481,4 +498,100 @@ async fn dome_filters_by_status_and_condition() {
     assert!(list(&markets(&server, &format!("{query}&status=closed")).await, "/markets").is_empty());
     let all = markets(&server, "limit=100").await;
     assert_eq!(all["pagination"]["total"], universe.markets().filter(|m| m.known_to(Api::Dome)).count());
+}
+
+#[tokio::test]
+async fn the_clob_lists_everything_once_page_by_page() {
+    let universe = universe();
+    let list = super::ListHabits { generated: 500, page: 1_000, texts: false };
+    let server = start(&universe, unlimited(StandInOptions { list, ..StandInOptions::clob() })).await;
+    let page = async |cursor: &str| -> Value {
+        dome(&server, &format!("/markets?next_cursor={cursor}")).await.unwrap().json().await.unwrap()
+    };
+    let (mut cursor, mut conditions, mut pages) = (String::new(), Vec::new(), 0);
+    while cursor != "LTE=" {
+        let answer = page(&cursor).await;
+        let data = answer["data"].as_array().unwrap();
+        assert_eq!(answer["count"], data.len());
+        conditions.extend(data.iter().map(|market| market["condition_id"].as_str().unwrap().to_owned()));
+        cursor = answer["next_cursor"].as_str().unwrap().to_owned();
+        pages += 1;
+        if pages == 1 {
+            assert_eq!(cursor, "MTAwMA==");
+        }
+    }
+    let all = universe.market_count() + 500;
+    assert_eq!((conditions.len(), pages), (all, all.div_ceil(1_000)));
+    conditions.sort();
+    conditions.dedup();
+    assert_eq!(conditions.len(), all);
+    // A generated market is the same each time, and its tokens are real.
+    let behind = page("MTAwMA==").await;
+    assert_eq!(behind, page("MTAwMA==").await);
+    let market = behind["data"].as_array().unwrap().last().unwrap().clone();
+    let condition = market["condition_id"].as_str().unwrap().parse().unwrap();
+    let token = market["tokens"][1]["token_id"].as_str().unwrap().parse().unwrap();
+    let collaterals = crate::ctf::default_collaterals();
+    assert_eq!(crate::ctf::prove(&token, &condition, &collaterals).unwrap().outcome_index, 1);
+    assert_eq!(page("OTk5OTk5").await["data"], json!([]), "behind the end is nothing");
+    assert_eq!(dome(&server, "/markets?next_cursor=??").await.unwrap().status(), 400);
+}
+
+#[tokio::test]
+async fn gamma_shows_closed_and_open_markets_apart_with_lists_inside_of_strings() {
+    let universe = universe();
+    let server = start(&universe, StandInOptions::gamma()).await;
+    let tokens = known(&universe, 50);
+    let ask = async |query: &str| -> Value {
+        dome(&server, &format!("/markets?{query}")).await.unwrap().json().await.unwrap()
+    };
+    let query = format!("limit=100&{}", gamma_query(&tokens));
+    let (closed, open) = (ask(&format!("closed=true&{query}")).await, ask(&query).await);
+    assert_eq!(closed.as_array().unwrap().len(), closed_among(&universe, 50));
+    let in_gamma = tokens.iter().filter(|token| universe.known_to(Api::Gamma, token)).count();
+    assert_eq!(closed.as_array().unwrap().len() + open.as_array().unwrap().len(), in_gamma);
+    let mut swapped = 0;
+    for row in closed.as_array().unwrap().iter().chain(open.as_array().unwrap()) {
+        let list = |name: &str| -> Vec<String> { serde_json::from_str(row[name].as_str().unwrap()).unwrap() };
+        let (ids, labels) = (list("clobTokenIds"), list("outcomes"));
+        let market = universe.find(&ids[0].parse().unwrap()).unwrap().market;
+        assert_eq!(row["conditionId"], format!("0x{}", market.condition()));
+        assert_eq!(row["closed"], market.payout() != Payout::Unresolved);
+        for (id, label) in ids.iter().zip(&labels) {
+            assert_eq!(
+                universe.find(&id.parse().unwrap()).unwrap().label(),
+                label,
+                "the label is the token's own"
+            );
+        }
+        swapped += usize::from(ids[0] != market.tokens()[0].to_string());
+    }
+    assert!(swapped > 3, "the order is not that of the index: {swapped}");
+    assert_eq!(
+        ask("closed=true&limit=100&clob_token_ids=77").await,
+        json!([]),
+        "an unknown token has no market"
+    );
+    for ignored in ["token_ids=77".to_owned(), format!("clob_token_ids={},{}", tokens[0], tokens[1])] {
+        let answer = ask(&ignored).await;
+        let first = format!("0x{}", universe.market(0).unwrap().condition());
+        assert_eq!(
+            (answer.as_array().unwrap().len(), &answer[0]["conditionId"]),
+            (1, &json!(first)),
+            "{ignored}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn gamma_delays_what_comes_too_fast_and_refuses_nothing() {
+    let universe = universe();
+    let windows = vec![Window { requests: 3, per: Duration::from_millis(200) }];
+    let server = start(&universe, StandInOptions { windows, ..StandInOptions::gamma() }).await;
+    let begun = Instant::now();
+    for _ in 0..7 {
+        assert_eq!(dome(&server, "/markets?limit=1").await.unwrap().status(), 200);
+    }
+    assert!(begun.elapsed() >= Duration::from_millis(400), "seven in windows of three");
+    assert!(server.counters().throttled >= 2);
 }

@@ -1,0 +1,143 @@
+//! Polymarket's Gamma API: markets by token, lists as JSON inside strings, closed markets only where they are asked
+//! for, and the first market of all where a filter is not recognised.
+
+use axum::http::request::Parts;
+use axum::http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::Shared;
+use super::dome::{another, invented};
+use super::faults::Lie;
+use super::reply::Answer;
+use crate::demo::universe::{Api, Market, Payout, mix};
+use crate::ids::{ConditionId, TokenId};
+
+/// Markets in an answer when the request says nothing, and at most.
+const DEFAULT_LIMIT: usize = 20;
+const MAX_LIMIT: usize = 100;
+
+/// Answers one request.
+pub(super) fn answer(shared: &Shared, parts: &Parts, unasked: bool) -> Answer {
+    if parts.method != Method::GET {
+        return Answer::error(Api::Gamma, StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
+    }
+    if parts.uri.path() != "/markets" {
+        return Answer::error(Api::Gamma, StatusCode::NOT_FOUND, "not found");
+    }
+    match Filters::parse(parts.uri.query().unwrap_or_default()) {
+        Ok(filters) => markets(shared, &filters, unasked),
+        Err(message) => Answer::error(Api::Gamma, StatusCode::UNPROCESSABLE_ENTITY, message),
+    }
+}
+
+/// The parameters of `/markets`.
+#[derive(Debug)]
+struct Filters {
+    tokens: Vec<TokenId>,
+    conditions: Vec<ConditionId>,
+    closed: bool,
+    limit: usize,
+    offset: usize,
+    /// Whether there was a filter that it does not recognise.
+    ignored: bool,
+}
+
+impl Filters {
+    fn parse(query: &str) -> Result<Self, &'static str> {
+        let (tokens, conditions) = (Vec::new(), Vec::new());
+        let mut filters =
+            Self { tokens, conditions, closed: false, limit: DEFAULT_LIMIT, offset: 0, ignored: false };
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                // Arrays are repeated parameters: a list in one of them is nothing that it recognises.
+                "clob_token_ids" => match value.parse() {
+                    Ok(token) => filters.tokens.push(token),
+                    Err(_) => filters.ignored = true,
+                },
+                "condition_ids" => match value.parse() {
+                    Ok(condition) => filters.conditions.push(condition),
+                    Err(_) => filters.ignored = true,
+                },
+                "closed" => filters.closed = value.parse().map_err(|_| "closed must be true or false")?,
+                // More than there can be is cut in silence.
+                "limit" => {
+                    filters.limit =
+                        value.parse::<usize>().map_err(|_| "limit must be a number")?.min(MAX_LIMIT)
+                }
+                "offset" => filters.offset = value.parse().map_err(|_| "offset must be a number")?,
+                _ => filters.ignored = true,
+            }
+        }
+        Ok(filters)
+    }
+}
+
+fn markets(shared: &Shared, filters: &Filters, unasked: bool) -> Answer {
+    let universe = &shared.universe;
+    let plan = &shared.options.faults;
+    let named = !filters.tokens.is_empty() || !filters.conditions.is_empty();
+    let fits =
+        |market: &Market<'_>| shared.has(market) && (market.payout() != Payout::Unresolved) == filters.closed;
+    let mut shown: Vec<Market<'_>> = if named {
+        let of_tokens = filters.tokens.iter().filter_map(|token| universe.find(token)).map(|it| it.market);
+        let of_conditions = filters.conditions.iter().filter_map(|id| universe.find_condition(id));
+        of_tokens.chain(of_conditions).filter(fits).collect()
+    } else if filters.ignored {
+        universe.market(0).into_iter().collect()
+    } else {
+        universe.markets().filter(fits).skip(filters.offset).take(filters.limit).collect()
+    };
+    shown.sort_by_key(Market::number);
+    shown.dedup_by_key(|market| market.number());
+    shown.truncate(filters.limit);
+    let mut rows: Vec<Value> =
+        shown.iter().map(|market| row(shared, market, plan.lie_about(market))).collect();
+    let mut lies = shown.iter().filter(|market| plan.lie_about(market).is_some()).count() as u64;
+    let unknown = |token: &&TokenId| universe.find(token).is_none_or(|it| !shared.has(&it.market));
+    if filters.tokens.iter().filter(unknown).any(|token| plan.lie_about_unknown(token.low128() as u64)) {
+        rows.extend(universe.market(0).map(|market| row(shared, &market, None)));
+        lies += 1;
+    }
+    if unasked {
+        let start = filters.tokens.first().map_or(0, |token| token.low128() as u64);
+        let all = universe.market_count() as u64;
+        let more = (0..3).filter_map(|nth| universe.market((mix(start ^ nth) % all) as usize));
+        rows.extend(more.map(|market| row(shared, &market, None)));
+    }
+    Answer { asked: filters.tokens.clone(), lies, ..Answer::ok(Value::from(rows).to_string()) }
+}
+
+fn row(shared: &Shared, market: &Market<'_>, lie: Option<Lie>) -> Value {
+    let (mut named, mut ids, mut labels) = (*market, *market.tokens(), market.labels());
+    let mut prices = match market.payout() {
+        Payout::Unresolved => ["0.62", "0.38"],
+        Payout::Half => ["0.5", "0.5"],
+        Payout::Winner(0) => ["1", "0"],
+        Payout::Winner(_) => ["0", "1"],
+    };
+    match lie {
+        None => {}
+        Some(Lie::WrongMarket) => named = another(shared, market),
+        Some(Lie::SwappedOutcomes | Lie::Index82) => labels.swap(0, 1),
+        Some(Lie::InventedToken) => ids[usize::from(market.dice(31, 2) == 1)] = invented(market),
+    }
+    // Now and then the second outcome comes first, in all three lists.
+    if market.dice(0x006f_7264_6572, 4) == 0 {
+        ids.swap(0, 1);
+        labels.swap(0, 1);
+        prices.swap(0, 1);
+    }
+    let inside = |list: [String; 2]| Value::from(list.to_vec()).to_string();
+    json!({
+        "id": named.number().to_string(),
+        "question": named.title(),
+        "slug": named.slug(),
+        "conditionId": format!("0x{}", named.condition()),
+        "outcomes": inside(labels.map(str::to_owned)),
+        "outcomePrices": inside(prices.map(str::to_owned)),
+        "clobTokenIds": inside(ids.map(|id| id.to_string())),
+        "active": true,
+        "closed": market.payout() != Payout::Unresolved,
+        "negRisk": named.neg_risk(),
+    })
+}

@@ -1,0 +1,332 @@
+//! Any number of tracks: how they split the work, take each other's over, and what Polymarket's own API makes of it.
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::{Output, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use backfill::demo::stand_in::FaultPlan;
+use backfill::demo::{StandIn, StandInOptions, Universe, UniverseOptions};
+use backfill::ids::TokenId;
+use backfill::phases::setup::SetupOptions;
+use backfill::phases::track::TrackOptions;
+use backfill::phases::{merge, setup, track};
+use backfill::track::Ending;
+use backfill::upstream::Source;
+use common::{BACKFILL, World, small_universe, stand_in_of};
+use serde_json::Value;
+
+const TRACKS: [Source; 3] = [Source::Dome, Source::Goldsky, Source::Gamma];
+
+/// A world and stand-ins of all three APIs.
+struct Scene {
+    world: World,
+    stand_ins: BTreeMap<Source, StandIn>,
+    settings: Vec<String>,
+}
+
+impl Scene {
+    async fn new(universe: &Arc<Universe>, change: impl Fn(Source, &mut StandInOptions)) -> Self {
+        let world = World::with(universe).await;
+        let mut settings = vec!["--dome-api-key".to_owned(), "demo".to_owned()];
+        settings.extend(["--request-timeout".to_owned(), "2s".to_owned()]);
+        let mut stand_ins = BTreeMap::new();
+        for source in TRACKS {
+            let (stand_in, leading) = stand_in_of(universe, source, |options| {
+                options.track_tokens = true;
+                change(source, options);
+            })
+            .await;
+            settings.extend(leading.into_iter().map(|it| it.replace("--dome-url", "--dome-api-url")));
+            stand_ins.insert(source, stand_in);
+        }
+        Self { world, stand_ins, settings }
+    }
+
+    fn settings(&self) -> Vec<&str> {
+        self.settings.iter().map(String::as_str).collect()
+    }
+
+    async fn backfill(&self, arguments: &[&str]) -> Output {
+        let run = tokio::process::Command::new(BACKFILL)
+            .args(self.world.arguments())
+            .args(&self.settings)
+            .args(arguments)
+            .current_dir(self.world.folder.path())
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output();
+        tokio::time::timeout(Duration::from_secs(300), run).await.expect("it ends").unwrap()
+    }
+
+    /// Runs to an end with this exit code and answers the object and what was said beside it.
+    async fn json(&self, code: i32, arguments: &[&str]) -> (Value, String) {
+        let output = self.backfill(&[arguments, &["--format", "json"]].concat()).await;
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{errors}");
+        (serde_json::from_slice(&output.stdout).expect("one object"), errors)
+    }
+
+    async fn setup(&self, tracks: &str) -> setup::SetupResult {
+        let context = self.world.context(&self.settings()).await;
+        let tracks: backfill::phases::shares::Tracks = tracks.parse().unwrap();
+        let options = SetupOptions { shares: tracks.named(), ..SetupOptions::default() };
+        setup::run(&context, &options).await.unwrap()
+    }
+
+    async fn workload(&self, source: Source) -> BTreeSet<String> {
+        let client = clickhouse::Client::default().with_url(&self.world.url);
+        let sql = format!("SELECT asset_id FROM {}.{}", self.world.staging, source.workload_table());
+        client.query(&sql).fetch_all::<String>().await.unwrap().into_iter().collect()
+    }
+}
+
+fn phase<'v>(object: &'v Value, name: &str) -> &'v Value {
+    object["phases"].as_array().unwrap().iter().find(|it| it["phase"] == name).expect(name)
+}
+
+/// `TOKENS=118870 cargo test --release --test tracks auto -- --nocapture` does it at the demo's size.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_dome_gone_and_goldsky_knowing_half_a_run_with_auto_passes_by_itself_and_says_what_it_did() {
+    let tokens = std::env::var("TOKENS").ok().and_then(|tokens| tokens.parse().ok()).unwrap_or(6_000);
+    let options = UniverseOptions {
+        seed: 71,
+        traded_tokens: tokens,
+        mapped_tokens: tokens * 19_964 / 118_870,
+        fills: tokens as u64 * 5,
+        ..UniverseOptions::default()
+    };
+    let universe = Arc::new(Universe::generate(options).unwrap());
+    let scene = Scene::new(&universe, |source, options| match source {
+        Source::Dome => options.gone = true,
+        Source::Goldsky => options.knows = 0.5,
+        _ => {}
+    })
+    .await;
+    let (object, said) =
+        scene.json(0, &["run", "--derive=false", "--tracks", "auto", "--variance-limit", "2"]).await;
+    assert_eq!(object["passed"], true);
+    assert!(said.contains("Dome is left out") && said.contains("410"), "{said}");
+    let split = &phase(&object, "setup")["tracks"];
+    assert_eq!(split.as_object().unwrap().keys().collect::<Vec<_>>(), ["gamma", "goldsky"], "{split}");
+    let verified = phase(&object, "verify");
+    assert!(verified["global"]["coverage_pct"].as_f64() >= Some(95.0), "{verified}");
+    for source in [Source::Goldsky, Source::Gamma] {
+        let track = phase(&object, source.name());
+        assert_eq!((&track["processed"], &track["failed"]), (&track["total"], &0.into()), "{track}");
+    }
+    assert_eq!(scene.stand_ins[&Source::Dome].counters().requests, 1, "one probe, and nothing more");
+    assert_eq!(phase(&object, "merge")["staged"].as_object().unwrap().len(), 3, "derived, goldsky and gamma");
+    println!("{}: {verified}\n{said}", object["summary"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_ends_in_the_middle_of_a_run_is_survived_by_it() {
+    let universe = small_universe(72);
+    // Slow enough that most of it is undone when the service ends.
+    let scene = Scene::new(&universe, |source, options| {
+        options.latency = Duration::from_millis(if source == Source::Dome { 300 } else { 20 });
+        options.knows = if source == Source::Goldsky { 0.5 } else { 1.0 };
+    })
+    .await;
+    let dome = &scene.stand_ins[&Source::Dome];
+    let arguments =
+        ["run", "--derive=false", "--tracks", "dome:60,goldsky:30,gamma:10", "--batch-size", "20"];
+    let run = scene.json(0, &arguments);
+    let ends = async {
+        while dome.counters().answered == 0 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        dome.end_service();
+    };
+    let ((object, said), ()) = tokio::join!(run, ends);
+    let track = phase(&object, "dome");
+    assert!(track["ended_early"].as_str().unwrap().contains("410"), "{track}");
+    assert_eq!(track["processed"], track["total"], "{track}");
+    assert!(said.contains("The others took over what the Dome track had left"), "{said}");
+    let known = universe
+        .traded_tokens()
+        .filter(|it| !it.mapped() && scene.stand_ins[&Source::Gamma].knows(&it.token()));
+    let merged = phase(&object, "merge")["added"].as_u64().unwrap();
+    assert!(merged >= known.count() as u64, "what Gamma knows is mapped: {merged}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shares_split_the_tokens_exactly_and_a_track_without_one_is_emptied() {
+    let universe = small_universe(73);
+    let scene = Scene::new(&universe, |_, _| {}).await;
+    let found = scene.setup("dome:40,goldsky:40,gamma:20").await;
+    let sizes: Vec<u64> = found.tracks.iter().map(|split| split.workload.total).collect();
+    let cut = |percent: u64| found.unmapped * percent / 100;
+    assert_eq!(sizes, [cut(40), cut(80) - cut(40), found.unmapped - cut(80)]);
+    let mut all = BTreeSet::new();
+    for source in TRACKS {
+        let tokens = scene.workload(source).await;
+        assert!(tokens.iter().all(|token| all.insert(token.clone())), "a token is in two workloads");
+    }
+    assert_eq!(all.len() as u64, found.unmapped);
+    let again = scene.setup("dome:40,goldsky:40,gamma:20").await;
+    assert!(again.tracks.iter().all(|split| split.kept), "the same tokens are split alike");
+    let two = scene.setup("dome,goldsky").await;
+    assert_eq!(two.tracks.iter().map(|split| split.workload.total).sum::<u64>(), found.unmapped);
+    assert_eq!(scene.workload(Source::Gamma).await.len(), 0, "what it had others have now");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn auto_splits_by_what_the_limits_allow_and_leaves_out_who_has_no_key() {
+    let universe = small_universe(74);
+    let scene = Scene::new(&universe, |_, _| {}).await;
+    let arguments = ["setup", "--tracks", "auto", "--dome-rate-limit", "100/10s,10/1s"];
+    let limits = ["--goldsky-rate-limit", "50/10s", "--gamma-rate-limit", "300/10s"];
+    let own: Vec<String> = scene
+        .settings
+        .chunks(2)
+        .filter(|pair| !pair[0].ends_with("-rate-limit"))
+        .flatten()
+        .cloned()
+        .collect();
+    let scene = Scene { settings: own, ..scene };
+    let (object, _) = scene.json(0, &[&arguments[..], &limits].concat()).await;
+    let share = |object: &Value, name: &str| {
+        object["tracks"][name].as_f64().unwrap() / object["unmapped"].as_f64().unwrap()
+    };
+    // Requests a second times tokens in a request: 10 × 90, 5 × 1,000, 30 × 84.
+    for (name, pace) in [("dome", 900.0), ("goldsky", 5_000.0), ("gamma", 2_520.0)] {
+        let expected = pace / (900.0 + 5_000.0 + 2_520.0);
+        assert!((share(&object, name) - expected).abs() < 0.02, "{name}: {object}");
+    }
+    let keyless: Vec<String> =
+        scene.settings.chunks(2).filter(|pair| pair[0] != "--dome-api-key").flatten().cloned().collect();
+    let scene = Scene { settings: keyless, ..scene };
+    let (object, said) = scene.json(0, &[&["setup", "--tracks", "auto"], &limits[..]].concat()).await;
+    assert!(said.contains("Dome is left out") && said.contains("DOME_API_KEY"), "{said}");
+    assert!(object["tracks"].get("dome").is_none(), "{object}");
+    let nobody = ["--goldsky-url", "http://127.0.0.1:1", "--gamma-url", "http://127.0.0.1:1"];
+    let own: Vec<String> =
+        scene.settings.chunks(2).filter(|pair| !pair[0].ends_with("-url")).flatten().cloned().collect();
+    let scene = Scene { settings: own, ..scene };
+    let output = scene.backfill(&[&["setup", "--tracks", "auto"], &nobody[..]].concat()).await;
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_track_does_not_know_each_other_is_asked_for_once_and_the_next_run_asks_nobody_again() {
+    let universe = small_universe(75);
+    // Each knows another half: every token that somebody knows is found, whoever has it in its workload.
+    let scene = Scene::new(&universe, |_, options| options.knows = 0.5).await;
+    scene.setup("dome,goldsky,gamma").await;
+    let context = scene.world.context(&scene.settings()).await;
+    let asked = |source: Source| scene.stand_ins[&source].counters();
+    for result in track::run(&context, &TRACKS, &TrackOptions::default()).await.unwrap() {
+        let result = result.unwrap();
+        assert_eq!((result.ending, result.processed), (Ending::Complete, result.total), "{result:?}");
+    }
+    merge::run(&context, &merge::MergeOptions::default()).await.unwrap();
+    let client = clickhouse::Client::default().with_url(&scene.world.url);
+    let sql = format!("SELECT token_id FROM {}.ctf_token_map", scene.world.database);
+    let mapped: BTreeSet<String> =
+        client.query(&sql).fetch_all::<String>().await.unwrap().into_iter().collect();
+    let known = |token: &TokenId| scene.stand_ins.values().any(|it| it.knows(token));
+    let unmapped: Vec<_> = universe.traded_tokens().filter(|it| !it.mapped()).map(|it| it.token()).collect();
+    let found = unmapped.iter().filter(|token| known(token)).count();
+    assert!(found * 100 > unmapped.len() * 80, "most are known to somebody: {found}");
+    for token in unmapped.iter().filter(|token| known(token)) {
+        assert!(mapped.contains(&token.to_string()), "{token} is known to somebody");
+    }
+    // Gamma is asked for a token twice, among the closed markets and among the open.
+    for (source, times) in [(Source::Dome, 1), (Source::Goldsky, 1), (Source::Gamma, 2)] {
+        let (counters, unmapped) = (asked(source), unmapped.len() as u64);
+        assert!(counters.tokens_asked <= unmapped * times, "{source:?}: {counters:?} for {unmapped}");
+    }
+    let before = TRACKS.map(|source| asked(source).requests);
+    for result in track::run(&context, &TRACKS, &TrackOptions::default()).await.unwrap() {
+        assert_eq!(result.unwrap().requests, 0, "every track was answered about every token that is left");
+    }
+    assert_eq!(before, TRACKS.map(|source| asked(source).requests));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gamma_is_asked_for_closed_markets_first_and_with_full_requests_both_times() {
+    let universe = small_universe(76);
+    let scene = Scene::new(&universe, |_, _| {}).await;
+    let found = scene.setup("gamma").await;
+    let (object, _) = scene.json(0, &["gamma", "--worker-count", "2"]).await;
+    assert_eq!((&object["total"], &object["processed"]), (&found.unmapped.into(), &found.unmapped.into()));
+    let counters = scene.stand_ins[&Source::Gamma].counters();
+    let known: Vec<_> = universe
+        .traded_tokens()
+        .filter(|it| !it.mapped() && scene.stand_ins[&Source::Gamma].knows(&it.token()))
+        .collect();
+    let staged: u64 = scene
+        .world
+        .one("SELECT count() FROM {s}.clob_asset_map_gamma WHERE token_id IN (SELECT asset_id FROM {s}.unmapped_tokens_gamma)")
+        .await;
+    assert_eq!(staged, known.len() as u64, "every market that it knows, open or closed");
+    let labels = "SELECT count() FROM {s}.clob_asset_map_gamma WHERE outcome_label = ''";
+    assert_eq!(scene.world.one::<u64>(labels).await, 0);
+    // With all of its tokens asked for in requests of 84, and once more for those that are in no closed market.
+    let closed = |it: &backfill::demo::universe::Outcome<'_>| {
+        it.market.payout() != backfill::demo::universe::Payout::Unresolved
+    };
+    let open = found.unmapped - known.iter().filter(|it| closed(it)).count() as u64;
+    let needed = found.unmapped.div_ceil(84) + open.div_ceil(84);
+    assert!(counters.requests <= needed + 6, "{} requests where {needed} do", counters.requests);
+    assert_eq!(counters.bad_requests, 0, "no request line is too long");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_market_of_all_which_gamma_gives_for_what_it_does_not_know_is_never_believed() {
+    let universe = small_universe(77);
+    let scene = Scene::new(&universe, |_, options| {
+        options.faults = FaultPlan { rate: 0.1, ..FaultPlan::faults_and_lies(77, 0.4) };
+    })
+    .await;
+    scene.setup("gamma").await;
+    let (object, said) = scene.json(0, &["gamma", "--batch-size", "20"]).await;
+    assert_eq!((&object["processed"], &object["failed"]), (&object["total"], &0.into()), "{said}");
+    let gamma = &scene.stand_ins[&Source::Gamma];
+    assert!(gamma.counters().lies > 500, "{:?}", gamma.counters());
+    let client = clickhouse::Client::default().with_url(&scene.world.url);
+    let sql = format!(
+        "SELECT token_id, condition_id_norm, outcome_index FROM {}.clob_asset_map_gamma",
+        scene.world.staging
+    );
+    let rows: Vec<(String, String, u8)> = client.query(&sql).fetch_all().await.unwrap();
+    let mut staged = BTreeSet::new();
+    for (token, condition, index) in rows {
+        let outcome = universe.find(&token.parse().unwrap()).unwrap();
+        assert_eq!((condition, index), (outcome.market.condition().to_string(), outcome.index), "{token}");
+        staged.insert(token);
+    }
+    let honest = universe.traded_tokens().map(|it| it.token()).filter(|token| {
+        let unmapped = universe.find(token).is_some_and(|it| !it.mapped());
+        unmapped && gamma.knows(token) && gamma.lie_about(token).is_none()
+    });
+    for token in honest {
+        assert!(staged.contains(&token.to_string()), "{token} is known, and nobody lied about it");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_staging_database_from_before_a_source_was_there_is_completed_and_not_disturbed() {
+    let universe = small_universe(78);
+    let scene = Scene::new(&universe, |_, _| {}).await;
+    let found = scene.setup("dome,goldsky").await;
+    for table in ["clob_asset_map_gamma", "clob_asset_map_clob"] {
+        scene.world.run(&format!("DROP TABLE {{s}}.{table} SYNC")).await;
+    }
+    scene.json(0, &["goldsky"]).await;
+    let (merged, _) = scene.json(0, &["merge"]).await;
+    assert_eq!(
+        merged["staged"].as_object().unwrap().keys().collect::<Vec<_>>(),
+        ["derived", "dome", "goldsky"]
+    );
+    scene.world.run("DROP TABLE {s}.clob_asset_map_gamma SYNC").await;
+    let (object, _) =
+        scene.json(0, &["run", "--from", "tracks", "--to", "merge", "--tracks", "dome,goldsky,gamma"]).await;
+    assert_eq!(phase(&object, "gamma")["total"], 0, "it has no tokens of its own, and helps");
+    let total = |name: &str| phase(&object, name)["total"].as_u64().unwrap();
+    assert_eq!(total("dome") + total("goldsky"), found.unmapped);
+}
