@@ -500,3 +500,24 @@ async fn a_dotenv_is_read_and_the_environment_wins() {
     let output = backfill(folder.path(), &[], &["setup"]).await;
     assert!(message(&output, 2).contains(".env") && !stderr(&output).contains(SECRET));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_of_nothing_or_to_nowhere_says_so_and_one_that_can_be_written_needs_no_clickhouse() {
+    let folder = tempfile::tempdir().unwrap();
+    let nothing = message(&backfill(folder.path(), &[], &["report"]).await, 2);
+    assert!(nothing.contains("no phase has run yet") && nothing.contains("CHECKPOINT_DIR"), "{nothing}");
+    assert!(!folder.path().join("tmp").exists(), "nothing was touched");
+    // A phase that cannot be run leaves its failure in the journal.
+    let url = closed();
+    let failed = message(&backfill(folder.path(), &[("CLICKHOUSE_URL", &url)], &["setup"]).await, 1);
+    let nowhere = message(&backfill(folder.path(), &[], &["report", "-o", "none/report.html"]).await, 2);
+    assert!(nowhere.contains("cannot write none/report.html"), "{nowhere}");
+    let output = backfill(folder.path(), &[("CLICKHOUSE_URL", &url)], &["report", "--format", "json"]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(result["file"], "tmp/backfill-report.html");
+    assert_eq!(result["phases"], serde_json::json!(["setup"]));
+    let page = std::fs::read_to_string(folder.path().join("tmp/backfill-report.html")).unwrap();
+    let reason = failed.strip_prefix("error: ").unwrap();
+    assert!(page.contains(&reason.replace('&', "&amp;").replace('"', "&quot;")), "{reason}");
+}

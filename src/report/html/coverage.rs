@@ -108,8 +108,8 @@ fn by_month(verify: &Value) -> Markup {
         h3 { "By month" }
         (figure(
             &chart,
-            "Tokens by the month of their first fill: mapped below in green, unmapped above in red.",
-            "Tokens by month; the table below has the numbers",
+            "Tokens traded in each month, one in every month it was traded in: mapped below in green, unmapped above in red.",
+            "Tokens traded by month; the table below has the numbers",
         ))
         details {
             summary { (rows.len()) " months as a table" }

@@ -70,8 +70,8 @@ pub fn table(columns: &[Column], rows: &[Vec<Markup>]) -> Markup {
                 tbody {
                     @for row in rows {
                         tr {
-                            @for (column, cell) in columns.iter().zip(row) {
-                                td class=(column.class()) data-name=[name(*column)] { (cell) }
+                            @for (place, (column, cell)) in columns.iter().zip(row).enumerate() {
+                                td class=(column.class()) data-name=[name(place, *column)] { (cell) }
                             }
                         }
                     }
@@ -81,12 +81,9 @@ pub fn table(columns: &[Column], rows: &[Vec<Markup>]) -> Markup {
     }
 }
 
-/// What a cell is called where its heading is not shown: words speak for themselves.
-fn name(column: Column) -> Option<&'static str> {
-    match column {
-        Column::Number(title) => Some(title),
-        Column::Words(_) | Column::Id(_) => None,
-    }
+/// What a cell is called where its heading is not shown: the first one says whose the others are.
+fn name(place: usize, column: Column) -> Option<&'static str> {
+    (place > 0).then(|| column.title())
 }
 
 /// A cell of text.
@@ -97,8 +94,8 @@ pub fn cell(text: impl AsRef<str>) -> Markup {
 /// A verdict in a word, coloured.
 pub fn mark(passed: Option<bool>) -> Markup {
     match passed {
-        Some(true) => html! { span.good { "✓ passed" } },
-        Some(false) => html! { span.bad { "✗ not passed" } },
+        Some(true) => html! { span.good.mark { "✓ passed" } },
+        Some(false) => html! { span.bad.mark { "✗ not passed" } },
         None => html! { span.dim { "–" } },
     }
 }

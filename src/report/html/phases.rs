@@ -82,7 +82,7 @@ pub fn every_number(history: &History) -> Markup {
         @for (phase, _) in &history.last {
             @if let Some(result) = result(history, phase) {
                 @let rows = leaves(result).into_iter().map(|it| vec![cell(it.path), cell(it.shown)]).collect::<Vec<_>>();
-                details {
+                details.list {
                     summary { (phase) ": " (rows.len()) " values" }
                     (table(&columns, &rows))
                 }

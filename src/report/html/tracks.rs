@@ -1,5 +1,7 @@
 //! The tracks: what each asked for over time, held against what its quota allows, and what came of it.
 
+use std::collections::BTreeSet;
+
 use maud::{Markup, html};
 
 use super::chart::{Chart, figure};
@@ -102,10 +104,10 @@ fn rates(samples: &[Sample], window: f64, of: impl Fn(&Sample) -> u64) -> Vec<(f
 fn compared(history: &History, tracks: &[Source]) -> Markup {
     let with: Vec<_> =
         tracks.iter().filter_map(|it| Some((*it, result(history, it.name())?.as_object()?))).collect();
-    let Some((_, first)) = with.first() else { return html! {} };
     let mut columns = vec![Column::Words("")];
     columns.extend(with.iter().map(|(source, _)| Column::Number(source.title())));
-    let mut names: Vec<&String> = first.keys().filter(|name| *name != "phase").collect();
+    let names: BTreeSet<&String> = with.iter().flat_map(|(_, result)| result.keys()).collect();
+    let mut names: Vec<&String> = names.into_iter().filter(|name| *name != "phase").collect();
     names.sort_by_key(|name| ORDER.iter().position(|it| it == name).unwrap_or(ORDER.len()));
     let row = |name: &String| {
         let mut row = vec![cell(words(name))];

@@ -28,7 +28,8 @@ pub struct Verdict {
 pub fn of(history: &History) -> Vec<Verdict> {
     let mut found = Vec::new();
     for source in Source::ALL {
-        found.extend(result(history, source.name()).map(|it| track(source, it)));
+        let exit = history.last.get(source.name()).and_then(|run| run.ended.as_ref()).map(|end| end.exit);
+        found.extend(result(history, source.name()).map(|it| track(source, it, exit == Some(0))));
     }
     found.extend(result(history, "merge").map(merge));
     if let Some(verify) = result(history, "verify") {
@@ -44,16 +45,22 @@ fn count(result: &Value, name: &str) -> u64 {
     at(result, &[name]).as_u64().unwrap_or_default()
 }
 
-fn track(source: Source, result: &Value) -> Verdict {
-    let (total, failed) = (count(result, "total"), count(result, "failed"));
-    let answered = count(result, "processed").saturating_sub(failed);
-    let left = total.saturating_sub(answered);
+/// A look-up answers tokens, a catalogue is read in pages; either says by its exit code whether it is at its end.
+fn track(source: Source, result: &Value, complete: bool) -> Verdict {
+    let failed = count(result, "failed");
+    let (what, done, whole) = match at(result, &["pages"]).as_u64() {
+        Some(pages) => ("every page is read", pages, pages.saturating_add(count(result, "pages_failed"))),
+        None => {
+            let answered = count(result, "processed").saturating_sub(failed);
+            ("every token has an answer", answered, count(result, "total"))
+        }
+    };
     Verdict {
-        what: format!("{}: every token has an answer", source.title()),
-        number: thousands(answered),
-        limit: thousands(total),
-        margin: format!("{} left", thousands(left)),
-        passed: Some(left == 0),
+        what: format!("{}: {what}", source.title()),
+        number: thousands(done),
+        limit: thousands(whole),
+        margin: format!("{} left", thousands(whole.saturating_sub(done))),
+        passed: Some(complete),
     }
 }
 
