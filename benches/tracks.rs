@@ -4,6 +4,7 @@
 //! cargo bench --bench tracks               # every tier at 50, 150 and 300 ms
 //! cargo bench --bench tracks -- 150 dev    # only rows with these words
 //! cargo bench --bench tracks -- memory     # three million tokens
+//! cargo bench --bench tracks -- clob       # a catalogue of 1.5 million markets
 //! ```
 //!
 //! The real program runs as a process of its own, against a genuine ClickHouse and stand-ins that count a request when
@@ -16,7 +17,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use backfill::demo::stand_in::Window;
+use backfill::demo::stand_in::{ListHabits, Window};
 use backfill::demo::{StandIn, StandInOptions, Universe, UniverseOptions, load};
 use backfill::settings::RateLimit;
 use backfill::store::embedded::{Server, ServerOptions};
@@ -80,6 +81,75 @@ async fn main() {
             }
         }
     }
+    if words.iter().any(|word| word == "clob") {
+        catalogue(Duration::from_millis(150)).await;
+    }
+}
+
+/// Markets of the catalogue: as many as the CLOB has in 2026.
+const MARKETS: usize = 1_500_000;
+
+/// The catalogue at its documented limit, with the guide's traded tokens among its markets. The ceiling is of the pages
+/// that it has, plus one latency.
+async fn catalogue(latency: Duration) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = UniverseOptions { fills: 200_000, ..UniverseOptions::default() };
+    let universe = Arc::new(Universe::generate(options).expect("a universe"));
+    let server = start_server(folder.path()).await;
+    let client = clickhouse::Client::default().with_url(server.url());
+    load::load(&client, "bench", &universe, load::LoadOptions::default()).await.expect("tables");
+    let list = ListHabits { generated: (MARKETS - universe.market_count()) as u64, ..ListHabits::default() };
+    let options = StandInOptions { list, latency, ..StandInOptions::clob() };
+    let limit: RateLimit = "250/10s".parse().expect("a limit");
+    let stand_in = StandIn::start(universe, options).await.expect("a stand-in");
+    let (result, cost) = run(Command::new(BACKFILL)
+        .args(["clob", "--clob-url", &stand_in.url()])
+        .args(common_arguments(&server, folder.path())));
+    let counters = stand_in.counters();
+    assert_eq!(result["markets"], MARKETS, "{result}");
+    let seconds = result["work_seconds"].as_f64().expect("seconds");
+    let best = ceiling(&limit, MARKETS.div_ceil(1_000)) + latency;
+    println!(
+        "{:<8} {:<10} {:>8} {:>5} ms {:>9.3} {:>9.3} {:>6.3} {:>11.0} {:>8} {:>5} {:>7.2} {:>8.1} {:>7.2}s",
+        "clob",
+        "catalogue",
+        MARKETS,
+        latency.as_millis(),
+        seconds,
+        best.as_secs_f64(),
+        best.as_secs_f64() / seconds,
+        2.0 * MARKETS as f64 / seconds,
+        counters.requests,
+        counters.throttled,
+        cost.cpu,
+        cost.peak_megabytes,
+        cost.wall,
+    );
+    stand_in.stop().await;
+    server.stop().await;
+}
+
+async fn start_server(folder: &std::path::Path) -> Server {
+    let options = ServerOptions {
+        data: folder.join("clickhouse"),
+        http_port: 0,
+        tcp_port: None,
+        config: None,
+        engine: None,
+        launcher: BACKFILL.into(),
+    };
+    Server::start(options, &|text| eprintln!("{text}")).await.expect("an engine")
+}
+
+fn common_arguments(server: &Server, folder: &std::path::Path) -> Vec<String> {
+    let common = [
+        ("--clickhouse-url", server.url()),
+        ("--clickhouse-database", "bench".to_owned()),
+        ("--checkpoint-dir", folder.join("checkpoints").display().to_string()),
+        ("--format", "json".to_owned()),
+        ("--progress", "none".to_owned()),
+    ];
+    common.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect()
 }
 
 async fn measure(case: &Case, latency: Duration) {
@@ -97,19 +167,7 @@ async fn measure(case: &Case, latency: Duration) {
     };
     let options = UniverseOptions { fills: options.min_fills(), ..options };
     let universe = Arc::new(Universe::generate(options).expect("a universe"));
-    let server = Server::start(
-        ServerOptions {
-            data: folder.path().join("clickhouse"),
-            http_port: 0,
-            tcp_port: None,
-            config: None,
-            engine: None,
-            launcher: BACKFILL.into(),
-        },
-        &|text| eprintln!("{text}"),
-    )
-    .await
-    .expect("an engine");
+    let server = start_server(folder.path()).await;
     let client = clickhouse::Client::default().with_url(server.url());
     load::load(&client, "bench", &universe, load::LoadOptions::default()).await.expect("tables");
     let limit: RateLimit = case.limit.parse().expect("a limit");
@@ -118,15 +176,7 @@ async fn measure(case: &Case, latency: Duration) {
     let options = StandInOptions::of(source).expect("an API");
     let stand_in =
         StandIn::start(universe, StandInOptions { windows, latency, ..options }).await.expect("a stand-in");
-    let common = [
-        ("--clickhouse-url", server.url()),
-        ("--clickhouse-database", "bench".to_owned()),
-        ("--checkpoint-dir", folder.path().join("checkpoints").display().to_string()),
-        ("--format", "json".to_owned()),
-        ("--progress", "none".to_owned()),
-    ];
-    let arguments: Vec<String> =
-        common.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect();
+    let arguments = common_arguments(&server, folder.path());
     run(Command::new(BACKFILL).args(["setup", "--tracks", case.track]).args(&arguments));
     let mut millions = Vec::new();
     let (result, cost) = run_watched(

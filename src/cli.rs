@@ -148,6 +148,14 @@ pub enum Command {
         after_help = "Examples:\n  backfill prove TOKEN CONDITION\n  backfill prove --file table.csv > verdicts.csv"
     )]
     Prove(ProveArgs),
+    /// One look at ClickHouse and every source, with what to do about each red line; writes nothing
+    ///
+    /// Version, latency and clock of ClickHouse, the tables and columns, the rights in the staging database, and one
+    /// cheap request to each source. The exit code is 0 where everything that is needed can be used, else 1.
+    #[command(
+        after_help = "Examples:\n  backfill doctor\n  backfill doctor --format json | jq '.checks[] | select(.status == \"bad\")'"
+    )]
+    Doctor,
     /// Where every phase and every track stands, and how much is mapped
     ///
     /// From the run journal, the checkpoints and ClickHouse; it disturbs nobody, and works while tracks run.
@@ -155,6 +163,14 @@ pub enum Command {
         after_help = "Examples:\n  backfill status\n  backfill status --watch              until Ctrl-C, beside running tracks\n  backfill status --format json"
     )]
     Status(StatusArgs),
+    /// One HTML file of what ran: coverage, tracks, the gap, P&L, every verdict and every number
+    ///
+    /// From the run journal, the last run of each phase. The file loads nothing and runs no script: it can be opened
+    /// from disk, mailed and printed.
+    #[command(
+        after_help = "Examples:\n  backfill report                     backfill-report.html in CHECKPOINT_DIR\n  backfill report --output report.html\n  backfill demo --report=demo.html    of a run on this machine, without accounts"
+    )]
+    Report(ReportArgs),
     /// A genuine ClickHouse server on this machine, until Ctrl-C
     #[command(
         after_help = "Examples:\n  backfill clickhouse                 then, in another terminal, backfill setup --create-tables\n  backfill clickhouse --port 0 --data /var/lib/backfill"
@@ -195,7 +211,9 @@ impl Command {
             Self::Demo(_) => "demo",
             Self::Derive(_) => "derive",
             Self::Prove(_) => "prove",
+            Self::Doctor => "doctor",
             Self::Status(_) => "status",
+            Self::Report(_) => "report",
             Self::Clickhouse(_) => "clickhouse",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
@@ -218,6 +236,22 @@ pub struct StatusArgs {
     /// Refresh in place, until Ctrl-C
     #[arg(short, long)]
     pub watch: bool,
+}
+
+/// `report`
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Where to write it [default: backfill-report.html in CHECKPOINT_DIR]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// A report at the end of a run.
+#[derive(Debug, Clone, Default, Args)]
+pub struct WithReportArgs {
+    /// Write an HTML report at the end, to this file or to one in CHECKPOINT_DIR
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    pub report: Option<Option<PathBuf>>,
 }
 
 /// `completions`
@@ -398,6 +432,9 @@ pub struct RunArgs {
     /// End with this phase
     #[arg(long, value_name = "PHASE", default_value = "validate", hide_default_value = true)]
     pub to: Stage,
+    /// A report
+    #[command(flatten)]
+    pub with_report: WithReportArgs,
     /// Metrics
     #[command(flatten)]
     pub metrics: MetricsArgs,
@@ -434,6 +471,9 @@ pub struct DemoArgs {
     /// Leave everything running at the end, until Ctrl-C, to look at
     #[arg(long)]
     pub keep: bool,
+    /// A report
+    #[command(flatten)]
+    pub with_report: WithReportArgs,
     /// Metrics
     #[command(flatten)]
     pub metrics: MetricsArgs,

@@ -3,6 +3,7 @@
 mod demo;
 mod derive;
 mod prove;
+mod report_file;
 mod run;
 pub mod shell;
 mod status;
@@ -171,8 +172,10 @@ pub async fn run(cli: Cli, progress: Arc<Terminal>, started: Instant) -> Result<
         Command::Run(args) => run::run(&session, &args).await,
         Command::Demo(args) => demo::run(&session, &args).await,
         Command::Derive(args) => derive::run(&session, &args).await,
+        Command::Doctor => doctor(&session).await,
         Command::Prove(args) => prove::run(&session, args).await,
         Command::Status(args) => status::run(&session, &args).await,
+        Command::Report(args) => report_file::run(&session, &args),
         Command::Clickhouse(args) => clickhouse(&session, &args).await,
         // These were run before any of this was set up.
         Command::Completions(_) | Command::Man(_) | Command::ClickhouseEngine { .. } => Ok(Exit::Done),
@@ -206,6 +209,13 @@ async fn clob(session: &Session, args: &ClobArgs) -> Result<Exit, Failure> {
     let result = session.recorder.phase(Source::Clob.name(), work, told).await?;
     session.print(|| report::clob::text(&result), || report::clob::json(&result));
     Ok(ending(&result.track))
+}
+
+async fn doctor(session: &Session) -> Result<Exit, Failure> {
+    let work = async { Ok(phases::doctor::run(&session.settings, session.started).await) };
+    let result = session.phase(work).await?;
+    session.print(|| report::doctor::text(&result), || report::doctor::json(&result));
+    Ok(if result.is_healthy() { Exit::Done } else { Exit::Unusable })
 }
 
 /// The exit code of a track's end.

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use backfill::demo::universe::BASELINE_WALLET;
 use backfill::demo::{Universe, UniverseOptions};
 use backfill::pnl::Micro;
+use backfill::report::html::numbers::shown;
 use common::BACKFILL;
 use serde_json::Value;
 
@@ -40,6 +41,68 @@ fn universe(seed: u64) -> Universe {
         ..UniverseOptions::default()
     };
     Universe::generate(options).unwrap()
+}
+
+/// What stands on a page, without its markup.
+fn words(page: &str) -> String {
+    let pieces = page.split('<').filter_map(|piece| piece.split_once('>'));
+    pieces.map(|(_, text)| text).collect::<Vec<_>>().join(" ")
+}
+
+/// Every value of a result by its field's name; the phase's own name is none of its values.
+fn values<'a>(name: &'a str, value: &'a Value, found: &mut Vec<(&'a str, &'a Value)>) {
+    match value {
+        Value::Object(fields) => {
+            let fields = fields.iter().filter(|(name, _)| *name != "phase");
+            fields.for_each(|(name, value)| values(name, value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| values(name, item, found)),
+        _ => found.push((name, value)),
+    }
+}
+
+/// The values below a part of a result that a person looks for in the sections, not in the list at the end.
+fn sought(phase: &Value) -> Vec<(&str, &Value)> {
+    let parts =
+        ["months", "gap", "top_unmapped", "wallets", "global", "before", "after", "tokens_per_second"];
+    let unsaid =
+        ["cause", "malformed_fills", "duplicate_fills", "ambiguous", "resolved_positions", "pnl_by_position"];
+    let mut found = Vec::new();
+    parts
+        .iter()
+        .filter_map(|name| Some((*name, phase.get(*name)?)))
+        .for_each(|(name, it)| values(name, it, &mut found));
+    found.retain(|(name, value)| !unsaid.contains(name) && !value.is_boolean());
+    found
+}
+
+#[test]
+fn the_report_of_a_demo_shows_every_number_of_its_results_and_loads_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("report.html");
+    let (object, _) = demo(&[&format!("--report={}", file.display())]);
+    let page = std::fs::read_to_string(&file).unwrap();
+    for loads in ["<script", "http://", "https://", "src=", "@import", "url("] {
+        assert!(!page.contains(loads), "{loads}");
+    }
+    let (body, list) = page.split_once("<h2>Every number</h2>").expect("it has the section");
+    let (body, list) = (words(body), words(list));
+    let escaped = |name: &str, value: &Value| shown(name, value).replace('&', "&amp;").replace('"', "&quot;");
+    let mut count = 0;
+    for phase in object["phases"].as_array().unwrap() {
+        let mut found = Vec::new();
+        values("", phase, &mut found);
+        count += found.len();
+        for (name, value) in found {
+            assert!(list.contains(&escaped(name, value)), "{}: {name} {value}", phase["phase"]);
+        }
+        for (name, value) in sought(phase) {
+            assert!(body.contains(&escaped(name, value)), "{}: {name} {value}", phase["phase"]);
+        }
+    }
+    assert!(count > 300, "{count} values");
+    assert!(page.matches("<svg").count() >= 16, "eight charts in two sizes");
+    assert!(!body.contains("cannot be drawn") && body.contains("checks passed"), "{body}");
 }
 
 fn phase<'a>(object: &'a Value, name: &str) -> &'a Value {

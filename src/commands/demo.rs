@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::run::{self, Told};
-use super::{Session, launcher};
+use super::{Session, launcher, report_file};
 use crate::cli::DemoArgs;
 use crate::demo::{StandIn, UniverseOptions};
 use crate::failure::{Exit, Failure};
@@ -104,5 +104,7 @@ async fn phases_of(
     );
     let well = result.failure.is_none() && result.exit != Exit::Interrupted;
     told.end(session, &result, if well { &last } else { "" });
+    let file = session.settings.work.checkpoint_dir.join("backfill-demo-report.html");
+    report_file::wanted(session, &demo.folder, &args.with_report, &file);
     run::end(result)
 }

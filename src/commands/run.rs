@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::Session;
 use super::validate::baselines;
+use super::{Session, report_file};
 use crate::cli::{Format, RunArgs};
 use crate::failure::{Exit, Failure};
 use crate::phases::plan::{self, Span, Stage};
@@ -44,6 +44,8 @@ pub(super) async fn run(session: &Session, args: &RunArgs) -> Result<Exit, Failu
     let mut told = Told::begin(session, &plan);
     let result = phases::run::run(&context, &options, &plan, &mut |result| told.tell(session, &result)).await;
     told.end(session, &result, "");
+    let folder = &session.settings.work.checkpoint_dir;
+    report_file::wanted(session, folder, &args.with_report, &folder.join(report_file::NAME));
     end(result)
 }
 

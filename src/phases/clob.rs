@@ -28,9 +28,9 @@ pub async fn run(context: &Context) -> Result<CatalogueResult, Failure> {
     context.progress.step("Listing the traded tokens");
     let traded = Traded::read(store).await?;
     let plan = Plan {
-        probed: false,
         workers: settings.work.worker_count.map_or(WORKERS, NonZeroUsize::get),
         batch_size: None,
+        probed: false,
         rate_limit: settings.clob.rate_limit.clone(),
         give_up_after: settings.work.give_up_after,
         rules: Rules { collaterals: settings.collaterals.clone(), accept_unproven: false },

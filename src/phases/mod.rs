@@ -5,6 +5,7 @@ pub mod clickhouse;
 pub mod clob;
 pub mod demo;
 pub mod derive;
+pub mod doctor;
 pub mod merge;
 pub mod plan;
 pub mod prove;

@@ -46,7 +46,7 @@ impl FromStr for Stage {
     /// A stage by its name, or the stage of a track by the track's.
     fn from_str(text: &str) -> Result<Self, String> {
         let stage = Self::ALL.into_iter().find(|stage| stage.name() == text);
-        let track = || Source::ALL.into_iter().any(|source| source.name() == text).then_some(Self::Tracks);
+        let track = || Source::tracks().any(|source| source.name() == text).then_some(Self::Tracks);
         stage
             .or_else(track)
             .ok_or_else(|| format!("expected one of {}, or a track", Self::ALL.map(Self::name).join(", ")))

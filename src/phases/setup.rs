@@ -74,7 +74,12 @@ pub async fn run(context: &Context, options: &SetupOptions) -> Result<SetupResul
     // A workload must not change under a track that is at work on it.
     let locks: Result<Vec<_>, _> =
         Source::tracks().map(|source| CheckpointFile::lock(folder, source)).collect();
-    let locks = locks?;
+    let mut locks = locks?;
+    // What a catalogue's track has staged goes with the rest.
+    let catalogue = Some(Source::Clob).filter(|_| options.reset);
+    if let Some(source) = catalogue {
+        locks.push(CheckpointFile::lock(folder, source)?);
+    }
     let created = if options.create_tables { store.create_missing_tables().await? } else { Vec::new() };
     store.require_fills_and_map().await?;
     context.progress.step("Measuring the coverage");
@@ -95,7 +100,7 @@ pub async fn run(context: &Context, options: &SetupOptions) -> Result<SetupResul
     let staged = store.staged().await?.by_source;
     let mut put_aside = Vec::new();
     let changed = tracks.iter().filter(|split| options.reset || !split.kept).map(|split| split.source);
-    for source in changed.chain(emptied) {
+    for source in changed.chain(emptied).chain(catalogue) {
         put_aside.extend(checkpoint::put_aside(&checkpoint::path(folder, source))?);
     }
     drop(locks);

@@ -8,10 +8,9 @@ use futures_util::future::join_all;
 
 use super::{Context, track};
 use crate::failure::Failure;
-use crate::ids::TokenId;
 use crate::settings::Percent;
 use crate::store::workload::Share;
-use crate::upstream::{Source, UpstreamError};
+use crate::upstream::{NOBODY, Source, UpstreamError};
 
 /// How long a probe waits for its answer.
 const PROBE: Duration = Duration::from_secs(10);
@@ -127,9 +126,7 @@ async fn by_limits(context: &Context) -> Result<Vec<Share>, Failure> {
 /// What a source can do: thousandths of tokens a second, in full requests, in the long run.
 async fn probe(context: &Context, source: Source) -> Result<u64, Failure> {
     let chosen = track::choose(&context.settings, source)?;
-    // No market has it, and every API takes it for a token.
-    let nobody = [TokenId::from_be_bytes([1; 32])];
-    let answer = tokio::time::timeout(PROBE, chosen.upstream.ask(&nobody, None)).await;
+    let answer = tokio::time::timeout(PROBE, chosen.upstream.ask(&[NOBODY], None)).await;
     match answer.unwrap_or(Err(UpstreamError::Timeout(PROBE))) {
         // Who is busy is there.
         Ok(_) | Err(UpstreamError::Throttled { .. }) => {

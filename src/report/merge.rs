@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::text::{Page, percent1, thousands};
+use super::verify;
 use crate::phases::merge::MergeResult;
 use crate::track::floored_percent;
 
@@ -120,6 +121,9 @@ pub fn json(result: &MergeResult) -> Value {
         "before": coverage(&result.before),
         "after": coverage(&result.after),
         "total_asset_ids": result.after.total,
+        "target_pct": result.target.to_string().parse::<f64>().unwrap_or_default(),
+        "margin_pct": verify::margin_pct(result.target, result.after.mapped, result.after.total),
+        "reaches_target": result.reaches_target(),
         "added": result.added,
         "repaired": result.repaired,
         "labels_filled": result.labels,

@@ -3,6 +3,8 @@
 
 pub mod clob;
 pub mod derive;
+pub mod doctor;
+pub mod html;
 pub mod live;
 pub mod merge;
 pub mod metrics;

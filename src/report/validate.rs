@@ -10,6 +10,12 @@ use crate::settings::Percent;
 /// How many winners and losers are shown.
 const TOP: usize = 5;
 
+/// How many of the largest gains, and of the largest losses, an object holds of a wallet for a chart of them.
+const CHARTED: usize = 50;
+
+/// With more wallets than these, no chart of each is wanted, and the object stays small.
+const CHARTED_WALLETS: usize = 10;
+
 /// The guide's page for one wallet, or a table of many.
 pub fn text(result: &ValidateResult) -> String {
     let mut page = Page::titled("COMPREHENSIVE P&L VALIDATION - ALL THREE FIXES");
@@ -296,17 +302,32 @@ pub fn json(result: &ValidateResult) -> Value {
     json!({
         "phase": "validate",
         "passed": result.passes(),
-        "wallets": result.wallets.iter().map(wallet_json).collect::<Vec<_>>(),
+        "variance_limit_pct": result.limit.to_string().parse::<f64>().unwrap_or_default(),
+        "wallets": result.wallets.iter().map(|it| wallet_json(it, result)).collect::<Vec<_>>(),
         "elapsed_seconds": result.elapsed_seconds,
     })
 }
 
-fn wallet_json(wallet: &WalletResult) -> Value {
+/// Realized P&L of the positions, from the largest gain to the largest loss; of many the two ends.
+fn charted(wallet: &WalletResult) -> Vec<String> {
+    let all: Vec<Usd> = wallet.resolved().map(|(_, realized)| realized).collect();
+    let left_out = CHARTED..all.len().saturating_sub(CHARTED);
+    let ends = all.iter().enumerate().filter(|(place, _)| !left_out.contains(place));
+    ends.map(|(_, realized)| realized.six()).collect()
+}
+
+fn wallet_json(wallet: &WalletResult, result: &ValidateResult) -> Value {
     let (winners, losers) = top(wallet);
     let (wins, losses) = wins_and_losses(wallet);
     let positions = |list: Vec<Realized<'_>>| list.into_iter().map(position_json).collect::<Vec<_>>();
     // A number with two decimals, read back from what is shown.
     let variance_pct = wallet.variance.as_ref().and_then(|it| it.percent().parse::<f64>().ok());
+    let margin_pct = wallet.variance.as_ref().and_then(|variance| {
+        let (points, spare) = variance.margin(result.limit);
+        let points = points.parse::<f64>().ok()?;
+        Some(if spare { points } else { -points })
+    });
+    let charted = (result.wallets.len() <= CHARTED_WALLETS).then(|| charted(wallet));
     let odd = &wallet.oddities;
     json!({
         "wallet": wallet.baseline.wallet,
@@ -315,6 +336,7 @@ fn wallet_json(wallet: &WalletResult) -> Value {
         "total": wallet.total.six(),
         "delta": (wallet.total.clone() - wallet.baseline.expected.clone()).six(),
         "variance_pct": variance_pct,
+        "margin_pct": margin_pct,
         "status": match wallet.status { Status::Pass => "pass", Status::Fail => "fail", Status::Skipped => "skipped" },
         "positions": wallet.resolved().count(),
         "wins": {"count": wins.0, "pnl": wins.1.six()},
@@ -322,6 +344,7 @@ fn wallet_json(wallet: &WalletResult) -> Value {
         "outcomes": {"0": by_outcome(wallet, 0).0, "1": by_outcome(wallet, 1).0, "other": 0},
         "top_winners": positions(winners),
         "top_losers": positions(losers),
+        "pnl_by_position": charted,
         "explanations": wallet.explanations.iter().map(|it| json!({"cause": it.cause, "count": it.count, "worth": it.worth.six()})).collect::<Vec<_>>(),
         "unexplained": wallet.unexplained.six(),
         "unresolved": wallet.positions.len() - wallet.resolved().count(),

@@ -100,6 +100,13 @@ fn margin_of(target: Percent, mapped: u64, total: u64) -> (String, i64) {
     (points, i64::try_from(mapped - least).unwrap_or(i64::MAX))
 }
 
+/// The points with their sign, for an object.
+pub(super) fn margin_pct(target: Percent, mapped: u64, total: u64) -> f64 {
+    let (points, count) = margin_of(target, mapped, total);
+    let points = points.parse::<f64>().unwrap_or_default();
+    if count < 0 { -points } else { points }
+}
+
 fn positions_margin(result: &VerifyResult) -> String {
     let margin = i128::from(result.resolved) - i128::from(result.min_positions);
     format!("margin {margin:+}")
@@ -241,11 +248,7 @@ pub fn numbers(result: &VerifyResult) -> String {
 pub fn json(result: &VerifyResult) -> Value {
     let (gap, coverage) = (&result.gap, &result.gap.coverage);
     let weight = |weight: &Weight| json!({"tokens": weight.tokens, "fills": weight.fills, "volume": weight.volume.six()});
-    let margin = |mapped, total| {
-        let (points, count) = margin_of(result.target, mapped, total);
-        let points = points.parse::<f64>().unwrap_or_default();
-        if count < 0 { -points } else { points }
-    };
+    let margin = |mapped, total| margin_pct(result.target, mapped, total);
     let wallets: Vec<Value> = (result.wallets.iter())
         .map(|wallet| {
             json!({

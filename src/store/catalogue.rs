@@ -53,6 +53,15 @@ impl Store {
         self.run("creating the catalogue's table", self.query(&sql)).await
     }
 
+    /// Whether anything is listed.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn has_listed(&self, source: Source) -> Result<bool, StoreError> {
+        let sql = format!("SELECT count() > 0 FROM {}", self.catalogue(source));
+        Ok(self.one::<u8>("looking at the catalogue", self.query(&sql)).await? > 0)
+    }
+
     /// A sub-query of one row a condition that a catalogue names exactly one proven winner of: `condition`, `winning`
     /// (its outcome index plus 1, since a join gives 0 where there is none) and `label`. Only conditions of `wanted`, a
     /// query of one column, are looked for. `None` where no catalogue was read.

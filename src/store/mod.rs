@@ -7,6 +7,7 @@ mod connect;
 pub mod coverage;
 pub mod embedded;
 mod exact;
+pub mod examine;
 mod export;
 pub mod gaps;
 pub mod labels;

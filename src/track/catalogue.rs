@@ -122,6 +122,8 @@ impl Crawl {
         let resumed = traded.open().filter(|fingerprint| staged.contains(*fingerprint)).count() as u64;
         add(&gauges.processed, resumed);
         add(&gauges.resolved, resumed);
+        // The tables are the truth: without rows there is nothing to go on from.
+        let found = if store.has_listed(source).await? { found } else { None };
         let beginning = found.filter(|it| it.catalogue.as_ref().is_some_and(|position| !position.complete));
         let beginning = beginning.unwrap_or_else(|| {
             let fresh = Checkpoint::new(source, &identity, traded.open_count(), jiff::Timestamp::now());
@@ -227,8 +229,8 @@ impl Crawl {
             requests: read(&self.gauges.requests),
             throttled: read(&self.gauges.throttled),
             retries: read(&self.gauges.retries),
-            ended_early: None,
             resumed: self.resumed,
+            ended_early: None,
             tokens_per_second: ((proven + unproven) as f64 / seconds.max(0.001) * 10.0).round() / 10.0,
             elapsed_seconds: (seconds * 1000.0).round() / 1000.0,
             work_seconds: (self.line.work().as_secs_f64() * 1000.0).round() / 1000.0,

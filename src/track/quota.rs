@@ -6,8 +6,8 @@
 //! 10 s apart if the first was held up, so a slot is given back not at `sent + window` but at
 //! `sent + delay + window`, where `delay` is what this request took beyond the fastest one seen: the most that it can
 //! have been held up. The first requests also open their connections, so they say nothing of the way: until a warm one
-//! was timed, theirs count as arrived only when they were answered. Each faster answer mends what was thought of all
-//! the requests before it.
+//! was timed, theirs count as arrived only when they were answered. Of few answers the fastest may be a slow one, so it
+//! is trusted the more the more there are; what is learned mends what was thought of all the requests before.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -59,10 +59,10 @@ impl Arrival {
         (self.at, self.slot.number)
     }
 
-    /// `fastest` is the time that no request was ever below.
-    fn estimate(&mut self, fastest: Option<Duration>) {
+    /// `way` is the time that no request can have been below, there and back.
+    fn estimate(&mut self, way: Duration) {
         if let Some(answered) = self.answered {
-            let held_up = (answered - self.slot.sent).saturating_sub(fastest.unwrap_or_default());
+            let held_up = (answered - self.slot.sent).saturating_sub(way);
             self.at = self.slot.sent + held_up.min(LONGEST_DELAY);
         }
     }
@@ -78,6 +78,10 @@ pub struct Quota {
     /// How many of the first requests open a connection.
     cold: u64,
     fastest: Option<Duration>,
+    /// How many warm requests were timed.
+    timed: u32,
+    /// What is trusted of the fastest.
+    way: Duration,
     /// The share of each window that is used, 1 but after a refusal.
     share: f64,
     paused_until: Moment,
@@ -94,6 +98,8 @@ impl Quota {
             sent: 0,
             cold: cold as u64,
             fastest: None,
+            timed: 0,
+            way: Duration::ZERO,
             share: 1.0,
             paused_until: Duration::ZERO,
             refused_at: None,
@@ -145,12 +151,17 @@ impl Quota {
     pub fn answered(&mut self, slot: Slot, now: Moment) {
         self.refusals_in_a_row = 0;
         let took = now.saturating_sub(slot.sent);
-        if slot.number > self.cold && self.fastest.is_none_or(|fastest| took < fastest) {
-            self.fastest = Some(took);
-            for arrival in &mut self.arrivals {
-                arrival.estimate(self.fastest);
+        if slot.number > self.cold {
+            self.timed = self.timed.saturating_add(1);
+            let fastest = self.fastest.map_or(took, |fastest| fastest.min(took));
+            self.fastest = Some(fastest);
+            // Half of it after four answers, nine tenths after forty.
+            let way = fastest.mul_f64(1.0 - 1.0 / (1.0 + f64::from(self.timed) / 4.0));
+            if way.abs_diff(self.way) >= Duration::from_millis(1) {
+                self.way = way;
+                self.arrivals.iter_mut().for_each(|arrival| arrival.estimate(way));
+                self.arrivals.make_contiguous().sort_unstable_by_key(Arrival::order);
             }
-            self.arrivals.make_contiguous().sort_unstable_by_key(Arrival::order);
         }
         self.settle(slot, now);
     }
@@ -163,7 +174,7 @@ impl Quota {
     fn settle(&mut self, slot: Slot, now: Moment) {
         if let Some(mut arrival) = self.remove(slot) {
             arrival.answered = Some(now.max(slot.sent));
-            arrival.estimate(self.fastest);
+            arrival.estimate(self.way);
             self.insert(arrival);
         }
     }

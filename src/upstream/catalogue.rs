@@ -3,6 +3,7 @@
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
+use super::probe::Probed;
 use super::{Source, UpstreamError};
 use crate::ids::TokenId;
 
@@ -54,6 +55,9 @@ pub trait Catalogue: Send + Sync {
 
     /// What tells this list from another: places in one mean nothing in the other.
     fn identity(&self) -> String;
+
+    /// Sends one cheap request that shows whether it can be used.
+    fn probe(&self) -> BoxFuture<'_, Probed>;
 
     /// Asks for the page at a place.
     fn page<'a>(&'a self, place: &'a Place) -> BoxFuture<'a, Result<CataloguePage, UpstreamError>>;

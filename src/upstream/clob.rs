@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 
 use super::catalogue::{Catalogue, CataloguePage, ListedToken, Listing, Place};
+use super::probe::Probed;
 use super::{Http, Source, UpstreamError};
 use crate::settings::SourceSettings;
 
@@ -74,6 +75,16 @@ impl Catalogue for Clob {
 
     fn page<'a>(&'a self, place: &'a Place) -> BoxFuture<'a, Result<CataloguePage, UpstreamError>> {
         Box::pin(self.markets(place))
+    }
+
+    fn probe(&self) -> BoxFuture<'_, Probed> {
+        // A page is a megabyte and more; the time is ten bytes.
+        let understood = |body: &[u8]| {
+            let seconds = std::str::from_utf8(body).ok().and_then(|text| text.trim().parse::<u64>().ok());
+            let broken = || UpstreamError::Broken("an answer that is not the CLOB's time".to_owned());
+            seconds.map(|_| "answers".to_owned()).ok_or_else(broken)
+        };
+        Box::pin(self.http.probe(self.http.get("/time", &[]), understood))
     }
 }
 

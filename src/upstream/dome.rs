@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 
+use super::probe::Probed;
 use super::{Answer, Claim, Http, Room, Source, Upstream, UpstreamError};
 use crate::ids::{TokenId, Wallet};
 use crate::pnl::Usd;
@@ -93,6 +94,14 @@ impl Upstream for Dome {
         page: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Answer, UpstreamError>> {
         Box::pin(self.markets(tokens, page))
+    }
+
+    fn probe(&self) -> BoxFuture<'_, Probed> {
+        let understood = |body: &[u8]| {
+            let page: Page = parse(body)?;
+            Ok(format!("the key lets us in, and {} market was shown", page.markets.len()))
+        };
+        Box::pin(self.http.probe(self.http.get("/polymarket/markets", &[("limit", "1")]), understood))
     }
 }
 

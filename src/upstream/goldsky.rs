@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::probe::Probed;
 use super::{Answer, Claim, Http, Room, Source, Upstream, UpstreamError};
 use crate::ids::TokenId;
 use crate::settings::SourceSettings;
@@ -39,18 +40,19 @@ impl Goldsky {
 
     async fn conditions(&self, tokens: &[TokenId]) -> Result<Answer, UpstreamError> {
         let body = json!({"query": QUERY, "variables": {"ids": tokens, "first": FIRST}});
-        let body = self.http.send(self.http.post(&body)).await?;
-        let reply: Reply = serde_json::from_slice(&body).map_err(|error| {
+        let rows = self.rows(&self.http.send(self.http.post(&body)).await?)?;
+        Ok(Answer { markets: rows.into_iter().map(TokenIdCondition::claims).collect(), ..Answer::default() })
+    }
+
+    fn rows(&self, body: &[u8]) -> Result<Vec<TokenIdCondition>, UpstreamError> {
+        let reply: Reply = serde_json::from_slice(body).map_err(|error| {
             UpstreamError::Broken(format!("an answer that is not the documented JSON ({error})"))
         })?;
         if let Some(error) = reply.errors.unwrap_or_default().into_iter().next() {
             return Err(graphql_error(&self.http.without_key(error.message.clone())));
         }
-        let rows = reply
-            .data
-            .and_then(|data| data.token_id_conditions)
-            .ok_or_else(|| UpstreamError::Broken("an answer with neither data nor errors".to_owned()))?;
-        Ok(Answer { markets: rows.into_iter().map(TokenIdCondition::claims).collect(), ..Answer::default() })
+        let rows = reply.data.and_then(|data| data.token_id_conditions);
+        rows.ok_or_else(|| UpstreamError::Broken("an answer with neither data nor errors".to_owned()))
     }
 }
 
@@ -70,6 +72,13 @@ impl Upstream for Goldsky {
     ) -> BoxFuture<'a, Result<Answer, UpstreamError>> {
         // No token has two rows, so an answer to at most `first` tokens is never cut.
         Box::pin(self.conditions(tokens))
+    }
+
+    fn probe(&self) -> BoxFuture<'_, Probed> {
+        // With no id in it: what counts is that the subgraph has these fields.
+        let body = json!({"query": QUERY, "variables": {"ids": Vec::<String>::new(), "first": 1}});
+        let understood = |body: &[u8]| self.rows(body).map(|_| "a positions subgraph answers".to_owned());
+        Box::pin(self.http.probe(self.http.post(&body), understood))
     }
 }
 

@@ -7,11 +7,12 @@ pub mod clob;
 pub mod dome;
 pub mod gamma;
 pub mod goldsky;
+pub mod probe;
 pub mod sources;
 
 pub use sources::Source;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
@@ -112,6 +113,9 @@ impl UpstreamError {
     }
 }
 
+/// No market has it, and every API takes it for a token.
+pub const NOBODY: TokenId = TokenId::from_be_bytes([1; 32]);
+
 /// An API that is asked for tokens and answers with mappings.
 pub trait Upstream: Send + Sync {
     /// Which source this is.
@@ -126,6 +130,16 @@ pub trait Upstream: Send + Sync {
         tokens: &'a [TokenId],
         page: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Answer, UpstreamError>>;
+
+    /// Sends one cheap request that shows whether the source can be used: for a token that nobody has, where the API
+    /// knows nothing cheaper.
+    fn probe(&self) -> BoxFuture<'_, probe::Probed> {
+        Box::pin(async move {
+            let began = Instant::now();
+            let answer = self.ask(&[NOBODY], None).await.map(|_| "answers".to_owned());
+            probe::Probed::new(answer, None, began)
+        })
+    }
 }
 
 /// The largest answer that is read: the largest honest one, a thousand rows, has about a megabyte.
@@ -188,21 +202,49 @@ impl Http {
     /// # Errors
     /// What went wrong, sorted.
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Result<Vec<u8>, UpstreamError> {
+        self.exchange(request).await.1
+    }
+
+    /// Sends a request and looks at its answer, which `understood` puts into a few words.
+    pub async fn probe(
+        &self,
+        request: reqwest::RequestBuilder,
+        understood: impl FnOnce(&[u8]) -> Result<String, UpstreamError>,
+    ) -> probe::Probed {
+        let began = Instant::now();
+        let (headers, answer) = self.exchange(request).await;
+        let mut probed =
+            probe::Probed::new(answer.and_then(|body| understood(&body)), headers.as_ref(), began);
+        probed.seen.limits = probed.seen.limits.into_iter().map(|limit| self.without_key(limit)).collect();
+        probed
+    }
+
+    /// The headers, where an answer came, and the body of a 200.
+    async fn exchange(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> (Option<HeaderMap>, Result<Vec<u8>, UpstreamError>) {
         let request = match &self.key {
             Some(key) => request.bearer_auth(key.expose()),
             None => request,
         };
+        let mut headers = None;
         // The watchdog: whatever the connection does, this request is over when its time is.
-        match tokio::time::timeout(self.timeout, self.read(request)).await {
+        let answer = match tokio::time::timeout(self.timeout, self.read(request, &mut headers)).await {
             Ok(answer) => answer,
             Err(_) => Err(UpstreamError::Timeout(self.timeout)),
-        }
+        };
+        (headers, answer)
     }
 
-    async fn read(&self, request: reqwest::RequestBuilder) -> Result<Vec<u8>, UpstreamError> {
+    async fn read(
+        &self,
+        request: reqwest::RequestBuilder,
+        seen: &mut Option<HeaderMap>,
+    ) -> Result<Vec<u8>, UpstreamError> {
         let mut response = request.send().await.map_err(|error| self.sorted(&error))?;
         let status = response.status().as_u16();
-        let headers = response.headers().clone();
+        let headers = seen.insert(response.headers().clone());
         let mut body = Vec::new();
         loop {
             match response.chunk().await {
@@ -217,7 +259,7 @@ impl Http {
                 Err(error) => return Err(self.sorted(&error)),
             }
         }
-        if status == 200 { Ok(body) } else { Err(self.refused(status, &headers, &body)) }
+        if status == 200 { Ok(body) } else { Err(self.refused(status, headers, &body)) }
     }
 
     fn sorted(&self, error: &reqwest::Error) -> UpstreamError {

@@ -501,6 +501,43 @@ async fn dome_filters_by_status_and_condition() {
 }
 
 #[tokio::test]
+async fn the_clob_lists_everything_once_page_by_page() {
+    let universe = universe();
+    let list = super::ListHabits { generated: 500, page: 1_000, texts: false };
+    let server = start(&universe, unlimited(StandInOptions { list, ..StandInOptions::clob() })).await;
+    let page = async |cursor: &str| -> Value {
+        dome(&server, &format!("/markets?next_cursor={cursor}")).await.unwrap().json().await.unwrap()
+    };
+    let (mut cursor, mut conditions, mut pages) = (String::new(), Vec::new(), 0);
+    while cursor != "LTE=" {
+        let answer = page(&cursor).await;
+        let data = answer["data"].as_array().unwrap();
+        assert_eq!(answer["count"], data.len());
+        conditions.extend(data.iter().map(|market| market["condition_id"].as_str().unwrap().to_owned()));
+        cursor = answer["next_cursor"].as_str().unwrap().to_owned();
+        pages += 1;
+        if pages == 1 {
+            assert_eq!(cursor, "MTAwMA==");
+        }
+    }
+    let all = universe.market_count() + 500;
+    assert_eq!((conditions.len(), pages), (all, all.div_ceil(1_000)));
+    conditions.sort();
+    conditions.dedup();
+    assert_eq!(conditions.len(), all);
+    // A generated market is the same each time, and its tokens are real.
+    let behind = page("MTAwMA==").await;
+    assert_eq!(behind, page("MTAwMA==").await);
+    let market = behind["data"].as_array().unwrap().last().unwrap().clone();
+    let condition = market["condition_id"].as_str().unwrap().parse().unwrap();
+    let token = market["tokens"][1]["token_id"].as_str().unwrap().parse().unwrap();
+    let collaterals = crate::ctf::default_collaterals();
+    assert_eq!(crate::ctf::prove(&token, &condition, &collaterals).unwrap().outcome_index, 1);
+    assert_eq!(page("OTk5OTk5").await["data"], json!([]), "behind the end is nothing");
+    assert_eq!(dome(&server, "/markets?next_cursor=??").await.unwrap().status(), 400);
+}
+
+#[tokio::test]
 async fn gamma_shows_closed_and_open_markets_apart_with_lists_inside_of_strings() {
     let universe = universe();
     let server = start(&universe, StandInOptions::gamma()).await;

@@ -1,0 +1,56 @@
+//! `report`: one HTML file of what the journal tells, by itself or at the end of a run.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::Session;
+use crate::cli::{ReportArgs, WithReportArgs};
+use crate::failure::{Exit, Failure};
+use crate::journal::{self, History};
+use crate::phases::status;
+use crate::report::{Progress, html};
+
+/// What the file is called where no other name is given.
+pub(super) const NAME: &str = "backfill-report.html";
+
+/// Writes the report, and says where it is.
+pub(super) fn run(session: &Session, args: &ReportArgs) -> Result<Exit, Failure> {
+    let folder = &session.settings.work.checkpoint_dir;
+    let file = args.output.clone().unwrap_or_else(|| folder.join(NAME));
+    let history = write(folder, &file)?;
+    let phases: Vec<&String> = history.last.keys().collect();
+    session.print(
+        || format!("The report is in {}\n", file.display()),
+        || json!({"phase": "report", "file": file, "phases": phases, "unreadable_lines": history.unreadable, "elapsed_seconds": session.elapsed()}),
+    );
+    Ok(Exit::Done)
+}
+
+/// Writes the report of a run that wants one, to `default` where it names no file. The run has come to its own end
+/// by then: a report that cannot be written is told of, and changes nothing.
+pub(super) fn wanted(session: &Session, folder: &Path, args: &WithReportArgs, default: &Path) {
+    let Some(file) = &args.report else { return };
+    let file: PathBuf = file.clone().unwrap_or_else(|| default.to_owned());
+    session.progress.notice(&match write(folder, &file) {
+        Ok(_) => format!("The report is in {}", file.display()),
+        Err(failure) => failure.to_string(),
+    });
+}
+
+fn write(folder: &Path, file: &Path) -> Result<History, Failure> {
+    let journal = folder.join(journal::NAME);
+    let history = History::of(folder)
+        .map_err(|error| Failure::File(format!("cannot read {}: {error}", journal.display())))?;
+    if history.last.is_empty() {
+        return Err(Failure::Usage(format!(
+            "no phase has run yet: there is nothing in {}; run one, or name its folder with CHECKPOINT_DIR",
+            journal.display()
+        )));
+    }
+    let page = html::page(&history, &status::look(folder, &history), Timestamp::now());
+    std::fs::write(file, page)
+        .map_err(|error| Failure::File(format!("cannot write {}: {error}", file.display())))?;
+    Ok(history)
+}

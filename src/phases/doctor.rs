@@ -1,0 +1,317 @@
+//! `doctor`: one look at everything that the other commands need, each with what to do where it is not well. It writes
+//! nothing. All of it is asked for at once, so that nothing that hangs hides another.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+
+use crate::settings::{Settings, SourceSettings};
+use crate::store::examine::Lacking;
+use crate::store::{Store, StoreError, Table};
+use crate::upstream::catalogue::Catalogue;
+use crate::upstream::clob::Clob;
+use crate::upstream::probe::Probed;
+use crate::upstream::{Source, UpstreamError};
+
+/// How long everything about ClickHouse, or one source, may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Seconds that two clocks may differ before it is told, and before it is a defect: times of rows decide which of them
+/// replaces another.
+const CLOCK_TOLD: f64 = 5.0;
+const CLOCK_WRONG: f64 = 60.0;
+
+/// How something stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// It can be used.
+    Good,
+    /// It can be used, or done without; worth knowing.
+    Note,
+    /// It cannot be used.
+    Bad,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Check {
+    /// What.
+    pub subject: String,
+    /// How it stands.
+    pub health: Health,
+    /// What was seen.
+    pub detail: String,
+    /// What to do, where there is something to be done.
+    pub advice: Option<String>,
+    /// How long its answer took.
+    pub latency: Option<Duration>,
+    /// How far its clock is ahead of this machine's, in seconds.
+    pub clock_ahead: Option<f64>,
+}
+
+/// Everything that was looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DoctorResult {
+    /// The checks, ClickHouse's first.
+    pub checks: Vec<Check>,
+    /// From the process's start.
+    pub elapsed_seconds: f64,
+}
+
+impl DoctorResult {
+    /// Whether nothing is bad.
+    pub fn is_healthy(&self) -> bool {
+        self.checks.iter().all(|check| check.health != Health::Bad)
+    }
+}
+
+impl Check {
+    fn new(subject: impl Into<String>, health: Health, detail: impl Into<String>) -> Self {
+        let (subject, detail) = (subject.into(), detail.into());
+        Self { subject, health, detail, advice: None, latency: None, clock_ahead: None }
+    }
+
+    fn good(subject: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::new(subject, Health::Good, detail)
+    }
+
+    fn note(subject: impl Into<String>, detail: impl Into<String>, advice: &str) -> Self {
+        Self::new(subject, Health::Note, detail).advised(advice)
+    }
+
+    /// The errors of this program say what happened and then, behind a semicolon, what to do.
+    fn red(subject: impl Into<String>, message: &str, otherwise: &str) -> Self {
+        let (detail, advice) = message.split_once("; ").unwrap_or((message, otherwise));
+        Self::new(subject, Health::Bad, detail).advised(advice)
+    }
+
+    fn advised(self, advice: &str) -> Self {
+        Self { advice: Some(advice.to_owned()).filter(|advice| !advice.is_empty()), ..self }
+    }
+
+    /// The same with what it says of its clock, which may make it worse.
+    fn timed(self, latency: Duration, clock_ahead: Option<f64>) -> Self {
+        let timed = Self { latency: Some(latency), clock_ahead, ..self };
+        let off = clock_ahead.map_or(0.0, f64::abs);
+        if timed.health == Health::Bad || off < CLOCK_TOLD {
+            return timed;
+        }
+        let ahead = clock_ahead.unwrap_or_default();
+        let side = if ahead > 0.0 { "ahead of" } else { "behind" };
+        Self {
+            health: if off < CLOCK_WRONG { Health::Note } else { Health::Bad },
+            detail: format!("{}, but its clock is {off:.1} s {side} this machine's", timed.detail),
+            advice: Some("set the clocks by NTP: the time of a row decides which one counts".to_owned()),
+            ..timed
+        }
+    }
+}
+
+/// Looks at everything, in as much time as the slowest of them takes.
+pub async fn run(settings: &Settings, started: Instant) -> DoctorResult {
+    let timeout = settings.work.request_timeout.min(PATIENCE);
+    let sources = Source::ALL.into_iter().filter(|source| settings.source(*source).is_some());
+    let (mut checks, of_sources) = tokio::join!(
+        clickhouse(settings),
+        join_all(sources.map(|source| of_source(settings, source, timeout)))
+    );
+    checks.extend(of_sources);
+    let elapsed_seconds = (started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
+    DoctorResult { checks, elapsed_seconds }
+}
+
+async fn of_source(settings: &Settings, source: Source, timeout: Duration) -> Check {
+    let subject = format!("{} API", source.title());
+    let Some(of) = settings.source(source) else { return Check::good(subject, "asks nobody") };
+    let key = source.ask().and_then(|ask| ask.key);
+    if let Some(key) = key.filter(|_| of.api_key.is_none()) {
+        let advice = format!("set {key}, or do without: the other tracks take its share");
+        return Check::note(subject, "no key is set, and nothing was asked", &advice);
+    }
+    // The client has its own timeout; this one is for what a client may not see.
+    let probed = tokio::time::timeout(timeout + Duration::from_secs(5), probe(of, source, timeout)).await;
+    let Probed { answer, latency, seen } = match probed {
+        Ok(Ok(probed)) => probed,
+        Ok(Err(error)) => return refused(subject, source, &error),
+        Err(_) => return refused(subject, source, &UpstreamError::Timeout(timeout)),
+    };
+    match answer {
+        Ok(says) => {
+            let told =
+                if seen.limits.is_empty() { String::new() } else { format!(" ({})", seen.limits.join(", ")) };
+            let detail = format!("{says}; {} is kept{told}", of.rate_limit);
+            Check::good(subject, detail).timed(latency, seen.clock_ahead)
+        }
+        Err(error) => refused(subject, source, &error).timed(latency, seen.clock_ahead),
+    }
+}
+
+/// One request to a source, of whichever kind it is.
+async fn probe(of: &SourceSettings, source: Source, timeout: Duration) -> Result<Probed, UpstreamError> {
+    match source.ask() {
+        Some(ask) => Ok((ask.open)(of, timeout)?.probe().await),
+        None => Ok(Clob::new(of, timeout)?.probe().await),
+    }
+}
+
+/// A source that cannot be used.
+fn refused(subject: String, source: Source, error: &UpstreamError) -> Check {
+    let name = source.name().to_uppercase();
+    let otherwise = match error {
+        UpstreamError::Throttled { .. } => {
+            format!("someone else uses its limit: wait, or lower {name}_RATE_LIMIT")
+        }
+        UpstreamError::Timeout(_) => "it is slow or hangs: try again, or raise REQUEST_TIMEOUT".to_owned(),
+        UpstreamError::Unreachable(_) => {
+            "check its URL, this machine's network and its proxy settings".to_owned()
+        }
+        _ => "try again; where it stays, check its URL".to_owned(),
+    };
+    Check::red(subject, &error.to_string(), &otherwise)
+}
+
+async fn clickhouse(settings: &Settings) -> Vec<Check> {
+    let mut checks = Vec::new();
+    // What was found until then is told, whatever hangs behind it.
+    if tokio::time::timeout(PATIENCE, examine(settings, &mut checks)).await.is_err() {
+        let message = format!("no answer within {}", humantime::format_duration(PATIENCE));
+        let advice = "an idle service may be waking: try again, then see SHOW PROCESSLIST";
+        checks.push(Check::red("ClickHouse", &message, advice));
+    }
+    checks
+}
+
+async fn examine(settings: &Settings, checks: &mut Vec<Check>) {
+    let began = Instant::now();
+    let store = match Store::connect(&settings.store, PATIENCE).await {
+        Ok(store) => store,
+        Err(error) => return checks.push(unusable("ClickHouse", &error)),
+    };
+    let asked = Instant::now();
+    match store.look_at_server().await {
+        Ok(look) => {
+            let latency = asked.elapsed();
+            let ahead = look.now_ms as f64 - jiff::Timestamp::now().as_millisecond() as f64;
+            let ahead = (ahead / 100.0 + latency.as_secs_f64() * 5.0).round() / 10.0;
+            let detail = format!("version {}, as {}", look.version, look.user);
+            checks.push(Check::good("ClickHouse", detail).timed(latency, Some(ahead)));
+        }
+        Err(error) => return checks.push(unusable("ClickHouse", &error).timed(began.elapsed(), None)),
+    }
+    tables(&store, checks).await;
+    rights(&store, checks).await;
+}
+
+fn unusable(subject: &str, error: &StoreError) -> Check {
+    Check::red(
+        subject,
+        &error.to_string(),
+        "the reason is ClickHouse's own; mostly a right that the user lacks",
+    )
+}
+
+/// A table of the users, and what is used of it.
+struct Wanted<'a> {
+    table: &'a Table,
+    setting: &'static str,
+    required: &'static [&'static str],
+    optional: &'static [&'static str],
+    /// Whether it has to be there.
+    needed: bool,
+}
+
+async fn tables(store: &Store, checks: &mut Vec<Check>) {
+    let names = store.names();
+    let wanted = [
+        Wanted {
+            table: &names.fills,
+            setting: "FILLS_TABLE",
+            required: &["fill_id", "proxy_wallet", "asset_id", "side", "price", "size", "ingested_at"],
+            optional: &["condition_id", "outcome", "market_slug", "timestamp"],
+            needed: true,
+        },
+        Wanted {
+            table: &names.token_map,
+            setting: "TOKEN_MAP_TABLE",
+            required: &["token_id", "condition_id_norm", "outcome_index"],
+            optional: &["outcome_label", "source", "fetched_at"],
+            needed: true,
+        },
+        Wanted {
+            table: &names.resolutions,
+            setting: "RESOLUTIONS_TABLE",
+            required: &["condition_id_norm", "payout_numerators", "payout_denominator"],
+            optional: &["winning_index", "winning_outcome", "updated_at"],
+            needed: false,
+        },
+        Wanted {
+            table: &names.winners,
+            setting: "WINNERS_TABLE",
+            required: &["cid", "winning_outcome"],
+            optional: &["closed", "fetched_at"],
+            needed: false,
+        },
+    ];
+    let mut resolved = false;
+    for Wanted { table, setting, required, optional, needed } in wanted {
+        let subject = format!("table {}", table.plain());
+        let lacking = match store.lacking(table, required, optional).await {
+            Ok(lacking) => lacking,
+            Err(error) => {
+                checks.push(unusable(&subject, &error));
+                continue;
+            }
+        };
+        resolved |= !needed && lacking.is_some();
+        checks.push(match (lacking, needed) {
+            (Some(lacking), _) => of_columns(subject, &lacking, setting),
+            (None, true) => {
+                let advice = format!("name the right one with {setting}, or let `backfill setup --create-tables` create it, empty");
+                Check::new(subject, Health::Bad, "does not exist").advised(&advice)
+            }
+            (None, false) => Check::note(subject, "does not exist", &format!("one table of resolutions is enough; {setting} names this one")),
+        });
+    }
+    if !resolved {
+        let advice = "`validate` needs one of them: name it with RESOLUTIONS_TABLE or WINNERS_TABLE";
+        checks.push(Check::new("resolutions", Health::Bad, "neither table exists").advised(advice));
+    }
+}
+
+fn of_columns(subject: String, lacking: &Lacking, setting: &str) -> Check {
+    if !lacking.required.is_empty() {
+        let detail = format!("lacks the column {}, which is needed", lacking.required.join(", "));
+        let advice = format!("name the right table with {setting}, or add the column");
+        return Check::new(subject, Health::Bad, detail).advised(&advice);
+    }
+    if lacking.optional.is_empty() {
+        return Check::good(subject, "has every column that is used");
+    }
+    let detail = format!("has what is needed; without {}", lacking.optional.join(", "));
+    Check::new(subject, Health::Good, detail)
+}
+
+async fn rights(store: &Store, checks: &mut Vec<Check>) {
+    let staging = &store.names().staging;
+    let subject = format!("database {staging}");
+    let exists = match store.has_database(staging).await {
+        Ok(exists) => exists,
+        Err(error) => return checks.push(unusable(&subject, &error)),
+    };
+    let rights = if exists {
+        "SELECT, INSERT, CREATE TABLE, DROP TABLE, TRUNCATE, ALTER"
+    } else {
+        "CREATE DATABASE, SELECT, INSERT, CREATE TABLE, DROP TABLE, TRUNCATE, ALTER"
+    };
+    checks.push(match (store.may(rights, staging).await, exists) {
+        (Ok(true), true) => Check::good(subject, "this user may do in it what the phases do"),
+        (Ok(true), false) => Check::good(subject, "does not exist yet; `backfill setup` creates it"),
+        (Ok(false), _) => Check::new(subject, Health::Bad, "this user lacks rights in it")
+            .advised(&format!("GRANT {rights} ON {staging}.* to CLICKHOUSE_USER")),
+        (Err(_), _) => Check::note(
+            subject,
+            "this server cannot say what a user may do",
+            "`backfill setup` will find out",
+        ),
+    });
+}

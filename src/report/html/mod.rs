@@ -1,0 +1,101 @@
+//! [`page`]: all that the journal tells of a run on one page of HTML that loads nothing: no script, no font, no picture
+//! from elsewhere. Labels and errors come from outside; whatever is not markup of ours is escaped.
+
+mod chart;
+mod coverage;
+pub mod numbers;
+mod part;
+mod phases;
+mod pnl;
+mod tracks;
+mod verdicts;
+
+use jiff::Timestamp;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use serde_json::Value;
+
+use super::text::{percent2, thousands};
+use crate::journal::History;
+use crate::phases::status::{Known, Status};
+use part::card;
+
+const STYLE: &str = include_str!("style.css");
+
+/// The page of what `history` tells, as of `now`.
+pub fn page(history: &History, status: &Status, now: Timestamp) -> String {
+    let verdicts = verdicts::of(history);
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { "backfill report" }
+                // An icon of its own keeps browsers from asking for one.
+                link rel="icon" href="data:,";
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                h1 { "backfill report" }
+                p.dim { "Written " (moment(now)) " by backfill " (env!("CARGO_PKG_VERSION")) " from the run journal" }
+                (headline(status, &verdicts))
+                (verdicts::section(&verdicts))
+                (coverage::section(history))
+                (tracks::section(history))
+                (coverage::gap(history))
+                (pnl::section(history))
+                (phases::section(history, status))
+                (phases::every_number(history))
+                footer {
+                    @if history.unreadable > 0 {
+                        p { "Lines of the journal that could not be read and are left out: " (thousands(history.unreadable)) }
+                    }
+                    p { "Percentages are rounded down; verdicts compare the exact ratio. Times are UTC." }
+                }
+            }
+        }
+    }
+    .into_string()
+}
+
+fn headline(status: &Status, verdicts: &[verdicts::Verdict]) -> Markup {
+    let judged = verdicts.iter().filter(|verdict| verdict.passed.is_some());
+    let passed = judged.clone().filter(|verdict| verdict.passed == Some(true)).count();
+    let all = judged.count();
+    let percent = |known: &Known| percent2(known.mapped, known.total);
+    html! {
+        div.cards {
+            @if let Some(known) = &status.last_known {
+                (card(&percent(known), "of the traded tokens are mapped", ""))
+            }
+            @if let (Some(baseline), Some(known)) = (&status.baseline, &status.last_known) {
+                (card(&percent(baseline), "were at the first setup", ""))
+                (card(&gained(baseline, known), "tokens mapped since then", ""))
+            }
+            @if all > 0 {
+                @let class = if passed == all { "good" } else { "bad" };
+                (card(&format!("{passed} of {all}"), "checks passed", class))
+            }
+        }
+    }
+}
+
+fn gained(before: &Known, after: &Known) -> String {
+    let gained = i128::from(after.mapped) - i128::from(before.mapped);
+    let sign = if gained < 0 { "-" } else { "+" };
+    format!("{sign}{}", thousands(u64::try_from(gained.unsigned_abs()).unwrap_or(u64::MAX)))
+}
+
+/// `2026-11-23 05:20:55 UTC`
+fn moment(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// What the last run of a phase came to, where it came to something.
+fn result<'a>(history: &'a History, phase: &str) -> Option<&'a Value> {
+    let end = history.last.get(phase)?.ended.as_ref()?;
+    (!end.result.is_null()).then_some(&end.result)
+}
+
+#[cfg(test)]
+mod tests;
