@@ -15,8 +15,8 @@ use crate::settings::{Percent, SettingsArgs};
 
 /// Fills Polymarket's ctf_token_map in ClickHouse: which market and which outcome each traded token stands for.
 ///
-/// Run the phases in this order, the two tracks in terminals of their own:
-/// setup, dome and goldsky, merge, verify, validate. A phase that was interrupted goes on where it was when the same
+/// Run the phases in this order, the tracks in terminals of their own:
+/// setup, dome and goldsky (and gamma), merge, verify, validate. A phase that was interrupted goes on where it was when the same
 /// command is run again. `backfill demo` shows all of it on this machine, without accounts.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 110, after_help = EXAMPLES, subcommand_help_heading = "Commands")]

@@ -134,7 +134,7 @@ pub struct SettingsArgs {
     /// A libchdb.so or a clickhouse binary for the embedded server [default: found or fetched]
     #[arg(long, env, global = true, help_heading = CONNECTION, hide_short_help = true)]
     clickhouse_engine: Option<PathBuf>,
-    /// Requests under way at once [default: 16 for Dome and the CLOB, 32 for Goldsky]
+    /// Requests under way at once, in each track [default: 16 for Dome and the CLOB, 32 for Goldsky, 64 for Gamma]
     #[arg(long, env, global = true, value_parser = worker_count, help_heading = WORK, hide_short_help = true)]
     worker_count: Option<NonZeroUsize>,
     /// How long one answer may take

@@ -119,7 +119,7 @@ async fn with_dome_gone_and_goldsky_knowing_half_a_run_with_auto_passes_by_itsel
     }
     assert_eq!(scene.stand_ins[&Source::Dome].counters().requests, 1, "one probe, and nothing more");
     assert_eq!(phase(&object, "merge")["staged"].as_object().unwrap().len(), 3, "derived, goldsky and gamma");
-    println!("{}: {verified}\n{said}", object["summary"]);
+    println!("{}\n{}", object["summary"], verified["global"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

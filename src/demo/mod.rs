@@ -1,4 +1,4 @@
-//! The whole backfill on one machine: a generated [`Universe`] and [`StandIn`] servers for both APIs.
+//! The whole backfill on one machine: a generated [`Universe`] and [`StandIn`] servers for the APIs.
 //!
 //! The demo, the tests and the benchmarks run on these. Everything comes from a seed: the same options give the same
 //! markets, rows, answers and baseline P&L on every machine.

@@ -292,7 +292,7 @@ impl Http {
                 self.key_setting
             )),
             410 => UpstreamError::Shut(format!(
-                "{url} is gone for good (HTTP 410{said}); set the URL of a service that is still there, or use the other track"
+                "{url} is gone for good (HTTP 410{said}); set the URL of a service that is still there, or use the other tracks"
             )),
             413 | 414 => UpstreamError::TooLarge(format!("HTTP {status}")),
             300..400 | 404 | 405 => UpstreamError::Shut(format!(
