@@ -18,6 +18,7 @@ const SECRET: &str = "s3cret-0f-mine";
 struct Sources {
     dome: StandIn,
     goldsky: StandIn,
+    gamma: StandIn,
     clob: StandIn,
 }
 
@@ -31,6 +32,7 @@ impl Sources {
         Self {
             dome: start(dome).await,
             goldsky: start(StandInOptions::goldsky()).await,
+            gamma: start(StandInOptions::gamma()).await,
             clob: start(StandInOptions::clob()).await,
         }
     }
@@ -39,6 +41,7 @@ impl Sources {
         vec![
             ("--dome-api-url", self.dome.url()),
             ("--goldsky-url", self.goldsky.url()),
+            ("--gamma-url", self.gamma.url()),
             ("--clob-url", self.clob.url()),
             ("--dome-api-key", SECRET.to_owned()),
             ("--request-timeout", "2s".to_owned()),
@@ -116,6 +119,7 @@ async fn where_everything_can_be_used_it_says_so_and_writes_nothing() {
         assert!(check["latency_ms"].is_number(), "{check}");
         assert!(check["clock_ahead_seconds"].as_f64().unwrap().abs() < 2.0, "{check}");
     }
+    assert_eq!(said.check("Gamma API")["status"], "ok");
     for table in ["clob_fills", "ctf_token_map", "market_resolutions_final", "gamma_resolved"] {
         assert_eq!(said.check(table)["status"], "ok");
     }
@@ -202,7 +206,7 @@ async fn without_a_clickhouse_the_sources_are_still_looked_at() {
     world.url = "http://127.0.0.1:9".to_owned();
     let said = doctor(&world, &sources.settings()).await;
     said.assert_only("ClickHouse", "no ClickHouse answers at http://127.0.0.1:9", "check CLICKHOUSE_URL");
-    for subject in ["Dome API", "Goldsky API", "CLOB API"] {
+    for subject in ["Dome API", "Goldsky API", "Gamma API", "CLOB API"] {
         assert_eq!(said.check(subject)["status"], "ok");
     }
 }

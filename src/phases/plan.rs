@@ -267,7 +267,7 @@ mod tests {
         for stage in Stage::ALL {
             assert_eq!(stage.name().parse(), Ok(stage));
         }
-        for source in Source::ALL {
+        for source in Source::tracks() {
             assert_eq!(source.name().parse(), Ok(Stage::Tracks));
         }
         assert!("merg".parse::<Stage>().unwrap_err().contains("setup, tracks, merge"));
