@@ -301,4 +301,22 @@ mod tests {
         history.read_on().unwrap();
         assert!(history.last.is_empty(), "a new journal was begun");
     }
+
+    #[test]
+    fn many_who_write_at_once_tear_no_line() {
+        let folder = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for writer in 0..8 {
+                let journal = Journal::new(folder.path());
+                scope.spawn(move || {
+                    for nth in 0..100 {
+                        journal.append(&end("setup", &format!("{writer}-{nth}"), nth * 100)).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(History::of(folder.path()).unwrap().unreadable, 0);
+        let text = std::fs::read_to_string(folder.path().join(NAME)).unwrap();
+        assert_eq!(text.lines().filter(|line| !line.is_empty()).count(), 800);
+    }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::journal::{History, PhaseRun};
+use crate::journal::{History, PhaseRun, Sample};
 use crate::process_lock::{self, Holder};
 use crate::track::checkpoint::{self, Checkpoint, CheckpointError};
 use crate::upstream::Source;
@@ -86,8 +86,47 @@ pub struct TrackStatus {
     pub checkpoint: Result<Option<Checkpoint>, CheckpointError>,
     /// The process that is at it.
     pub pid: Option<i32>,
+    /// What that process told last of how far it is.
+    pub sample: Option<Sample>,
     /// Tokens a second, over the last seconds; `None` while it does not run.
     pub rate: Option<f64>,
+}
+
+/// How far a track is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// When it was.
+    pub at: Timestamp,
+    /// Tokens of its workload.
+    pub total: u64,
+    /// Of them, with an answer or given up.
+    pub processed: u64,
+    /// Tokens staged.
+    pub inserted: u64,
+    /// Tokens without a usable answer.
+    pub failed: u64,
+}
+
+impl TrackStatus {
+    /// The newer of what the checkpoint and the last sample say. What another track finds for this one is in the
+    /// sample at once, and in the checkpoint when this one saves the next time.
+    pub fn progress(&self) -> Option<Progress> {
+        let saved = self.checkpoint.as_ref().ok().and_then(Option::as_ref).map(|it| Progress {
+            at: it.updated_at,
+            total: it.total,
+            processed: it.progress.processed,
+            inserted: it.progress.inserted,
+            failed: it.progress.failed,
+        });
+        let told = self.sample.as_ref().map(|it| Progress {
+            at: it.at,
+            total: it.total,
+            processed: it.processed,
+            inserted: it.inserted,
+            failed: it.failed,
+        });
+        [saved, told].into_iter().flatten().max_by_key(|it| it.at)
+    }
 }
 
 /// Coverage as a phase found it.
@@ -123,15 +162,15 @@ pub fn look(folder: &Path, history: &History) -> Status {
         (run.is_some() || is_due(phase, history)).then(|| phase_status(phase, run))
     });
     let phases = phases.collect();
-    let known = |source: &Source| {
-        checkpoint::path(folder, *source).exists()
-            || history.last.contains_key(source.name())
-            || process_lock::last_holder(&checkpoint::lock_path(folder, *source)).is_some()
+    let tracks = Source::ALL.into_iter().filter(|source| *source != Source::Derived);
+    let known = |track: &TrackStatus| {
+        track.pid.is_some()
+            || !matches!(track.checkpoint, Ok(None))
+            || history.last.contains_key(track.source.name())
     };
-    let tracks = Source::ALL.into_iter().filter(|source| *source != Source::Derived).filter(known);
     Status {
         phases,
-        tracks: tracks.map(|source| track_status(folder, source, history.last.get(source.name()))).collect(),
+        tracks: tracks.map(|source| track_status(folder, source, history)).filter(known).collect(),
         last_known: last_known(history),
         baseline: history.first_setup.as_ref().and_then(|(at, result)| {
             Some(Known {
@@ -169,13 +208,16 @@ fn phase_status(phase: &str, run: Option<&PhaseRun>) -> PhaseStatus {
     }
 }
 
-fn track_status(folder: &Path, source: Source, run: Option<&PhaseRun>) -> TrackStatus {
+fn track_status(folder: &Path, source: Source, history: &History) -> TrackStatus {
+    let run = history.last.get(source.name());
     let holder = process_lock::last_holder(&checkpoint::lock_path(folder, source));
-    // The lock's file keeps the last holder's id: one that the journal says has ended is not at work, whoever has
-    // that id now.
-    let ended = |pid| run.is_some_and(|run| run.pid == pid && run.ended.is_some());
-    let pid =
-        holder.filter(|holder| holder.is_alive()).and_then(|holder| holder.pid).filter(|pid| !ended(*pid));
+    // The lock's file keeps the last holder's id, be it one that has ended and whose id another process has now, or a
+    // `setup` that only looked whether the track is free. The journal knows better, where that process writes it.
+    let at_it = |pid: &i32| match run {
+        Some(run) if run.pid == *pid => run.ended.is_none(),
+        _ => !history.last.values().any(|run| run.pid == *pid),
+    };
+    let pid = holder.filter(|holder| holder.is_alive()).and_then(|holder| holder.pid).filter(at_it);
     let rate = pid.and(run).and_then(|run| {
         let last = run.samples.last()?;
         let since = run.samples.iter().rev().find(|sample| last.seconds - sample.seconds >= 5.0);
@@ -184,7 +226,8 @@ fn track_status(folder: &Path, source: Source, run: Option<&PhaseRun>) -> TrackS
             (last.seconds - since.seconds, last.processed.saturating_sub(since.processed));
         (seconds > 0.0).then(|| tokens as f64 / seconds)
     });
-    TrackStatus { source, checkpoint: checkpoint::read(&checkpoint::path(folder, source)), pid, rate }
+    let sample = pid.and(run).and_then(|run| run.samples.last()).cloned();
+    TrackStatus { source, checkpoint: checkpoint::read(&checkpoint::path(folder, source)), pid, sample, rate }
 }
 
 fn count(result: &Value, name: &str) -> Option<u64> {
@@ -203,4 +246,56 @@ fn last_known(history: &History) -> Option<Known> {
     let verify =
         of("verify", |it| Some((count(it.get("global")?, "total")?, count(it.get("global")?, "mapped")?)));
     [setup, merge, verify].into_iter().flatten().max_by_key(|known| known.at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::{Event, Journal};
+    use crate::track::checkpoint::CheckpointFile;
+
+    #[test]
+    fn progress_is_the_newer_of_checkpoint_and_sample_and_a_lock_that_setup_took_is_no_track_at_work() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::new(folder.path());
+        journal.began("setup").1.unwrap();
+        // As setup does it, from this very process.
+        for source in Source::ALL {
+            drop(CheckpointFile::lock(folder.path(), source).unwrap());
+        }
+        let look = || look(folder.path(), &History::of(folder.path()).unwrap());
+        assert!(look().tracks.is_empty(), "{:?}", look().tracks);
+
+        let (run, written) = journal.began("dome");
+        written.unwrap();
+        let file = CheckpointFile::lock(folder.path(), Source::Dome).unwrap();
+        let now = Timestamp::now();
+        let later = |seconds| now.saturating_add(jiff::SignedDuration::from_secs(seconds)).unwrap();
+        let mut checkpoint = Checkpoint::new(Source::Dome, "w", 10, now);
+        checkpoint.progress.processed = 3;
+        file.save(&checkpoint).unwrap();
+        let sample = Sample {
+            phase: "dome".to_owned(),
+            run,
+            at: later(1),
+            seconds: 1.0,
+            total: 10,
+            processed: 5,
+            inserted: 4,
+            failed: 0,
+            requests: 1,
+            throttled: 0,
+            retries: 0,
+            allowed_per_second: 5.0,
+        };
+        journal.append(&Event::Sample(sample)).unwrap();
+        let status = look();
+        let [dome] = status.tracks.as_slice() else { panic!("{:?}", status.tracks) };
+        assert_eq!(dome.pid, Some(std::process::id() as i32));
+        assert_eq!(dome.progress().unwrap().processed, 5, "what others found for it, before it saves");
+        checkpoint.progress.processed = 7;
+        checkpoint.updated_at = later(2);
+        file.save(&checkpoint).unwrap();
+        assert_eq!(look().tracks[0].progress().unwrap().processed, 7);
+    }
 }

@@ -71,26 +71,27 @@ fn track_lines(page: &mut Page, track: &TrackStatus, now: Timestamp) {
         None => "no process is at it".to_owned(),
     };
     page.line(format!("{} track: {at_work}", track.source.title()));
+    if let Some(progress) = track.progress() {
+        let rate = track.rate.map(|rate| format!(", {rate:.0} tokens/s")).unwrap_or_default();
+        page.line(format!(
+            "  {} of {} processed ({}), {} inserted, {} failed{rate}",
+            thousands(progress.processed),
+            thousands(progress.total),
+            percent2(progress.processed, progress.total),
+            thousands(progress.inserted),
+            thousands(progress.failed),
+        ));
+    }
     match &track.checkpoint {
         Ok(None) => page.line("  no checkpoint yet"),
         Err(error) => page.line(format!("  {error}")),
         Ok(Some(checkpoint)) => {
-            let progress = &checkpoint.progress;
-            page.line(format!(
-                "  {} of {} processed ({}), {} inserted, {} not found, {} rejected, {} failed",
-                thousands(progress.processed),
-                thousands(checkpoint.total),
-                percent2(progress.processed, checkpoint.total),
-                thousands(progress.inserted),
-                thousands(progress.not_found),
-                thousands(progress.rejected),
-                thousands(progress.failed),
-            ));
             let failed = checkpoint.gaps.iter().filter(|gap| gap.failure.is_some()).count();
-            let rate = track.rate.map(|rate| format!(", {rate:.0} tokens/s")).unwrap_or_default();
             page.line(format!(
-                "  saved {} ago, {} batches failed, {} open{rate}",
+                "  saved {} ago: {} not found, {} rejected, {} batches failed, {} open",
                 age(checkpoint.updated_at, now),
+                thousands(checkpoint.progress.not_found),
+                thousands(checkpoint.progress.rejected),
                 thousands(failed as u64),
                 thousands((checkpoint.gaps.len() - failed) as u64),
             ))
@@ -145,7 +146,22 @@ pub fn json(status: &Status, asked: &Asked, now: Timestamp) -> Value {
             Ok(checkpoint) => json!(checkpoint),
             Err(error) => json!({"error": error.to_string()}),
         };
-        json!({"track": track.source.name(), "pid": track.pid, "tokens_per_second": track.rate, "checkpoint": checkpoint})
+        let progress = track.progress().map(|it| {
+            json!({
+                "at": it.at,
+                "total": it.total,
+                "processed": it.processed,
+                "inserted": it.inserted,
+                "failed": it.failed,
+            })
+        });
+        json!({
+            "track": track.source.name(),
+            "pid": track.pid,
+            "tokens_per_second": track.rate,
+            "progress": progress,
+            "checkpoint": checkpoint,
+        })
     });
     let (coverage, away) = match asked {
         Asked::Answered(known) => (known_json(known, now), Value::Null),
