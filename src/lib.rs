@@ -20,3 +20,4 @@ pub mod stop;
 pub mod store;
 pub mod track;
 pub mod upstream;
+pub mod whole_file;

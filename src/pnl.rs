@@ -71,6 +71,8 @@ pub struct Decision {
     pub winner: String,
     /// Whether either table has a row of the condition.
     pub listed: bool,
+    /// Other rows of the condition in the same table decide otherwise; the newest counts.
+    pub rows_disagree: bool,
     /// The row contradicts itself: the vector does not add up, or the index or the label names another winner.
     pub contradicts_itself: bool,
     /// The other table's label names another winner than the payout that counts.

@@ -89,9 +89,13 @@ async fn a_watch_over_a_pipe_shows_a_running_track_and_no_control_characters() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let lines = BufReader::new(watch.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let page: Vec<String> = lines.take_while(|line| !line.starts_with("Coverage")).collect();
-    let page = page.join("\n");
+    let mut page = String::new();
+    for line in BufReader::new(watch.stdout.take().unwrap()).lines().map(Result::unwrap) {
+        page = page + &line + "\n";
+        if line.starts_with("Dome track") {
+            break;
+        }
+    }
     watch.kill().unwrap();
     watch.wait().unwrap();
     dome.let_in();

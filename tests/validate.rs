@@ -282,6 +282,25 @@ async fn each_defect_is_named_with_its_dollars() {
     // Mapped, a resolution that decides nothing.
     tables.map(5, 5, 0, "Yes").await;
     tables.resolve(5, "[1, 0]", 0).await;
+    // Resolved twice, otherwise each time, after a row that had decided nothing; the newest counts: 100 shares at 0.85 won.
+    tables.map(7, 7, 0, "Yes").await;
+    for (vector, denominator, at) in [("[]", 0, 1), ("[0, 1]", 1, 2), ("[1, 0]", 1, 3)] {
+        tables.resolution(&condition(7), vector, denominator, 65_535, at).await;
+    }
+    // A vector that adds up to more than it is a part of: 100 shares at 0.84 won.
+    tables.map(8, 8, 0, "Yes").await;
+    tables.resolve(8, "[1, 1]", 1).await;
+    // The other table names another winner: 100 shares at 0.17 lost.
+    tables.map(9, 9, 0, "Yes").await;
+    tables.resolve(9, "[0, 1]", 1).await;
+    tables.winner(9, "Yes").await;
+    // Proven, and delivered twice: 100 shares at 0.82 won.
+    let proven =
+        backfill::ctf::token_id(&condition(10).parse().unwrap(), 0, &collaterals[0].address).to_string();
+    tables.map_row(&proven, &condition(10), 0, "Yes").await;
+    for (vector, denominator, at) in [("[]", 0, 1), ("[1, 0]", 1, 2)] {
+        tables.resolution(&condition(10), vector, denominator, 65_535, at).await;
+    }
     tables
         .fills(&[
             buy("wrong", &real, "0.4"),
@@ -290,10 +309,20 @@ async fn each_defect_is_named_with_its_dollars() {
             buy("open", &token(4), "0.12"),
             buy("undecided", &token(5), "0.13"),
             buy("unmapped", &token(6), "0.14"),
+            buy("twice resolved", &token(7), "0.85"),
+            buy("more than all", &token(8), "0.84"),
+            buy("disagreeing", &token(9), "0.17"),
+            buy("twice delivered", &proven, "0.82"),
+            buy("twice delivered", &proven, "0.82"),
         ])
         .await;
     let result = validated(&tables, 1, "1000").await;
-    assert_eq!(result.total, usd("-10"), "-40 and +30");
+    assert_eq!(result.total, usd("22"), "-40 + 30 + 15 + 16 - 17 + 18");
+    assert_eq!(cause(&result, "contradict each other"), Some((1, "$15.00".to_owned())));
+    assert_eq!(cause(&result, "resolution contradicts itself"), Some((1, "$16.00".to_owned())));
+    assert_eq!(cause(&result, "different winners"), Some((1, "$17.00".to_owned())));
+    assert_eq!(cause(&result, "second deliveries"), Some((1, "$18.00".to_owned())));
+    assert_eq!(result.oddities.contradicting, 1, "a row that had not decided yet contradicts nothing");
     assert_eq!(cause(&result, "wrong outcome"), Some((1, "$100.00".to_owned())));
     assert_eq!(cause(&result, "no proof"), Some((1, "$30.00".to_owned())));
     assert_eq!(cause(&result, "contradicts itself about"), Some((1, "$11.00".to_owned())));
@@ -301,8 +330,8 @@ async fn each_defect_is_named_with_its_dollars() {
     assert_eq!(cause(&result, "decides nothing"), Some((1, "$13.00".to_owned())));
     assert_eq!(cause(&result, "unmapped"), Some((1, "$14.00".to_owned())));
     assert_eq!(result.status, Status::Fail);
-    // 1,010 missing: 100 + 30 + 11 + 12 + 13 + 14 are named.
-    assert_eq!(result.unexplained, usd("830"));
+    // 978 missing: 100 + 30 + 11 + 12 + 13 + 14 + 15 + 16 + 17 + 18 are named.
+    assert_eq!(result.unexplained, usd("732"));
     let worths: Vec<&Usd> = result.explanations.iter().map(|it| &it.worth).collect();
     assert!(worths.is_sorted_by(|a, b| a >= b), "{worths:?}");
 }

@@ -11,6 +11,7 @@ use crate::failure::{Exit, Failure};
 use crate::journal::{self, History};
 use crate::phases::status;
 use crate::report::{Progress, html};
+use crate::whole_file;
 
 /// What the file is called where no other name is given.
 pub(super) const NAME: &str = "backfill-report.html";
@@ -50,7 +51,7 @@ fn write(folder: &Path, file: &Path) -> Result<History, Failure> {
         )));
     }
     let page = html::page(&history, &status::look(folder, &history), Timestamp::now());
-    std::fs::write(file, page)
+    whole_file::replace(file, |file| file.write_all(page.as_bytes()))
         .map_err(|error| Failure::File(format!("cannot write {}: {error}", file.display())))?;
     Ok(history)
 }

@@ -79,7 +79,10 @@ async fn watching(
         if seen.is_none() || (changed && place.in_place) || drawn.elapsed() >= due {
             let answer = asked.borrow_and_update().clone();
             let status = status::look(folder, history);
-            place.draw(&status, &answer);
+            if place.draw(&status, &answer).is_err() {
+                // Who was reading has gone.
+                return Ok(Exit::Done);
+            }
             (seen, drawn) = (Some(files), std::time::Instant::now());
         }
         tokio::select! {
@@ -115,21 +118,19 @@ impl Place {
     }
 
     /// In the place of the last page, cut to the terminal's size; where that cannot be, below it.
-    fn draw(&mut self, status: &Status, asked: &Asked) {
+    fn draw(&mut self, status: &Status, asked: &Asked) -> std::io::Result<()> {
         let now = Timestamp::now();
         if !self.in_place {
             let page = match self.format {
                 Format::Text => text(status, asked, now),
                 Format::Json => format!("{}\n", json(status, asked, now)),
             };
-            // A closed pipe ends the process's use, not its health; the next signal ends it.
-            let _ = write!(std::io::stdout(), "{page}");
-            return;
+            return write!(std::io::stdout(), "{page}").and_then(|()| std::io::stdout().flush());
         }
         let size = self.terminal.size();
         if size != self.size {
             // The terminal has moved and broken the lines of the last page: where they are now nobody knows.
-            let _ = self.terminal.clear_screen();
+            self.terminal.clear_screen()?;
             (self.size, self.lines) = (size, 0);
         }
         let (height, width) = size;
@@ -138,9 +139,10 @@ impl Place {
             .take(usize::from(height).saturating_sub(1).max(1))
             .map(|line| console::truncate_str(line, usize::from(width).saturating_sub(1), "…"))
             .collect();
-        let _ = self.terminal.clear_last_lines(self.lines);
-        let _ = self.terminal.write_line(&lines.join("\n"));
+        self.terminal.clear_last_lines(self.lines)?;
+        self.terminal.write_line(&lines.join("\n"))?;
         self.lines = lines.len();
+        Ok(())
     }
 }
 

@@ -10,6 +10,7 @@ use crate::store::gaps::{FailedBatch, Gaps, UnmappedToken};
 use crate::store::positions::Holdings;
 use crate::track::checkpoint;
 use crate::upstream::Source;
+use crate::whole_file;
 
 /// How many unmapped tokens are shown.
 const SHOWN: usize = 20;
@@ -152,15 +153,14 @@ fn coverage_of(holdings: &Holdings) -> WalletCoverage {
 
 /// A CSV file of all unmapped tokens, the largest volume first.
 fn write_gaps(path: &Path, tokens: &[UnmappedToken]) -> Result<(), Failure> {
-    let write = || -> Result<(), csv::Error> {
-        let mut file = csv::Writer::from_path(path)?;
+    let written = whole_file::replace(path, |file| {
+        let mut file = csv::Writer::from_writer(file);
         file.write_record(["token_id", "cause", "fills", "volume_usd"])?;
         for token in tokens {
             let (id, fills) = (token.token.to_string(), token.fills.to_string());
             file.write_record([&id, token.cause.name(), &fills, &token.volume.six()])?;
         }
-        file.flush()?;
-        Ok(())
-    };
-    write().map_err(|error| Failure::File(format!("cannot write {}: {error}", path.display())))
+        file.flush()
+    });
+    written.map_err(|error| Failure::File(format!("cannot write {}: {error}", path.display())))
 }

@@ -23,19 +23,7 @@ pub enum Asked {
 /// The page.
 pub fn text(status: &Status, asked: &Asked, now: Timestamp) -> String {
     let mut page = Page::titled("STATUS");
-    for phase in &status.phases {
-        let at = phase.at.map(|at| format!("{} ago", age(at, now))).unwrap_or_default();
-        let took = phase.seconds.map(|seconds| format!("took {seconds:.1}s")).unwrap_or_default();
-        page.line(format!("{:<9} {:<16} {at:<14} {took}", phase.phase, phase.state.name()).trim_end());
-        if let Some(error) = &phase.error {
-            page.line(format!("          {}", error.lines().next().unwrap_or_default()));
-        }
-    }
-    for track in &status.tracks {
-        page.blank();
-        track_lines(&mut page, track, now);
-    }
-    page.blank();
+    // What matters most comes first: on a small terminal the end of the page is cut.
     match asked {
         Asked::Answered(known) => page.line(format!("Coverage: {}", coverage(known, now))),
         Asked::Waiting => page.line("Coverage: asking ClickHouse"),
@@ -52,8 +40,21 @@ pub fn text(status: &Status, asked: &Asked, now: Timestamp) -> String {
             page.line(format!("Since then: {sign}{} tokens", thousands(gained.unsigned_abs() as u64)));
         }
     }
+    page.blank();
+    for phase in &status.phases {
+        let at = phase.at.map(|at| format!("{} ago", age(at, now))).unwrap_or_default();
+        let took = phase.seconds.map(|seconds| format!("took {seconds:.1}s")).unwrap_or_default();
+        page.line(format!("{:<9} {:<16} {at:<14} {took}", phase.phase, phase.state.name()).trim_end());
+        if let Some(error) = &phase.error {
+            page.line(format!("          {}", error.lines().next().unwrap_or_default()));
+        }
+    }
+    for track in &status.tracks {
+        page.blank();
+        track_lines(&mut page, track, now);
+    }
     if status.unreadable > 0 {
-        page.line(format!("{} lines of the journal could not be read", thousands(status.unreadable)));
+        page.blank().line(format!("{} lines of the journal could not be read", thousands(status.unreadable)));
     }
     page.into_text()
 }

@@ -9,7 +9,7 @@ use super::sql::{condition_norm, usable_map, well_formed_token};
 use super::wallets::{among, long};
 use super::{Store, StoreError, Table};
 use crate::ids::Wallet;
-use crate::pnl::{ListedWinner, Micro, Position, Repeated, Resolution, decide};
+use crate::pnl::{Decision, ListedWinner, Micro, Position, Repeated, Resolution, decide};
 use crate::upstream::Source;
 
 /// All fills of a wallet in one token, before anything is known of the token.
@@ -232,7 +232,8 @@ impl Store {
             "(CAST(payout_numerators, 'Array(UInt64)'), toUInt64(payout_denominator), toUInt64({index}), \
              toString({outcome}))"
         );
-        // What a row says, however it says it: two that pay alike contradict each other in nothing.
+        // What a row says, however it says it: two that pay alike contradict each other in nothing, nor does one that
+        // decided nothing yet. A condition is resolved once and for good, so an older row that pays otherwise does.
         let says = format!(
             "if(payout_denominator > 0 AND notEmpty(payout_numerators), \
                 arrayMap(part -> part / payout_denominator, payout_numerators), \
@@ -242,7 +243,7 @@ impl Store {
             "SELECT normed AS condition, true AS has, newest.1 AS vector, newest.2 AS whole, newest.3 AS winning, \
                     newest.4 AS outcome, versions > 1 AS contradicting \
              FROM (SELECT {condition} AS normed, argMax({row}, ({updated}, {row})) AS newest, \
-                          uniqExact({says}) AS versions \
+                          uniqExactIf({says} AS said, notEmpty(said)) AS versions \
                    FROM {table} GROUP BY normed) WHERE condition != ''"
         )))
     }
@@ -309,10 +310,11 @@ impl Holdings {
                 listed.as_ref(),
             )
         };
-        let decision = decided(row.outcome_index);
-        let otherwise = decided(1 - row.outcome_index.min(1)).payout;
         let by_winner = resolution.is_none() && row.winner_contradicting;
-        oddities.contradicting += u64::from(row.contradicting || by_winner);
+        let rows_disagree = row.contradicting || by_winner;
+        let decision = Decision { rows_disagree, ..decided(row.outcome_index) };
+        let otherwise = decided(1 - row.outcome_index.min(1)).payout;
+        oddities.contradicting += u64::from(decision.rows_disagree);
         oddities.self_contradicting += u64::from(decision.contradicts_itself);
         oddities.zero_denominator += u64::from(decision.zero_denominator);
         oddities.tables_disagree += u64::from(decision.tables_disagree);

@@ -4,8 +4,8 @@
 //! loses counters and gaps, never rows. It is replaced atomically (write, sync, rename), after the rows it speaks of
 //! were acknowledged.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,7 @@ use super::pages::Position;
 use crate::ids::TokenId;
 use crate::process_lock::ProcessLock;
 use crate::upstream::Source;
+use crate::whole_file;
 
 /// The version of the file's form. A larger one was written by a newer backfill and is refused.
 const VERSION: u32 = 1;
@@ -190,17 +191,11 @@ impl CheckpointFile {
     /// # Errors
     /// What the system says, a full disk above all. The old file is still there then.
     pub fn save(&self, checkpoint: &Checkpoint) -> Result<(), CheckpointError> {
-        let write = || -> io::Result<()> {
-            let folder = self.path.parent().unwrap_or(Path::new("."));
-            let mut file = tempfile::Builder::new().prefix(".checkpoint-").tempfile_in(folder)?;
-            serde_json::to_writer_pretty(&mut file, checkpoint)?;
-            writeln!(file)?;
-            file.as_file().sync_all()?;
-            file.persist(&self.path).map_err(|error| error.error)?;
-            // The rename itself is on the disk only when its folder is.
-            File::open(folder)?.sync_all()
-        };
-        write().map_err(|source| CheckpointError::Io {
+        let saved = whole_file::replace(&self.path, |file| {
+            serde_json::to_writer_pretty(&mut *file, checkpoint)?;
+            writeln!(file)
+        });
+        saved.map_err(|source| CheckpointError::Io {
             doing: "cannot save the checkpoint",
             path: self.path.clone(),
             source,

@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::failure::Failure;
 use crate::ids::Wallet;
 use crate::pnl::Usd;
+use crate::whole_file;
 
 /// A wallet whose realized P&L is known from elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,19 +86,18 @@ pub fn read(path: &Path) -> Result<Vec<Baseline>, Failure> {
 /// # Errors
 /// The file cannot be written.
 pub fn write(path: &Path, baselines: &[Baseline]) -> Result<(), Failure> {
-    let write = || -> Result<(), csv::Error> {
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        let mut file = csv::Writer::from_path(path)?;
+    let write = |file: &mut dyn std::io::Write| {
+        let mut file = csv::Writer::from_writer(file);
         file.write_record(["wallet", "expected_pnl", "label"])?;
         for baseline in baselines {
             let (wallet, label) =
                 (baseline.wallet.to_string(), baseline.label.as_deref().unwrap_or_default());
             file.write_record([wallet.as_str(), &baseline.expected.exact(), label])?;
         }
-        file.flush()?;
-        Ok(())
+        file.flush()
     };
-    write().map_err(|error| Failure::File(format!("cannot write {}: {error}", path.display())))
+    let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+    folder
+        .and_then(|()| whole_file::replace(path, write))
+        .map_err(|error| Failure::File(format!("cannot write {}: {error}", path.display())))
 }

@@ -93,6 +93,9 @@ fn doubt(
             let worth = otherwise.map_or(cost, |right| (right - realized.clone()).abs());
             Some(("positions mapped to the wrong outcome, as their token proves", worth))
         }
+        _ if decision.rows_disagree => {
+            Some(("positions whose resolutions contradict each other", realized.abs()))
+        }
         _ if decision.contradicts_itself => {
             Some(("positions whose resolution contradicts itself", realized.abs()))
         }

@@ -1,6 +1,5 @@
 //! [`PositionsFile`]: one row a position with every intermediate number, as CSV or Parquet by the file's ending.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::WalletResult;
@@ -8,6 +7,7 @@ use crate::failure::Failure;
 use crate::pnl::{Payout, Position};
 use crate::store::Store;
 use crate::store::positions::Unmapped;
+use crate::whole_file;
 
 /// The columns, and their types in Parquet. In CSV the amounts have all of their digits, and where no decimal can tell
 /// one (a third) it is a fraction; Parquet's have twelve decimals, enough for prices of six on whole micro-shares, and
@@ -87,14 +87,8 @@ impl PositionsFile {
                 store.parquet(&COLUMNS, &text).await?
             }
         };
-        let folder = self.path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let write = || -> std::io::Result<()> {
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
-            file.write_all(&bytes)?;
-            file.persist(&self.path)?;
-            Ok(())
-        };
-        write().map_err(|error| failed(error.to_string()))
+        let written = whole_file::replace(&self.path, |file| file.write_all(&bytes));
+        written.map_err(|error| failed(error.to_string()))
     }
 
     fn csv(&self, wallets: &[WalletResult]) -> Result<Vec<u8>, csv::Error> {
