@@ -3,7 +3,8 @@
 //! ```text
 //! cargo bench --bench tracks               # every tier at 50, 150 and 300 ms
 //! cargo bench --bench tracks -- 150 dev    # only rows with these words
-//! cargo bench --bench tracks -- memory     # three million tokens
+//! cargo bench --bench tracks -- memory     # three million tokens, without a limit to wait for
+//! cargo bench --bench tracks -- million    # three million tokens at the published limit, ten minutes
 //! cargo bench --bench tracks -- clob       # a catalogue of 1.5 million markets
 //! ```
 //!
@@ -37,7 +38,7 @@ struct Case {
     tokens: usize,
 }
 
-const CASES: [Case; 7] = [
+const CASES: [Case; 8] = [
     Case { track: "dome", tier: "free", limit: "100/10s,10/1s", full: 90, tokens: 49_453 },
     Case { track: "dome", tier: "dev", limit: "500/10s,100/1s", full: 90, tokens: 49_453 },
     Case { track: "dome", tier: "pro", limit: "3000/10s,300/1s", full: 90, tokens: 49_453 },
@@ -47,6 +48,7 @@ const CASES: [Case; 7] = [
     Case { track: "gamma", tier: "public", limit: "300/10s", full: 56, tokens: 49_453 },
     // Without a limit that would have to be waited for: memory, and whether the last million is as fast as the first.
     Case { track: "goldsky", tier: "memory", limit: "100000/1s", full: 1_000, tokens: 3_000_000 },
+    Case { track: "goldsky", tier: "million", limit: "50/10s", full: 1_000, tokens: 3_000_000 },
 ];
 
 #[tokio::main]
@@ -73,7 +75,8 @@ async fn main() {
         for latency in [50, 150, 300] {
             let row = [case.track, case.tier, &latency.to_string()].map(str::to_owned);
             let wanted = match case.tier {
-                "memory" => latency == 50 && words.iter().any(|word| word == "memory"),
+                // Only by their names, and once.
+                "memory" | "million" => latency == 50 && words.iter().any(|word| word == case.tier),
                 _ => words.iter().all(|word| row.contains(word)),
             };
             if wanted {

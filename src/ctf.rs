@@ -186,7 +186,19 @@ pub fn prove<'a>(
     condition: &ConditionId,
     collaterals: &'a [Collateral],
 ) -> Option<Proof<'a>> {
-    (0..2).find_map(|outcome_index| {
+    prove_claim(token, condition, 0, collaterals)
+}
+
+/// As [`prove`], looking at the `likely` outcome first: the right guess saves half of the work, a wrong one changes
+/// nothing.
+pub fn prove_claim<'a>(
+    token: &TokenId,
+    condition: &ConditionId,
+    likely: u8,
+    collaterals: &'a [Collateral],
+) -> Option<Proof<'a>> {
+    let likely = likely.min(1);
+    [likely, 1 - likely].into_iter().find_map(|outcome_index| {
         let collection = CollectionId::of(condition, outcome_index == 1);
         let collateral = collaterals.iter().find(|it| collection.token(&it.address) == *token)?;
         Some(Proof { outcome_index, collateral })

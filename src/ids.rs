@@ -208,7 +208,13 @@ fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
 }
 
 fn write_hex(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    const DIGITS: [u8; 16] = *b"0123456789abcdef";
+    // At once, since a track writes some millions of them.
+    let mut text = [0; 64];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    }
+    f.write_str(std::str::from_utf8(&text[..2 * bytes.len()]).unwrap_or_default())
 }
 
 /// Debug, and serde as the canonical text, for every id.

@@ -320,10 +320,11 @@ impl Store {
     }
 }
 
-/// The outcome index that the hash proves.
-fn proof(token: &str, condition: &str, collaterals: &[Collateral]) -> Option<u8> {
-    let (token, condition) = (token.parse().ok()?, condition.parse().ok()?);
-    ctf::prove(&token, &condition, collaterals).map(|proof| proof.outcome_index)
+/// The condition, and the outcome index that the hash proves.
+fn proof(row: &StagedText, collaterals: &[Collateral]) -> Option<(ConditionId, u8)> {
+    let (token, condition) = (row.token_id.parse().ok()?, row.condition_id.parse().ok()?);
+    let proof = ctf::prove_claim(&token, &condition, row.outcome_index, collaterals)?;
+    Some((condition, proof.outcome_index))
 }
 
 /// Makes one candidate of all staged rows of a token, which come in the order of precedence; none where no row can
@@ -332,8 +333,8 @@ fn weigh(rows: &[StagedText], collaterals: &[Collateral], weighed: &mut Weighed)
     let token: TokenId = rows.first()?.token_id.parse().ok()?;
     // Somebody may have filled staging by hand: what it says of itself proves nothing.
     let proven = rows.iter().find_map(|row| {
-        let index = proof(&row.token_id, &row.condition_id, collaterals)?;
-        Some((row, row.condition_id.parse::<ConditionId>().ok()?, index))
+        let (condition, index) = proof(row, collaterals)?;
+        Some((row, condition, index))
     });
     let accepted = || {
         // Marked unproven by the track that was told to accept such rows.

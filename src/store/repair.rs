@@ -352,7 +352,7 @@ fn examine(claims: &[Claim], collaterals: &[Collateral]) -> Examined {
 /// The outcome index that the hash proves.
 fn proven_index(claim: &Claim, collaterals: &[Collateral]) -> Option<u8> {
     let (token, condition) = (claim.token_id.parse().ok()?, claim.condition_id.parse().ok()?);
-    ctf::prove(&token, &condition, collaterals).map(|proof| proof.outcome_index)
+    ctf::prove_claim(&token, &condition, claim.outcome_index, collaterals).map(|proof| proof.outcome_index)
 }
 
 #[cfg(test)]

@@ -79,8 +79,11 @@ pub struct Tally {
 /// insert under the same token, which an insert whose answer was lost needs, and *different* rows must never share.
 fn deduplication_token<T: Serialize>(rows: &[T]) -> Result<String, serde_json::Error> {
     let mut hash = Sha256::new();
+    let mut text = Vec::new();
     for row in rows {
-        hash.update(serde_json::to_vec(row)?);
+        text.clear();
+        serde_json::to_writer(&mut text, row)?;
+        hash.update(&text);
     }
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -3,11 +3,13 @@
 //! A hash set keeps up to half of its places empty and, while it grows, a copy of itself: over six million tokens
 //! (three million and their siblings) that is twice as much as a track may use altogether.
 
-/// How many sorted runs there are: each is short enough that making room in it costs less than hashing the token did.
-const RUNS: usize = 4_096;
+/// How many sorted runs there are: with millions of tokens each is still short enough that making room in it costs
+/// nothing beside proving the token.
+const RUNS: usize = 1 << RUN_BITS;
+const RUN_BITS: u32 = 15;
 
 /// Places by which a full run grows.
-const GROWTH: usize = 64;
+const GROWTH: usize = 16;
 
 /// A set of token fingerprints ([`TokenId::low128`](crate::ids::TokenId::low128)).
 #[derive(Debug)]
@@ -24,8 +26,8 @@ impl Default for Fingerprints {
 /// The run of a fingerprint. Mixed, since ids that were filled in by hand may be consecutive numbers.
 fn run_of(fingerprint: u128) -> usize {
     let folded = (fingerprint >> 64) as u64 ^ fingerprint as u64;
-    // The upper bits of Fibonacci hashing; 4,096 runs are 12 bits.
-    (folded.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 52) as usize
+    // The upper bits of Fibonacci hashing.
+    (folded.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - RUN_BITS)) as usize
 }
 
 impl Fingerprints {
@@ -79,7 +81,7 @@ mod tests {
     #[test]
     fn consecutive_numbers_are_spread_over_the_runs() {
         let mut set = Fingerprints::default();
-        set.extend(0..100_000);
+        set.extend(0..1_000_000);
         assert!(set.runs.iter().all(|run| run.len() < 100));
     }
 }

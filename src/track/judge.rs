@@ -145,7 +145,8 @@ fn weigh(claim: &Claim, rules: &Rules) -> Result<Mapping, &'static str> {
         label: claim.label.clone(),
         collateral: collateral.to_owned(),
     };
-    if let Some(proof) = ctf::prove(&claim.token, &condition, &rules.collaterals) {
+    let likely = claim.outcome_index.map_or(0, |index| u8::from(index == 1));
+    if let Some(proof) = ctf::prove_claim(&claim.token, &condition, likely, &rules.collaterals) {
         return Ok(mapping(proof.outcome_index, &proof.collateral.name));
     }
     match claim.outcome_index {

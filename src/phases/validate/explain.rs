@@ -67,7 +67,8 @@ pub(super) fn prove(positions: &[Position], collaterals: &[Collateral]) -> Vec<P
     on_all_cores(positions, |position| {
         // Both were well-formed when ClickHouse looked at them.
         let ids = position.token_id.parse().ok().zip(position.condition_id.parse().ok());
-        ids.and_then(|(token, condition)| ctf::prove(&token, &condition, collaterals))
+        let likely = position.outcome_index;
+        ids.and_then(|(token, condition)| ctf::prove_claim(&token, &condition, likely, collaterals))
             .map_or(Proven::Nothing, |proof| Proven::Outcome(proof.outcome_index))
     })
 }
