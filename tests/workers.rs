@@ -99,7 +99,7 @@ async fn start(
     world: &World,
     gate: &Arc<Gate>,
     folder: &Path,
-) -> (Arc<Engine>, tokio::task::JoinHandle<Duration>) {
+) -> (Arc<Engine>, tokio::task::JoinHandle<Instant>) {
     let store = world.store().await;
     store.create_staging().await.unwrap();
     world
@@ -133,9 +133,9 @@ async fn start(
     (engine, tokio::spawn(async { run.await.unwrap() }))
 }
 
-async fn end(engine: &Engine, run: tokio::task::JoinHandle<Duration>) -> TrackResult {
-    let elapsed = tokio::time::timeout(Duration::from_secs(60), run).await.expect("it ends").unwrap();
-    engine.finish(elapsed).await.unwrap()
+async fn end(engine: &Engine, run: tokio::task::JoinHandle<Instant>) -> TrackResult {
+    let at = tokio::time::timeout(Duration::from_secs(60), run).await.expect("it ends").unwrap();
+    engine.finish(at).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -120,7 +120,7 @@ pub async fn run(
     let mut results = Vec::new();
     for (engine, end) in engines.iter().zip(ends) {
         results.push(match end {
-            Ok(elapsed) => engine.finish(elapsed).await,
+            Ok(at) => engine.finish(at).await,
             Err(error) => Err(error),
         });
     }

@@ -49,7 +49,7 @@ pub fn text(result: &CatalogueResult) -> String {
         thousands(track.throttled),
         thousands(track.retries)
     ));
-    page.line(format!("Runtime: {}", runtime(track.elapsed_seconds)));
+    page.line(format!("Runtime: {}", runtime(track.track_seconds)));
     if track.ending == Ending::Complete {
         page.blank().line("Next: `backfill merge --labels` merges it and fills empty labels of the map");
     }

@@ -49,6 +49,6 @@ pub fn text(result: &TrackResult) -> String {
         page.line(format!("Ended early ({why}): the other tracks took over what was left"));
     }
     page.line(format!("Rate: {:.1} tokens/sec", result.tokens_per_second));
-    page.line(format!("Runtime: {}", runtime(result.elapsed_seconds)));
+    page.line(format!("Runtime: {}", runtime(result.track_seconds)));
     page.into_text()
 }

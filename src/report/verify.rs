@@ -146,6 +146,7 @@ fn where_the_gap_is(page: &mut Page, result: &VerifyResult) {
         percent2(gap.mapped.fills, gap.total.fills),
         gap.mapped.volume.floored_percent_of(&gap.total.volume)
     ));
+    page.line("(A fill that was delivered twice counts twice here, and once in the P&L.)");
     if gap.without_volume > 0 {
         page.line(format!("Fills without a usable price or size: {}", thousands(gap.without_volume)));
     }

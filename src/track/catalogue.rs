@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::Instant;
 
 use serde::Serialize;
 use tokio::sync::{Notify, mpsc};
@@ -22,7 +22,7 @@ use super::pages::{Consequence, Page, PageGap, Pages, Position, Reception};
 use super::quota::Slot;
 use super::traded::Traded;
 use super::writer::{Delivery, Load, Writer};
-use super::{Ending, Gauges, TrackResult, add, floored_percent, read};
+use super::{Ending, Gauges, TrackResult, add, floored_percent, rate, read, seconds};
 use crate::ctf;
 use crate::ids::ConditionId;
 use crate::report::Progress as Shown;
@@ -179,7 +179,7 @@ impl Crawl {
         }
         let _ = writer.await;
         self.shown.track_ended(self.source);
-        let elapsed = self.plan.started.elapsed();
+        let at = Instant::now();
         let ended = self.line.why_ended();
         if let Some(End::Store(error)) = ended {
             return Err(error.into());
@@ -190,11 +190,11 @@ impl Crawl {
         {
             return Err(TrackError::Unusable { track: self.source.name(), reason });
         }
-        Ok(self.finish(elapsed))
+        Ok(self.finish(at))
     }
 
     /// Counts, and saves for the last time.
-    fn finish(&self, elapsed: Duration) -> CatalogueResult {
+    fn finish(&self, at: Instant) -> CatalogueResult {
         let (complete, pages_failed) = {
             let pages = lock(&self.pages);
             (pages.is_complete() && lock(&self.unwritten).is_empty(), pages.failed())
@@ -215,7 +215,7 @@ impl Crawl {
         let processed = resolved + rejected + not_found;
         let inserted = read(&self.gauges.inserted);
         self.save(Progress { processed, inserted, not_found, rejected, failed: 0 });
-        let seconds = elapsed.as_secs_f64();
+        let took = at - self.gauges.began;
         let (proven, unproven) = (read(&self.proven), read(&self.unproven));
         let track = TrackResult {
             phase: self.source.name(),
@@ -231,9 +231,10 @@ impl Crawl {
             retries: read(&self.gauges.retries),
             resumed: self.resumed,
             ended_early: None,
-            tokens_per_second: ((proven + unproven) as f64 / seconds.max(0.001) * 10.0).round() / 10.0,
-            elapsed_seconds: (seconds * 1000.0).round() / 1000.0,
-            work_seconds: (self.line.work().as_secs_f64() * 1000.0).round() / 1000.0,
+            tokens_per_second: rate(proven + unproven, took),
+            elapsed_seconds: seconds(at - self.plan.started),
+            work_seconds: seconds(self.line.work()),
+            track_seconds: seconds(took),
             resolved,
             source: self.source,
             ending,

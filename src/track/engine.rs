@@ -18,7 +18,7 @@ use super::judge::{Rules, Verdict, judge};
 use super::line::{End, Line, Look, lock, pause};
 use super::quota::Slot;
 use super::writer::{Delivery, Load, Writer};
-use super::{Ending, Gauges, TrackResult, UnderWay, add, floored_percent, read};
+use super::{Ending, Gauges, TrackResult, UnderWay, add, floored_percent, rate, read, seconds};
 use crate::ids::TokenId;
 use crate::report::Progress as Shown;
 use crate::settings::RateLimit;
@@ -198,7 +198,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`TrackError`]; what was done until then is saved.
-    pub async fn run(self: Arc<Self>) -> Result<Duration, TrackError> {
+    pub async fn run(self: Arc<Self>) -> Result<Instant, TrackError> {
         self.shown.track_began(self.gauges.clone());
         let (deliveries, delivered) = mpsc::channel(16);
         let writer = tokio::spawn(self.clone().write(delivered));
@@ -224,7 +224,7 @@ impl Engine {
         reader.abort();
         watchdog.abort();
         self.shown.track_ended(self.source);
-        let elapsed = self.plan.started.elapsed();
+        let at = Instant::now();
         if let Some(End::Store(error)) = ended {
             return Err(error.into());
         }
@@ -235,7 +235,7 @@ impl Engine {
         {
             return Err(TrackError::Unusable { track: self.source.name(), reason });
         }
-        Ok(elapsed)
+        Ok(at)
     }
 
     /// Waits while the tracks beside this one, which cannot go on itself, ask for what it has left.
@@ -284,11 +284,11 @@ impl Engine {
     }
 
     /// Counts by the tables and saves for the last time. Where tracks run side by side, all of them have to be at
-    /// their end: what one has left to another is counted when that one has written it.
+    /// their end, this one's `at`: what one has left to another is counted when that one has written it.
     ///
     /// # Errors
     /// ClickHouse cannot be asked.
-    pub async fn finish(&self, elapsed: Duration) -> Result<TrackResult, TrackError> {
+    pub async fn finish(&self, at: Instant) -> Result<TrackResult, TrackError> {
         // What others were answered about tokens that were left to them counts like an answer of its own.
         let by: Vec<Source> = match self.left.get() {
             Some(_) => self.others().map(|peer| peer.source).chain([self.source]).collect(),
@@ -325,7 +325,7 @@ impl Engine {
                 tally.total.saturating_sub(answered)
             ));
         }
-        let seconds = elapsed.as_secs_f64();
+        let took = at - self.gauges.began;
         let this_run = (answered + failed).saturating_sub(self.resumed);
         Ok(TrackResult {
             phase: self.source.name(),
@@ -341,9 +341,10 @@ impl Engine {
             retries: read(&self.gauges.retries),
             resumed: self.resumed,
             ended_early: self.left.get().cloned(),
-            tokens_per_second: (this_run as f64 / seconds.max(0.001) * 10.0).round() / 10.0,
-            elapsed_seconds: (seconds * 1000.0).round() / 1000.0,
-            work_seconds: (self.line.work().as_secs_f64() * 1000.0).round() / 1000.0,
+            tokens_per_second: rate(this_run, took),
+            elapsed_seconds: seconds(at - self.plan.started),
+            work_seconds: seconds(self.line.work()),
+            track_seconds: seconds(took),
             resolved: tally.resolved,
             source: self.source,
             ending,

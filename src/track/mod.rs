@@ -17,7 +17,7 @@ pub mod writer;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::histogram::Histogram;
 use serde::Serialize;
@@ -42,6 +42,8 @@ pub struct UnderWay {
 pub struct Gauges {
     /// The track.
     pub source: Source,
+    /// When it was opened.
+    pub began: Instant,
     /// Tokens in its workload.
     pub total: u64,
     /// Workers in its pool.
@@ -89,6 +91,7 @@ impl Gauges {
         let zero = AtomicU64::default;
         Self {
             source,
+            began: Instant::now(),
             total,
             workers: workers as u64,
             processed: zero(),
@@ -170,12 +173,14 @@ pub struct TrackResult {
     pub retries: u64,
     /// Tokens that earlier runs had processed already.
     pub resumed: u64,
-    /// Tokens that this run processed, by its time.
+    /// Tokens that this run of the track processed, by the time that it took.
     pub tokens_per_second: f64,
     /// From the process's start to the last acknowledged write.
     pub elapsed_seconds: f64,
     /// From the first request sent to the last acknowledged write.
     pub work_seconds: f64,
+    /// From the track's own beginning, which in a run has others before it, to the last acknowledged write.
+    pub track_seconds: f64,
     /// Why it could not go on, where the tracks beside it took over what it had left: they have asked for the tokens
     /// that are counted here as theirs.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -189,6 +194,16 @@ pub struct TrackResult {
     /// How it ended.
     #[serde(skip)]
     pub ending: Ending,
+}
+
+/// To milliseconds.
+fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+/// `amount` a second, to a tenth.
+fn rate(amount: u64, duration: Duration) -> f64 {
+    (amount as f64 / duration.as_secs_f64().max(0.001) * 10.0).round() / 10.0
 }
 
 /// `part` of `total` in percent, rounded down to two decimals. Of nothing at all nothing is missing: 100.
