@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backfill::demo::{StandIn, Universe};
+use backfill::report::html::numbers::shown;
 use common::{BACKFILL, World, small_universe, sources, stand_ins};
 use serde_json::Value;
 use tokio::io::AsyncBufReadExt;
@@ -130,8 +131,15 @@ async fn interrupted_twice_and_resumed_it_ends_as_an_undisturbed_run_does() {
             [("merge", "not reached"), ("verify", "not reached"), ("validate", "not reached")]
         );
     }
-    let object = disturbed.json(&["run", "--derive=false", "--batch-size", "20"]).await;
+    let page = disturbed.world.folder.path().join("report.html");
+    let report = format!("--report={}", page.display());
+    let object = disturbed.json(&["run", "--derive=false", "--batch-size", "20", &report]).await;
     assert_eq!(object["passed"], true);
+    let page = std::fs::read_to_string(page).unwrap();
+    let total = object["phases"].as_array().unwrap().iter().find(|it| it["phase"] == "validate").unwrap();
+    let total = shown("total", &total["wallets"][0]["total"]);
+    assert!(page.trim_end().ends_with("</html>"), "it is whole");
+    assert!(page.contains(&total), "and of all of it: {total}");
     let resumed: u64 =
         object["phases"].as_array().unwrap().iter().filter_map(|it| it["resumed"].as_u64()).sum();
     assert!(resumed > 500 / 2, "it went on where it was: {resumed}");

@@ -14,8 +14,10 @@ use backfill::phases::track::TrackOptions;
 use backfill::phases::validate::{Baseline, ValidateOptions, WalletResult};
 use backfill::phases::verify::{VerifyOptions, VerifyResult};
 use backfill::phases::{derive, merge, setup, track, validate, verify};
+use backfill::process_lock::ProcessLock;
 use backfill::store::staging::{NotFoundRow, StagedRow};
 use backfill::track::Ending;
+use backfill::track::checkpoint::{Checkpoint, CheckpointFile};
 use backfill::upstream::Source;
 use common::{World, small_universe, sources, stand_ins};
 
@@ -457,6 +459,26 @@ async fn trap_11_the_same_rows_come_back_after_a_reset_and_never_twice_without_o
     assert_eq!(count().await, 0);
     store.insert(&table, "dome", &rows).await.unwrap();
     assert_eq!(count().await, 2, "after a reset the same rows are new");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_merge_at_a_time_and_an_interrupted_setup_leaves_no_checkpoint_of_another_workload() {
+    let world = tables().await;
+    traded(&world, &["1", "2", "3"]).await;
+    let folder = world.folder.path();
+    // As a setup leaves it that was killed when it had exchanged the workload.
+    let outdated = Checkpoint::new(Source::Goldsky, "another workload", 7, jiff::Timestamp::UNIX_EPOCH);
+    CheckpointFile::lock(folder, Source::Goldsky).unwrap().save(&outdated).unwrap();
+    assert_eq!(run_setup(&world, false).await.put_aside.len(), 1);
+    CheckpointFile::lock(folder, Source::Goldsky).unwrap().save(&outdated).unwrap();
+    let again = run_setup(&world, false).await;
+    assert!(again.tracks.iter().all(|split| split.kept) && again.put_aside.len() == 1);
+    let lock = ProcessLock::take(&folder.join("merge.lock")).unwrap().unwrap();
+    let options = MergeOptions { dry_run: true, ..MergeOptions::default() };
+    let error = merge::run(&world.context(&[]).await, &options).await.unwrap_err();
+    assert!(error.to_string().contains("is merging"), "{error}");
+    drop(lock);
+    run_merge(&world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@ mod common;
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -94,10 +95,43 @@ impl Upstream for Held {
     }
 }
 
+/// A source that answers the nth request as the test says.
+struct Scripted<F>(Arc<AtomicUsize>, F);
+
+impl<F: Fn(usize, &[TokenId]) -> Result<Answer, UpstreamError> + Send + Sync> Upstream for Scripted<F> {
+    fn source(&self) -> Source {
+        Source::Goldsky
+    }
+
+    fn room(&self) -> Room {
+        Room { tokens: 10, bytes: usize::MAX, overhead: 0 }
+    }
+
+    fn ask<'a>(
+        &'a self,
+        tokens: &'a [TokenId],
+        _: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Answer, UpstreamError>> {
+        Box::pin(async { (self.1)(self.0.fetch_add(1, Ordering::Relaxed), tokens) })
+    }
+}
+
+/// Runs a track to its end and says how many requests it took.
+async fn scripted(
+    answers: impl Fn(usize, &[TokenId]) -> Result<Answer, UpstreamError> + Send + Sync + 'static,
+) -> (TrackResult, usize, Vec<String>) {
+    let (world, requests) = (World::new().await, Arc::new(AtomicUsize::new(0)));
+    let source = Box::new(Scripted(requests.clone(), answers));
+    let (engine, run) = start(&world, source, world.folder.path()).await;
+    let result = end(&engine, run).await;
+    let notices = world.kept.notices.lock().unwrap().clone();
+    (result, requests.load(Ordering::Relaxed), notices)
+}
+
 /// A track with a thousand tokens left and sixty-four workers.
 async fn start(
     world: &World,
-    gate: &Arc<Gate>,
+    source: Box<dyn Upstream>,
     folder: &Path,
 ) -> (Arc<Engine>, tokio::task::JoinHandle<Instant>) {
     let store = world.store().await;
@@ -119,15 +153,8 @@ async fn start(
         rules: Rules { collaterals: ctf::default_collaterals(), accept_unproven: false },
         started: Instant::now(),
     };
-    let engine = Engine::open(
-        Box::new(Held(gate.clone())),
-        store,
-        plan,
-        folder,
-        world.kept.clone(),
-        Stop::default(),
-        Arc::default(),
-    );
+    let engine =
+        Engine::open(source, store, plan, folder, world.kept.clone(), Stop::default(), Arc::default());
     let engine = engine.await.unwrap();
     let run = engine.clone().run();
     (engine, tokio::spawn(async { run.await.unwrap() }))
@@ -142,7 +169,7 @@ async fn end(engine: &Engine, run: tokio::task::JoinHandle<Instant>) -> TrackRes
 async fn no_worker_asks_twice_and_none_idles_while_work_waits() {
     const ROOM: usize = 10;
     let (world, gate) = (World::new().await, Gate::new(ROOM));
-    let (engine, run) = start(&world, &gate, world.folder.path()).await;
+    let (engine, run) = start(&world, Box::new(Held(gate.clone())), world.folder.path()).await;
     // Every worker has a batch of its own, and nobody was answered yet.
     gate.holds(WORKERS, WORKERS * ROOM).await;
     let requests = TOKENS / ROOM;
@@ -162,9 +189,44 @@ async fn no_worker_asks_twice_and_none_idles_while_work_waits() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_fits_into_one_request_is_one_request_whatever_the_worker_count() {
     let (world, gate) = (World::new().await, Gate::new(TOKENS));
-    let (engine, run) = start(&world, &gate, world.folder.path()).await;
+    let (engine, run) = start(&world, Box::new(Held(gate.clone())), world.folder.path()).await;
     gate.holds(1, TOKENS).await;
     gate.answers.add_permits(1);
     let result = end(&engine, run).await;
     assert_eq!((result.requests, result.ending), (1, Ending::Complete));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_says_for_how_long_it_will_refuse_is_not_waited_for_beyond_the_limit() {
+    // A daily quota that is used up.
+    let hour = Some(Duration::from_secs(3_600));
+    let (result, requests, notices) = scripted(move |nth, _| match nth {
+        0 => Ok(Answer::default()),
+        _ => Err(UpstreamError::Throttled { retry_after: hour }),
+    })
+    .await;
+    assert_eq!((result.ending, result.not_found, result.failed), (Ending::WorkLeft, 10, 0));
+    assert!(requests <= 1 + WORKERS, "{requests}");
+    assert_eq!(notices.iter().filter(|it| it.contains("GIVE_UP_AFTER")).count(), 1, "{notices:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_begins_to_refuse_everything_is_left_before_the_workload_is_burnt() {
+    let (result, requests, _) = scripted(|nth, _| match nth {
+        0 => Ok(Answer::default()),
+        _ => Err(UpstreamError::BadRequest("HTTP 422".to_owned())),
+    })
+    .await;
+    assert_eq!(result.ending, Ending::WorkLeft);
+    assert!(requests <= 100 + 2 * WORKERS, "{requests}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_panics_ends_the_track_and_nobody_waits_for_it() {
+    let (result, _, _) = scripted(|nth, _| match nth {
+        3 => panic!("a defect"),
+        _ => Ok(Answer::default()),
+    })
+    .await;
+    assert_eq!(result.ending, Ending::WorkLeft);
 }

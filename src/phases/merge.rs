@@ -1,7 +1,11 @@
 //! Phase 3: staging into production.
 
+use std::fs;
+use std::path::Path;
+
 use super::Context;
 use crate::failure::Failure;
+use crate::process_lock::ProcessLock;
 use crate::settings::Percent;
 use crate::store::coverage::Coverage;
 use crate::store::merge::{Staged, Weighed};
@@ -60,9 +64,12 @@ impl MergeResult {
 /// Runs phase 3. Running it again adds nothing.
 ///
 /// # Errors
-/// A table is missing, or ClickHouse fails; the map has then all of the new rows or none.
+/// A table is missing, another process merges, or ClickHouse fails: what is in the map by then is right, and the same
+/// command adds the rest.
 pub async fn run(context: &Context, options: &MergeOptions) -> Result<MergeResult, Failure> {
     let (store, settings) = (&context.store, &context.settings);
+    // What two merges put together for themselves, in a dry run too, stands in the same tables.
+    let _lock = lock(&settings.work.checkpoint_dir)?;
     store.require_fills_and_map().await?;
     store.complete_staging(&[]).await?;
     context.progress.step("Comparing the staging tables");
@@ -103,6 +110,18 @@ pub async fn run(context: &Context, options: &MergeOptions) -> Result<MergeResul
         dry_run: options.dry_run,
         target: settings.coverage_target,
         elapsed_seconds: context.elapsed(),
+    })
+}
+
+fn lock(folder: &Path) -> Result<ProcessLock, Failure> {
+    let path = folder.join("merge.lock");
+    let taken = fs::create_dir_all(folder).and_then(|()| ProcessLock::take(&path));
+    let taken = taken.map_err(|error| Failure::File(format!("cannot lock {}: {error}", path.display())))?;
+    taken.map_err(|holder| {
+        Failure::Unusable(format!(
+            "another process (id {}) is merging: wait for it, or end it, then run the same command again",
+            holder.name()
+        ))
     })
 }
 

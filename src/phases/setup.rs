@@ -86,7 +86,12 @@ pub async fn run(context: &Context, options: &SetupOptions) -> Result<SetupResul
     let coverage = store.coverage().await?;
     context.progress.step("Creating the staging tables");
     store.create_staging().await?;
+    let mut put_aside = Vec::new();
     if options.reset {
+        // Before the rows go: a checkpoint that outlived them would have its track go on behind what is no more.
+        for source in Source::tracks().chain(catalogue) {
+            put_aside.extend(checkpoint::put_aside(&checkpoint::path(folder, source))?);
+        }
         store.reset_staging().await?;
     }
     let derived =
@@ -98,10 +103,20 @@ pub async fn run(context: &Context, options: &SetupOptions) -> Result<SetupResul
     // What a track has that is not in use any more another one has now.
     let emptied = store.empty_other_workloads(&options.shares).await?;
     let staged = store.staged().await?.by_source;
-    let mut put_aside = Vec::new();
-    let changed = tracks.iter().filter(|split| options.reset || !split.kept).map(|split| split.source);
-    for source in changed.chain(emptied).chain(catalogue) {
-        put_aside.extend(checkpoint::put_aside(&checkpoint::path(folder, source))?);
+    for source in Source::tracks() {
+        let path = checkpoint::path(folder, source);
+        let split = tracks.iter().find(|split| split.source == source);
+        // By what it says, not by what has just changed: an interrupted setup has changed it before this one.
+        let outdated = match (checkpoint::read(&path), split) {
+            (Ok(None), _) => false,
+            (Ok(Some(checkpoint)), Some(split)) => checkpoint.workload != split.workload.id,
+            (Ok(Some(checkpoint)), None) => checkpoint.total > 0,
+            // Not to be read, so only what became of its workload tells.
+            (Err(_), split) => split.map_or_else(|| emptied.contains(&source), |split| !split.kept),
+        };
+        if outdated {
+            put_aside.extend(checkpoint::put_aside(&path)?);
+        }
     }
     drop(locks);
     let (reset, elapsed_seconds) = (options.reset, context.elapsed());

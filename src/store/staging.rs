@@ -206,6 +206,25 @@ impl Store {
         self.rows("reading what is staged", self.query(&sql)).await
     }
 
+    /// The fingerprints ([`TokenId::low128`]) of every token that a source has claimed without a proof since a moment.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn rejected_fingerprints(
+        &self,
+        source: Source,
+        since: jiff::Timestamp,
+    ) -> Result<Vec<u128>, StoreError> {
+        let table = self.staging_table("rejected_mappings");
+        let sql = format!(
+            "SELECT DISTINCT CAST(toUInt256OrZero(token_id) AS UInt128) FROM {table} \
+             WHERE track = {{track:String}} AND rejected_at >= {{since:UInt32}}"
+        );
+        let since = u32::try_from(since.as_second()).unwrap_or_default();
+        let query = self.query(&sql).param("track", source.name()).param("since", since);
+        self.rows("reading what had no proof", query).await
+    }
+
     /// Makes what is missing for these tracks where `setup` has run before there was such a source: its staging table,
     /// and an empty workload.
     ///
@@ -248,13 +267,15 @@ impl Store {
         let (not_found, rejected) =
             (self.staging_table("not_found"), self.staging_table("rejected_mappings"));
         let staged = self.all_staged_tokens();
+        // What is no token id no source could know: a workload that was filled by hand may hold some.
+        let token = super::sql::well_formed_token("asset_id");
         let by: Vec<String> = by.iter().map(|track| format!("'{}'", track.name())).collect();
         let by = by.join(", ");
         let sql = format!(
             "SELECT count() AS total, countIf(staged) AS resolved, \
                     countIf(NOT staged AND state = 1) AS not_found, countIf(NOT staged AND state = 2) AS rejected, \
                     ifNull((SELECT uniqExact(token_id) FROM {own}), 0) AS inserted \
-             FROM (SELECT DISTINCT asset_id, asset_id IN ({staged}) AS staged FROM {workload}) AS w \
+             FROM (SELECT DISTINCT asset_id, asset_id IN ({staged}) AS staged FROM {workload} WHERE {token}) AS w \
              LEFT ANY JOIN (SELECT token_id, argMax(state, (at, state)) AS state FROM \
                 (SELECT token_id, toUInt8(1) AS state, asked_at AS at FROM {not_found} WHERE track IN ({by}) \
                  UNION ALL SELECT token_id, toUInt8(2), rejected_at FROM {rejected} WHERE track IN ({by})) \

@@ -41,6 +41,7 @@ pub struct Breaker {
     host: Host,
     probing: bool,
     failures_in_a_row: u32,
+    refusals_in_a_row: u32,
     failing_since: Moment,
     probes: u32,
     ever_answered: bool,
@@ -52,6 +53,7 @@ impl Default for Breaker {
             host: Host::Up,
             probing: false,
             failures_in_a_row: 0,
+            refusals_in_a_row: 0,
             failing_since: Duration::ZERO,
             probes: 0,
             ever_answered: false,
@@ -101,6 +103,16 @@ impl Breaker {
             self.host = Host::Down { since: self.failing_since, next_probe: now + pause };
         }
         down
+    }
+
+    /// Counts a request that was refused for what it says: the host is there.
+    pub fn refused(&mut self) {
+        self.refusals_in_a_row += 1;
+    }
+
+    /// How many were, with no answer between them.
+    pub fn refusals_in_a_row(&self) -> u32 {
+        self.refusals_in_a_row
     }
 
     /// Whether the host answers.

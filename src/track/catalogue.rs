@@ -130,6 +130,10 @@ impl Crawl {
             Checkpoint { catalogue: Some(Position::default()), ..fresh }
         });
         let position = beginning.catalogue.clone().unwrap_or_default();
+        // Pages that are not read again have told of these.
+        let rejected: HashSet<u128> =
+            store.rejected_fingerprints(source, beginning.started_at).await?.into_iter().collect();
+        let rejected = traded.open().filter(|it| rejected.contains(it)).collect();
         let line = Line::new(
             gauges.clone(),
             shown.clone(),
@@ -151,7 +155,7 @@ impl Crawl {
             pages: Mutex::new(Pages::new(&position)),
             traded,
             staged: Mutex::new(staged),
-            rejected: Mutex::default(),
+            rejected: Mutex::new(rejected),
             unwritten: Mutex::default(),
             written_pages: AtomicU64::new(position.pages),
             written_markets: AtomicU64::new(position.markets),
@@ -374,9 +378,9 @@ impl Crawl {
 
     /// Decides what happens to a page without an answer, and whether the track goes on.
     fn no_answer(&self, page: Page, slot: Slot, error: UpstreamError) {
-        let fault = self.line.fault(slot, &error, page.attempts());
         let place = page.from.clone();
         let mut pages = lock(&self.pages);
+        let fault = self.line.fault(slot, &error, page.attempts(), pages.breaker());
         let at_start = !pages.breaker().ever_answered();
         let failures = pages.breaker().failures_in_a_row().max(page.attempts());
         let consequence = pages.no_answer(page, fault, &error.to_string(), self.line.now(), pause(failures));

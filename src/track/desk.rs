@@ -20,7 +20,7 @@ const ATTEMPTS: u32 = 7;
 const DOUBTS: u8 = 6;
 
 /// How many lent batches may come back unanswered before nothing is lent a second time.
-const FAILED_LOANS: u32 = 200;
+const FAILED_LOANS: u32 = 100;
 
 /// Tokens that are asked for together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -201,6 +201,8 @@ impl Desk {
     /// A token became known from elsewhere; `true` where it was pending here and now need not be asked any more.
     pub fn known(&mut self, token: &TokenId) -> bool {
         self.wanted.remove(&token.low128());
+        // Only single tokens are ever kept as failed.
+        self.failed.retain(|gap| gap.first != *token);
         self.open.remove(&token.low128())
     }
 
@@ -331,9 +333,9 @@ impl Desk {
     }
 
     /// A batch that was lent to `borrower` comes back without an answer: its tokens may be lent to it again, unless
-    /// that has failed too often.
-    pub fn not_answered_elsewhere(&mut self, batch: &Batch, borrower: Source) {
-        self.failed_loans += 1;
+    /// that has failed too often for reasons that may lie in them (`blamed`).
+    pub fn not_answered_elsewhere(&mut self, batch: &Batch, borrower: Source, blamed: bool) {
+        self.failed_loans += u32::from(blamed);
         let tokens = || batch.tokens.iter().copied();
         if self.failed_loans <= FAILED_LOANS {
             self.handed_back(batch, borrower, None, tokens());
@@ -450,7 +452,7 @@ impl Desk {
             self.waiting.insert((now, batch.number), batch);
             return Consequence::Retried;
         }
-        let down = fault == Fault::Broken && self.breaker.failed(now, pause);
+        let down = self.count(fault, now, pause);
         // While the host is down no batch is to blame, so none comes nearer to being given up.
         let attempts = if down { batch.attempts } else { batch.attempts + 1 };
         match fault {
@@ -469,6 +471,32 @@ impl Desk {
             _ if batch.tokens.len() > 1 => self.halve(batch, ATTEMPTS - 3, now + pause),
             _ => self.fail(batch, why),
         }
+    }
+
+    /// Counts a failure for what it says of the host; `true` while that is down.
+    fn count(&mut self, fault: Fault, now: Moment, pause: Duration) -> bool {
+        match fault {
+            Fault::Broken => self.breaker.failed(now, pause),
+            Fault::Refused => {
+                self.breaker.refused();
+                false
+            }
+            Fault::Throttled | Fault::TooLarge => false,
+        }
+    }
+
+    /// A batch that was lent to this track goes out with this passage.
+    pub fn borrowed(&mut self, batch: &mut Batch, passage: Passage) {
+        batch.probe = self.breaker.sent(passage);
+    }
+
+    /// A batch that was lent to this track had no answer from its host.
+    pub fn no_answer_to_borrowed(&mut self, batch: &Batch, fault: Fault, now: Moment, pause: Duration) {
+        self.breaker.over(batch.probe);
+        if fault == Fault::TooLarge {
+            self.too_many(batch.tokens.len());
+        }
+        self.count(fault, now, pause);
     }
 
     fn halve(&mut self, batch: Batch, attempts: u32, ready: Moment) -> Consequence {
@@ -675,6 +703,38 @@ mod tests {
     }
 
     #[test]
+    fn a_failed_token_that_a_sibling_resolves_is_failed_no_more() {
+        let mut desk = desk(1, 1);
+        let batch = take(&mut desk, Duration::ZERO);
+        assert!(matches!(
+            desk.no_answer(batch, Fault::Refused, "no", Duration::ZERO, SECOND),
+            Consequence::Failed(_)
+        ));
+        assert_eq!(desk.gaps().len(), 1);
+        assert!(!desk.known(&tokens(1, 1)[0]), "it was counted when it failed");
+        assert!(desk.gaps().is_empty() && desk.is_done());
+    }
+
+    #[test]
+    fn what_is_borrowed_meets_the_breaker_of_the_host_that_is_asked() {
+        let (mut lender, mut borrower) = (desk(40, 1), desk(0, 1));
+        for _ in 0..8 {
+            let passage = borrower.breaker().passage(Duration::ZERO);
+            let mut lent = lender.lend(ANY, ONE).unwrap();
+            borrower.borrowed(&mut lent, passage);
+            borrower.no_answer_to_borrowed(&lent, Fault::Broken, Duration::ZERO, SECOND);
+            lender.not_answered_elsewhere(&lent, ONE, false);
+        }
+        assert_eq!(borrower.breaker().passage(Duration::ZERO), Passage::Until(SECOND), "it is down");
+        assert_eq!(borrower.breaker().passage(SECOND), Passage::Probe, "one finds out");
+        assert_eq!(
+            lender.lend(Room { tokens: 40, ..ANY }, ONE).unwrap().tokens.len(),
+            40,
+            "no token is to blame"
+        );
+    }
+
+    #[test]
     fn what_a_track_did_not_find_goes_to_the_next_in_line_once_each_and_never_to_two() {
         let mut desk = desk(2, 2);
         let own = take(&mut desk, Duration::ZERO);
@@ -690,7 +750,7 @@ mod tests {
         assert!(!desk.has_second_tries(ONE));
         let second = desk.lend(ANY, TWO).unwrap();
         assert_eq!(second.tokens.len(), 2);
-        desk.not_answered_elsewhere(&second, TWO);
+        desk.not_answered_elsewhere(&second, TWO, true);
         assert!(desk.known(&tokens(1, 1)[0]) || desk.has_second_tries(TWO));
         let third = desk.lend(ANY, TWO).unwrap();
         assert_eq!(third.tokens, tokens(2, 1), "the other became known from elsewhere");

@@ -10,13 +10,15 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
 
+use super::breaker::Passage;
 use super::checkpoint::{Checkpoint, CheckpointError, CheckpointFile, Gap, Progress};
-use super::desk::{Batch, Consequence, Desk, Fault, Order, Tried};
+use super::desk::{Batch, Consequence, Desk, Order, Tried};
 use super::fingerprints::Fingerprints;
 use super::judge::{Rules, Verdict, judge};
 use super::line::{End, Line, Look, lock, pause};
-use super::quota::Slot;
+use super::quota::{Moment, Slot};
 use super::writer::{Delivery, Load, Writer};
 use super::{Ending, Gauges, TrackResult, UnderWay, add, floored_percent, rate, read, seconds};
 use crate::ids::TokenId;
@@ -204,13 +206,15 @@ impl Engine {
         let writer = tokio::spawn(self.clone().write(delivered));
         let reader = tokio::spawn(self.clone().fill());
         let watchdog = tokio::spawn(self.clone().watch());
-        let workers: Vec<_> = (1..=self.plan.workers)
-            .map(|number| tokio::spawn(self.clone().work(number, deliveries.clone())))
-            .collect();
+        let mut workers: JoinSet<()> =
+            (1..=self.plan.workers).map(|number| self.clone().work(number, deliveries.clone())).collect();
         drop(deliveries);
-        for worker in workers {
-            // A task that panicked has told so itself; its batch is still in the desk's hands and counts as open.
-            let _ = worker.await;
+        while let Some(worker) = workers.join_next().await {
+            if worker.is_err() {
+                // It panicked, which is a defect, and has told so itself. Its batch counts as open, which the others
+                // would wait for.
+                self.end(End::Outage);
+            }
         }
         let _ = writer.await;
         self.working.store(false, Ordering::Relaxed);
@@ -369,7 +373,10 @@ impl Engine {
                         );
                     }
                 }
-                Err(error) => return self.end(End::Store(error)),
+                Err(error) => {
+                    self.closed.store(true, Ordering::Relaxed);
+                    return self.end(End::Store(error));
+                }
             }
         }
         // For as long as somebody asks for what is read.
@@ -462,20 +469,31 @@ impl Engine {
                     Order::Ask(batch) => Order::Ask(Task { batch, lender: None }),
                     Order::WaitUntil(moment) => Order::WaitUntil(moment),
                     Order::Wait => Order::Wait,
-                    Order::Done => self.borrow(),
+                    Order::Done => self.borrow(now),
                 }
             },
         )
     }
 
     /// Work of the tracks beside this one, also of those that cannot go on.
-    fn borrow(&self) -> Order<Task> {
-        let room = lock(&self.desk).room();
+    fn borrow(&self, now: Moment) -> Order<Task> {
+        let (room, passage) = {
+            let desk = lock(&self.desk);
+            (desk.room(), desk.breaker().passage(now))
+        };
+        match passage {
+            // What is borrowed is asked of the same host.
+            Passage::Until(_) | Passage::Wait if self.nothing_is_left() => return Order::Done,
+            Passage::Until(moment) => return Order::WaitUntil(moment),
+            Passage::Wait => return Order::Wait,
+            Passage::Free | Passage::Probe => {}
+        }
         let mut others_work = false;
         for lender in self.lenders() {
             let mut desk = lock(&lender.desk);
-            if let Some(batch) = desk.lend(room, self.source) {
+            if let Some(mut batch) = desk.lend(room, self.source) {
                 drop(desk);
+                lock(&self.desk).borrowed(&mut batch, passage);
                 return Order::Ask(Task { batch, lender: Some(lender) });
             }
             others_work |= !desk.is_done() || desk.has_second_tries(self.source);
@@ -631,23 +649,22 @@ impl Engine {
     /// Decides what happens to a batch without an answer, and whether the track goes on.
     fn no_answer(&self, task: Task, (slot, error): (Slot, UpstreamError)) -> Option<Delivery> {
         let Task { batch, lender } = task;
-        let fault = self.line.fault(slot, &error, Desk::attempts(&batch));
+        let breaker = *lock(&self.desk).breaker();
+        let at_start = !breaker.ever_answered();
+        let fault = self.line.fault(slot, &error, Desk::attempts(&batch), &breaker);
+        let failures = breaker.failures_in_a_row().max(Desk::attempts(&batch));
         if let Some(lender) = lender {
-            if fault == Fault::TooLarge {
-                lock(&self.desk).too_many(batch.tokens.len());
-            }
-            lock(&lender.desk).not_answered_elsewhere(&batch, self.source);
-            if matches!(error, UpstreamError::Shut(_)) {
-                // Nothing that is asked will be answered, whosever it is.
-                self.shown.notice(&format!("The {} track ends early: {error}", self.source.title()));
-                self.end(End::Unusable(error));
-            }
-            self.changed.notify_waiters();
+            let breaker = {
+                let mut desk = lock(&self.desk);
+                desk.no_answer_to_borrowed(&batch, fault, self.line.now(), pause(failures));
+                *desk.breaker()
+            };
+            let blamed = !matches!(error, UpstreamError::Throttled { .. } | UpstreamError::Unreachable(_));
+            lock(&lender.desk).not_answered_elsewhere(&batch, self.source, blamed);
+            self.line.failed(error, at_start, &breaker);
             return None;
         }
         let mut desk = lock(&self.desk);
-        let at_start = !desk.breaker().ever_answered();
-        let failures = desk.breaker().failures_in_a_row().max(Desk::attempts(&batch));
         let tokens = batch.tokens.len() as u64;
         let consequence = desk.no_answer(batch, fault, &error.to_string(), self.line.now(), pause(failures));
         let breaker = *desk.breaker();

@@ -106,8 +106,14 @@ pub fn judge(batch: &Batch, pages: &[Answer], rules: &Rules) -> Verdict {
         }
         for claim in market {
             match weigh(claim, rules) {
+                // Without a proof a claim is accepted for what was asked alone, and never against one that has one.
+                Ok(mapping) if mapping.collateral.is_empty() => {
+                    if asked.contains(&claim.token) {
+                        mappings.entry(claim.token).or_insert(mapping);
+                    }
+                }
                 Ok(mapping) => {
-                    mappings.entry(claim.token).or_insert(mapping);
+                    mappings.insert(claim.token, mapping);
                 }
                 Err(reason) if asked.contains(&claim.token) => {
                     rejected.insert(claim.token, Rejection { claim: claim.clone(), reason });
@@ -152,5 +158,39 @@ fn weigh(claim: &Claim, rules: &Rules) -> Result<Mapping, &'static str> {
     match claim.outcome_index {
         Some(index @ (0 | 1)) if rules.accept_unproven => Ok(mapping(index as u8, "")),
         _ => Err(NO_PROOF),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::track::desk::{Desk, Order};
+    use crate::upstream::Room;
+    use std::time::Duration;
+
+    #[test]
+    fn without_a_proof_only_what_was_asked_is_accepted_and_never_against_a_proof() {
+        let rules = Rules { collaterals: ctf::default_collaterals(), accept_unproven: true };
+        let (right, wrong) = (ConditionId::from_bytes([7; 32]), ConditionId::from_bytes([8; 32]));
+        let token = |index| ctf::token_id(&right, index, &rules.collaterals[0].address);
+        let claim = |token, condition: ConditionId, index| Claim {
+            token,
+            condition: condition.to_string(),
+            outcome_index: Some(index),
+            label: String::new(),
+        };
+        let mut desk = Desk::new(Room { tokens: 10, bytes: usize::MAX, overhead: 0 });
+        desk.load([token(0), token(1)]);
+        let Order::Ask(batch) = desk.take(Duration::ZERO) else { panic!("it has work") };
+        let foreign: TokenId = "12345".parse().unwrap();
+        let markets = vec![
+            vec![claim(token(0), wrong, 0), claim(token(1), wrong, 1), claim(foreign, wrong, 1)],
+            vec![claim(token(1), right, 1)],
+        ];
+        let verdict = judge(&batch, &[Answer { markets, ..Answer::default() }], &rules);
+        let found: HashMap<TokenId, &Mapping> = verdict.mappings.iter().map(|it| (it.token, it)).collect();
+        assert_eq!((found[&token(0)].condition, found[&token(0)].collateral.as_str()), (wrong, ""));
+        assert_eq!(found[&token(1)].condition, right, "the proven one, although it came last");
+        assert!(!found.contains_key(&foreign));
     }
 }

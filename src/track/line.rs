@@ -24,6 +24,9 @@ const UNREACHABLE_AT_START: u32 = 3;
 /// Failures in a row of any kind, at the start, after which the source cannot be used.
 const BROKEN_AT_START: u32 = 10;
 
+/// Requests refused in a row for what they say, with no answer between them, after which it is not what they say.
+const REFUSED_IN_A_ROW: u32 = 100;
+
 /// Why a track ends before its work does.
 #[derive(Debug)]
 pub enum End {
@@ -61,6 +64,8 @@ pub struct Line {
     /// When the first request was sent, and when the last rows were acknowledged.
     first_sent: OnceLock<Moment>,
     last_acknowledged: Mutex<Moment>,
+    /// Since when nothing but refusals for being too fast has come.
+    throttled_since: Mutex<Option<Moment>>,
     /// Work came, went or ended: whoever waits looks again.
     changed: Arc<Notify>,
 }
@@ -88,6 +93,7 @@ impl Line {
             ended: Mutex::default(),
             first_sent: OnceLock::new(),
             last_acknowledged: Mutex::default(),
+            throttled_since: Mutex::default(),
             changed,
         }
     }
@@ -213,6 +219,7 @@ impl Line {
         match answer {
             Ok(answer) => {
                 lock(&self.quota).answered(slot, now);
+                *lock(&self.throttled_since) = None;
                 Ok(answer)
             }
             Err(error) => {
@@ -229,7 +236,7 @@ impl Line {
     }
 
     /// What a failure says of the request in `slot`, which was asked `attempts` times before.
-    pub fn fault(&self, slot: Slot, error: &UpstreamError, attempts: u32) -> Fault {
+    pub fn fault(&self, slot: Slot, error: &UpstreamError, attempts: u32, breaker: &Breaker) -> Fault {
         add(&self.gauges.retries, 1);
         add(&self.gauges.retries_by[error.reason()], 1);
         match error {
@@ -245,10 +252,12 @@ impl Line {
                         pause.as_millis()
                     ));
                 }
+                self.throttled(retry_after.unwrap_or_default());
                 Fault::Throttled
             }
             UpstreamError::TooLarge(_) => Fault::TooLarge,
-            UpstreamError::Timeout(_) if attempts >= 2 => Fault::TooLarge,
+            // While the host is down its silence says nothing of the size.
+            UpstreamError::Timeout(_) if attempts >= 2 && breaker.host() == Host::Up => Fault::TooLarge,
             UpstreamError::Timeout(_) | UpstreamError::Unreachable(_) | UpstreamError::Broken(_) => {
                 Fault::Broken
             }
@@ -257,11 +266,27 @@ impl Line {
         }
     }
 
+    /// Gives up on a source that has answered nothing else for too long, or says that it will not: a daily quota that
+    /// is used up.
+    fn throttled(&self, pause: Duration) {
+        let since = *lock(&self.throttled_since).get_or_insert(self.now());
+        let until = self.now() + pause;
+        if until.saturating_sub(since) > self.give_up_after && !self.is_over() {
+            self.shown.notice(&format!(
+                "The {} API refuses every request (429), and that for longer than GIVE_UP_AFTER ({}); giving up",
+                self.gauges.source.title(),
+                humantime::format_duration(self.give_up_after)
+            ));
+            self.end(End::Outage);
+        }
+    }
+
     /// Decides whether the track goes on after a failure that the breaker has counted. Until the source has answered
     /// once (`at_start`) a few of them are enough.
     pub fn failed(&self, error: UpstreamError, at_start: bool, breaker: &Breaker) {
         let (source, failures) = (self.gauges.source, breaker.failures_in_a_row());
         let shut = matches!(error, UpstreamError::Shut(_))
+            || breaker.refusals_in_a_row() >= REFUSED_IN_A_ROW
             || at_start
                 && match &error {
                     UpstreamError::Unreachable(_) => failures >= UNREACHABLE_AT_START,

@@ -98,10 +98,9 @@ fn graphql_error(message: &str) -> UpstreamError {
         "type `query` has",
         "syntax",
         "parse error",
-        "expected",
     ]) {
         UpstreamError::BadRequest(format!("{shown}; is GOLDSKY_URL a positions subgraph?"))
-    } else if says(&["not found", "does not exist", "no subgraph"]) {
+    } else if says(&["subgraph", "deployment"]) && says(&["not found", "does not exist", "no subgraph"]) {
         UpstreamError::Shut(format!("{shown}; check GOLDSKY_URL"))
     } else {
         UpstreamError::Broken(shown)
@@ -153,5 +152,31 @@ impl TokenIdCondition {
         };
         let complement = self.complement.as_deref().and_then(|id| claim(id, other));
         claim(&self.id, index).into_iter().chain(complement).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_sure_to_stay_so_ends_a_track() {
+        let kind = |message: &str| graphql_error(message).reason();
+        let (broken, refused, shut) = (4, 5, 6);
+        assert_eq!(UpstreamError::REASONS[broken..=shut], ["broken", "refused", "shut"]);
+        for passes in ["unexpected error", "Unexpected end of file", "block 0x12 not found", "Store error: x"]
+        {
+            assert_eq!(kind(passes), broken, "{passes}");
+        }
+        for stays in
+            ["Type `Query` has no field `tokenIdConditions`", "query parse error: Parse error at 1:1"]
+        {
+            assert_eq!(kind(stays), refused, "{stays}");
+        }
+        for gone in
+            ["subgraph not found", "deployment `Qm` does not exist", "No subgraph found under this name"]
+        {
+            assert_eq!(kind(gone), shut, "{gone}");
+        }
     }
 }

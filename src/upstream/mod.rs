@@ -137,7 +137,7 @@ pub trait Upstream: Send + Sync {
         Box::pin(async move {
             let began = Instant::now();
             let answer = self.ask(&[NOBODY], None).await.map(|_| "answers".to_owned());
-            probe::Probed::new(answer, None, began)
+            probe::Probed::new(answer, None, began, &|text| text)
         })
     }
 }
@@ -213,10 +213,8 @@ impl Http {
     ) -> probe::Probed {
         let began = Instant::now();
         let (headers, answer) = self.exchange(request).await;
-        let mut probed =
-            probe::Probed::new(answer.and_then(|body| understood(&body)), headers.as_ref(), began);
-        probed.seen.limits = probed.seen.limits.into_iter().map(|limit| self.without_key(limit)).collect();
-        probed
+        let answer = answer.and_then(|body| understood(&body));
+        probe::Probed::new(answer, headers.as_ref(), began, &|text| self.without_key(text))
     }
 
     /// The headers, where an answer came, and the body of a 200.
@@ -283,11 +281,11 @@ impl Http {
     }
 
     fn refused(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> UpstreamError {
-        let said = self.without_key(said(body));
+        let said = said(body, |text| self.without_key(text));
         let url = &self.url;
         match status {
             429 => UpstreamError::Throttled { retry_after: retry_after(headers) },
-            401 | 403 => UpstreamError::Shut(format!(
+            401..=403 => UpstreamError::Shut(format!(
                 "{url} does not let us in (HTTP {status}{said}); check {}",
                 self.key_setting
             )),
@@ -305,12 +303,18 @@ impl Http {
 }
 
 /// What a JSON error says, for the end of a sentence; nothing of an HTML page.
-fn said(body: &[u8]) -> String {
+fn said(body: &[u8], cleaned: impl FnOnce(String) -> String) -> String {
     let json: Option<serde_json::Value> = serde_json::from_slice(body).ok();
     let text =
         json.as_ref().and_then(|json| ["message", "error"].iter().find_map(|key| json.get(key)?.as_str()));
-    text.map(|text| format!(": {}", text.chars().filter(|c| !c.is_control()).take(200).collect::<String>()))
-        .unwrap_or_default()
+    // The key goes before the text is cut: half of one would not be recognised.
+    text.map(|text| {
+        format!(
+            ": {}",
+            cleaned(text.to_owned()).chars().filter(|c| !c.is_control()).take(200).collect::<String>()
+        )
+    })
+    .unwrap_or_default()
 }
 
 /// Seconds, or an HTTP date; a wait of more than an hour is a mistake and taken for one.
@@ -356,7 +360,10 @@ mod tests {
 
     #[test]
     fn what_a_server_says_is_cut_and_cleaned() {
+        let said = |body: &[u8]| said(body, |text| text.replace("s3cret", "***"));
         assert_eq!(said(br#"{"error":"unauthorized","message":"bad\u001b[31m key"}"#), ": bad[31m key");
         assert_eq!(said(b"<html>"), "");
+        let long = format!(r#"{{"error":"{}s3cret"}}"#, "x".repeat(197));
+        assert!(!said(long.as_bytes()).contains("s3"), "not even its beginning");
     }
 }

@@ -32,11 +32,12 @@ impl Probed {
         answer: Result<String, UpstreamError>,
         headers: Option<&HeaderMap>,
         began: Instant,
+        cleaned: &dyn Fn(String) -> String,
     ) -> Self {
         let latency = began.elapsed();
         let seen = headers.map_or_else(Seen::default, |headers| Seen {
             clock_ahead: clock_ahead(headers, jiff::Timestamp::now(), latency),
-            limits: limits(headers),
+            limits: limits(headers, cleaned),
         });
         Self { answer, latency, seen }
     }
@@ -51,10 +52,12 @@ fn clock_ahead(headers: &HeaderMap, now: jiff::Timestamp, latency: Duration) -> 
     Some((ahead * 10.0).round() / 10.0)
 }
 
-/// Headers that tell of a limit. Their values are a server's own text, so they are cut and cleaned.
-fn limits(headers: &HeaderMap) -> Vec<String> {
+/// Headers that tell of a limit. Their values are a server's own text, so they are cleaned and then cut.
+fn limits(headers: &HeaderMap, cleaned: &dyn Fn(String) -> String) -> Vec<String> {
     let tells = |name: &str| name.contains("ratelimit") || name.contains("rate-limit");
-    let shown = |text: &str| text.chars().filter(|c| !c.is_control()).take(60).collect::<String>();
+    let shown = |text: &str| {
+        cleaned(text.to_owned()).chars().filter(|c| !c.is_control()).take(60).collect::<String>()
+    };
     headers
         .iter()
         .filter(|(name, _)| tells(name.as_str()))
@@ -83,6 +86,6 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-ratelimit-limit", "100\t".parse().unwrap());
         headers.insert("set-cookie", "s3cret".parse().unwrap());
-        assert_eq!(limits(&headers), ["x-ratelimit-limit: 100"]);
+        assert_eq!(limits(&headers, &|text| text), ["x-ratelimit-limit: 100"]);
     }
 }
