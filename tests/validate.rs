@@ -479,7 +479,8 @@ async fn random_worlds_equal_the_oracle_however_their_rows_arrive() {
             let result = validate::run(&tables.world.context(&[]).await, &options).await.unwrap();
             for found in &result.wallets {
                 let oracle = model.oracle(&found.baseline.wallet);
-                assert_eq!(found.total, oracle.total, "seed {seed}, {}", found.baseline.wallet);
+                let total = found.total.exact();
+                assert!(oracle.agrees(&found.total), "seed {seed}, {}: {total}", found.baseline.wallet);
                 assert_eq!(found.resolved().count(), oracle.resolved, "seed {seed}");
                 assert_eq!(found.positions.len(), oracle.positions, "seed {seed}");
                 assert_eq!(found.oddities.duplicates, oracle.duplicates, "seed {seed}");

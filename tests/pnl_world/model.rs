@@ -13,7 +13,9 @@ use super::{Fill, Tables, condition, spelled, token, wallet};
 pub const WALLETS: u8 = 3;
 const TOKENS: u8 = 40;
 
-/// What a market pays to the token of its number, in quarters of a USD; `None` where nobody can say.
+/// A USD in these parts is exact for every denominator up to seven.
+const PARTS: i128 = 420;
+
 struct Market {
     mapped: bool,
     ambiguous: bool,
@@ -27,7 +29,7 @@ enum Ending {
     /// Nowhere.
     Open,
     /// A vector over a denominator; one of the two is this token's.
-    Vector { quarters: i128 },
+    Vector { own: i128, of: i128 },
     /// The winner's index alone.
     Index { won: bool },
     /// A label in the winners.
@@ -35,15 +37,16 @@ enum Ending {
     /// A vector over zero.
     Zero,
     /// The vector, beside an older row and a label that say the contrary.
-    Disputed { quarters: i128 },
+    Disputed { own: i128, of: i128 },
 }
 
 impl Market {
-    fn quarters(&self) -> Option<i128> {
+    /// What it pays to the token of its number, in [`PARTS`] of a USD; `None` where nobody can say.
+    fn payout(&self) -> Option<i128> {
         match self.ending {
             Ending::Open | Ending::Zero => None,
-            Ending::Vector { quarters } | Ending::Disputed { quarters } => Some(quarters),
-            Ending::Index { won } | Ending::Label { won } => Some(if won { 4 } else { 0 }),
+            Ending::Vector { own, of } | Ending::Disputed { own, of } => Some(own * (PARTS / of)),
+            Ending::Index { won } | Ending::Label { won } => Some(if won { PARTS } else { 0 }),
         }
     }
 }
@@ -62,13 +65,26 @@ struct Trade {
 
 /// What is true of a wallet.
 pub struct Oracle {
-    pub total: Usd,
+    /// In [`PARTS`] of a ten-thousandth of a micro-USD.
+    total: i128,
     pub resolved: usize,
     pub positions: usize,
     pub duplicates: u64,
     pub changed: u64,
     /// Fills of well-formed tokens without a map row.
     pub unmapped_fills: u64,
+}
+
+impl Oracle {
+    /// Whether this is the total, to the last digit: a decimal, or a fraction where no decimal can tell it.
+    pub fn agrees(&self, total: &Usd) -> bool {
+        let text = total.exact();
+        let (above, below) = text.split_once('/').unwrap_or((&text, "1"));
+        let (whole, decimals) = above.split_once('.').unwrap_or((above, ""));
+        let above: i128 = format!("{whole}{decimals}").parse().unwrap();
+        let below = below.parse::<i128>().unwrap() * 10_i128.pow(decimals.len() as u32);
+        above * PARTS * 10_000_000_000 == self.total * below
+    }
 }
 
 /// A random world.
@@ -129,20 +145,20 @@ impl Model {
             };
             match market.ending {
                 Ending::Open => {}
-                Ending::Vector { quarters } => {
-                    tables.resolve(number, &format!("{:?}", vector(quarters, 4 - quarters)), 4).await;
+                Ending::Vector { own, of } => {
+                    tables.resolve(number, &format!("{:?}", vector(own, of - own)), of as u8).await;
                 }
                 Ending::Index { won } => {
                     tables.resolve_by_index(number, u16::from(if won { index } else { 1 - index })).await;
                 }
                 Ending::Label { won } => tables.winner(number, winner(won)).await,
                 Ending::Zero => tables.resolve(number, "[1, 1]", 0).await,
-                Ending::Disputed { quarters } => {
-                    let (new, old) = (vector(quarters, 4 - quarters), vector(4 - quarters, quarters));
-                    let of = condition(number);
-                    tables.resolution(&of, &format!("{new:?}"), 4, 65_535, 1_700_000_001).await;
-                    tables.resolution(&of, &format!("{old:?}"), 4, 65_535, 1_600_000_000).await;
-                    tables.winner(number, winner(quarters < 2)).await;
+                Ending::Disputed { own, of } => {
+                    let (new, old) = (vector(own, of - own), vector(of - own, own));
+                    let condition = condition(number);
+                    tables.resolution(&condition, &format!("{new:?}"), of as u8, 65_535, 1_700_000_001).await;
+                    tables.resolution(&condition, &format!("{old:?}"), of as u8, 65_535, 1_600_000_000).await;
+                    tables.winner(number, winner(2 * own < of)).await;
                 }
             }
         }
@@ -196,15 +212,11 @@ impl Model {
         let resolved: Vec<i128> = positions
             .iter()
             .filter_map(|(number, (shares, cash))| {
-                Some(shares * self.markets[usize::from(*number)].quarters()? * 2_500 + cash)
+                Some(shares * self.markets[usize::from(*number)].payout()? * 10_000 + cash * PARTS)
             })
             .collect();
-        let total: i128 = resolved.iter().sum();
-        let sign = if total < 0 { "-" } else { "" };
-        let digits = format!("{:011}", total.abs());
-        let (whole, fraction) = digits.split_at(digits.len() - 10);
         Oracle {
-            total: format!("{sign}{whole}.{fraction}").parse().unwrap(),
+            total: resolved.iter().sum(),
             resolved: resolved.len(),
             positions: positions.len(),
             duplicates: rows - newest.len() as u64,
@@ -217,7 +229,8 @@ impl Model {
 fn market(rng: &mut ChaCha8Rng) -> Market {
     let mapped = below(rng, 6) > 0;
     let won = below(rng, 2) == 0;
-    let quarters = i128::from(below(rng, 5));
+    let of = 1 + i128::from(below(rng, 7));
+    let own = i128::from(below(rng, of as u64 + 1));
     Market {
         mapped,
         ambiguous: mapped && below(rng, 12) == 0,
@@ -225,11 +238,11 @@ fn market(rng: &mut ChaCha8Rng) -> Market {
         index: below(rng, 2) as u8,
         ending: match below(rng, 9) {
             0 => Ending::Open,
-            1..4 => Ending::Vector { quarters },
+            1..4 => Ending::Vector { own, of },
             4 => Ending::Index { won },
             5 | 6 => Ending::Label { won },
             7 => Ending::Zero,
-            _ => Ending::Disputed { quarters },
+            _ => Ending::Disputed { own, of },
         },
     }
 }
