@@ -286,6 +286,18 @@ async fn a_track_that_cannot_be_used_is_taken_over_by_the_other_which_says_so() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_track_that_could_only_help_and_cannot_is_no_failure() {
+    let scene = Scene::new(&small_universe(47), Duration::ZERO).await;
+    let shares = ["run", "--derive=false", "--dome-share", "0", "--to", "merge", "--format", "json"];
+    let output = scene.run(&[&shares[..], &["--dome-api-url", "http://127.0.0.1:1"]].concat()).await;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{errors}");
+    assert!(errors.contains("The Dome track cannot help: unreachable"), "{errors}");
+    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(results(&object)[1..4], [("dome", "done"), ("goldsky", "done"), ("merge", "done")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_running_track_can_be_scraped_and_an_address_that_is_taken_ends_with_2() {
     let scene = Scene::new(&small_universe(45), Duration::from_millis(30)).await;
     scene.json(&["setup"]).await;

@@ -232,12 +232,17 @@ impl Engine {
         if let Some(End::Store(error)) = ended {
             return Err(error.into());
         }
-        let ever_answered = lock(&self.desk).breaker().ever_answered();
-        if let Some(End::Unusable(reason)) = ended
-            && !ever_answered
-            && !self.is_settled()
-        {
-            return Err(TrackError::Unusable { track: self.source.name(), reason });
+        if let Some(End::Unusable(reason)) = ended {
+            let (ever_answered, done) = {
+                let desk = lock(&self.desk);
+                (desk.breaker().ever_answered(), desk.is_done())
+            };
+            if !ever_answered && done {
+                // Nothing of its own was left to ask: who only helps may fail.
+                self.shown.notice(&format!("The {} track cannot help: {reason}", self.source.title()));
+            } else if !ever_answered && !self.is_settled() {
+                return Err(TrackError::Unusable { track: self.source.name(), reason });
+            }
         }
         Ok(at)
     }
