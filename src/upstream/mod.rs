@@ -272,12 +272,17 @@ impl Http {
         }
     }
 
-    /// Some gateways repeat the key that they refuse.
+    /// Some gateways repeat the key that they refuse, be it one in a header or one in the URL's query.
     pub fn without_key(&self, text: String) -> String {
-        match &self.key {
+        /// What is shorter is no key, and stands in many words.
+        const SHORTEST: usize = 6;
+        let text = match &self.key {
             Some(key) => text.replace(key.expose(), "***"),
             None => text,
-        }
+        };
+        let url = self.url.endpoint();
+        let values = url.query_pairs().filter(|(_, value)| value.len() >= SHORTEST);
+        values.fold(text, |text, (_, value)| text.replace(value.as_ref(), "***"))
     }
 
     fn refused(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> UpstreamError {
@@ -356,6 +361,16 @@ mod tests {
         assert_eq!(with("-3"), None);
         assert_eq!(with("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
         assert_eq!(with("soon"), None);
+    }
+
+    #[test]
+    fn no_key_is_shown_wherever_it_stands() {
+        let url = "http://127.0.0.1/gn?token=s3cret-query&v=1".parse().unwrap();
+        let key = Some(Secret::from("s3cret-header"));
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = Http::new(url, key, "GOLDSKY_API_KEY", Duration::from_secs(1)).unwrap();
+        let said = http.without_key("s3cret-header and s3cret-query are refused (v1)".to_owned());
+        assert_eq!(said, "*** and *** are refused (v1)");
     }
 
     #[test]
