@@ -379,8 +379,10 @@ impl Crawl {
     /// Decides what happens to a page without an answer, and whether the track goes on.
     fn no_answer(&self, page: Page, slot: Slot, error: UpstreamError) {
         let place = page.from.clone();
+        // Never with the pages in hand: who looks for work holds the quota and then takes them.
+        let breaker = *lock(&self.pages).breaker();
+        let fault = self.line.fault(slot, &error, page.attempts(), &breaker);
         let mut pages = lock(&self.pages);
-        let fault = self.line.fault(slot, &error, page.attempts(), pages.breaker());
         let at_start = !pages.breaker().ever_answered();
         let failures = pages.breaker().failures_in_a_row().max(page.attempts());
         let consequence = pages.no_answer(page, fault, &error.to_string(), self.line.now(), pause(failures));
