@@ -13,13 +13,13 @@ use std::time::{Duration, Instant};
 
 use backfill::cli::Cli;
 use backfill::demo::{Universe, UniverseOptions, load};
+use backfill::embedded::{Server, ServerOptions};
 use backfill::ids::{TokenId, Wallet};
 use backfill::phases::validate::{Baseline, ValidateOptions};
 use backfill::phases::verify::VerifyOptions;
 use backfill::phases::{Context, validate, verify};
 use backfill::report::Progress;
 use backfill::stop::Stop;
-use backfill::store::embedded::{Server, ServerOptions};
 use backfill::track::Gauges;
 use backfill::upstream::Source;
 use clap::Parser;

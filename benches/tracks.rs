@@ -20,10 +20,10 @@ use std::time::{Duration, Instant};
 
 use backfill::demo::stand_in::{ListHabits, Window};
 use backfill::demo::{StandIn, StandInOptions, Universe, UniverseOptions, load};
-use backfill::settings::RateLimit;
-use backfill::store::embedded::{Server, ServerOptions};
+use backfill::embedded::{Server, ServerOptions};
 use backfill::track::quota::ceiling;
 use backfill::upstream::Source;
+use backfill::values::RateLimit;
 use serde_json::Value;
 
 const BACKFILL: &str = env!("CARGO_BIN_EXE_backfill");

@@ -11,7 +11,8 @@ pub use track::TrackCommand;
 use crate::phases::plan::{Span, Stage};
 use crate::phases::shares::Tracks;
 use crate::report::terminal::ProgressMode;
-use crate::settings::{Percent, SettingsArgs};
+use crate::settings::SettingsArgs;
+use crate::values::Percent;
 
 /// Fills Polymarket's ctf_token_map in ClickHouse: which market and which outcome each traded token stands for.
 ///

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::cli::{Cli, ClickhouseArgs, ClobArgs, Command, Format, MetricsArgs, TrackArgs};
+use crate::embedded::ServerOptions;
 use crate::failure::{Exit, Failure};
 use crate::journal::Journal;
 use crate::phases::clickhouse::{Served, Serving};
@@ -27,7 +28,6 @@ use crate::report::recorder::Recorder;
 use crate::report::terminal::Terminal;
 use crate::settings::Settings;
 use crate::stop::Stop;
-use crate::store::embedded::ServerOptions;
 use crate::track::catalogue::CatalogueResult;
 use crate::track::{Ending, TrackResult};
 use crate::upstream::Source;

@@ -1,11 +1,11 @@
 //! [`Failure`]: why a command ends other than well, and the exit code that each cause has.
 
-use crate::settings::BadSetting;
+use crate::embedded::EmbeddedError;
 use crate::store::StoreError;
-use crate::store::embedded::EmbeddedError;
 use crate::track::checkpoint::CheckpointError;
 use crate::track::engine::TrackError;
 use crate::upstream::UpstreamError;
+use crate::values::BadSetting;
 
 /// The exit codes, by cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

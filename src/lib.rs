@@ -2,15 +2,17 @@
 
 #![warn(clippy::unwrap_used)]
 
+pub mod atomic_file;
 pub mod cli;
 pub mod commands;
-pub mod cores;
 pub mod ctf;
 pub mod demo;
+pub mod embedded;
 pub mod failure;
 pub mod ids;
 pub mod journal;
 pub mod logging;
+pub mod parallel;
 pub mod phases;
 pub mod pnl;
 pub mod process_lock;
@@ -20,4 +22,4 @@ pub mod stop;
 pub mod store;
 pub mod track;
 pub mod upstream;
-pub mod whole_file;
+pub mod values;

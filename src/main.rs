@@ -37,7 +37,7 @@ fn main() -> ExitCode {
         };
     }
     if let Command::ClickhouseEngine { library, arguments } = &cli.command {
-        return match backfill::store::embedded::run_engine(library, arguments) {
+        return match backfill::embedded::run_engine(library, arguments) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 complain(&error.to_string());

@@ -9,7 +9,7 @@ use num_rational::BigRational;
 use num_traits::{One, Signed, Zero};
 
 use crate::ids::Wallet;
-use crate::settings::Percent;
+use crate::values::Percent;
 use money::exact;
 pub use money::{BadAmount, Micro, Usd};
 

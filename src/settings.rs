@@ -3,8 +3,6 @@
 //! [`SettingsArgs`] is what clap reads: every setting is an environment variable and a flag of the same name, and
 //! the flag wins. What a value means is decided in the types of `values` and nowhere later.
 
-mod values;
-
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,9 +14,7 @@ use crate::ids::Wallet;
 use crate::pnl::Usd;
 use crate::store::{Table, TableNames};
 use crate::upstream::Source;
-
-use values::bad;
-pub use values::{BadSetting, HttpUrl, Percent, RateLimit, Secret, Window};
+use crate::values::{BadSetting, HttpUrl, Percent, RateLimit, Secret, bad};
 
 /// `30s`, `15m`, `1h 30m`: a time above zero and of at most a day.
 fn duration(text: &str) -> Result<Duration, BadSetting> {

@@ -12,7 +12,7 @@ use crate::phases;
 use crate::phases::demo::{Demo, DemoOptions};
 use crate::report::Progress;
 use crate::report::recorder::Recorder;
-use crate::settings::Secret;
+use crate::values::Secret;
 
 /// Starts a server and the stand-ins, runs all phases, and clears everything away.
 pub(super) async fn run(session: &Session, args: &DemoArgs) -> Result<Exit, Failure> {

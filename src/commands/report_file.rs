@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::Session;
+use crate::atomic_file;
 use crate::cli::{ReportArgs, WithReportArgs};
 use crate::failure::{Exit, Failure};
 use crate::journal::{self, History};
 use crate::phases::status;
 use crate::report::{Progress, html};
-use crate::whole_file;
 
 /// What the file is called where no other name is given.
 pub(super) const NAME: &str = "backfill-report.html";
@@ -51,7 +51,7 @@ fn write(folder: &Path, file: &Path) -> Result<History, Failure> {
         )));
     }
     let page = html::page(&history, &status::look(folder, &history), Timestamp::now());
-    whole_file::replace(file, |file| file.write_all(page.as_bytes()))
+    atomic_file::replace(file, |file| file.write_all(page.as_bytes()))
         .map_err(|error| Failure::File(format!("cannot write {}: {error}", file.display())))?;
     Ok(history)
 }

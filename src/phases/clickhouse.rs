@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::store::embedded::{EmbeddedError, Notices, Server, ServerOptions};
+use crate::embedded::{EmbeddedError, Notices, Server, ServerOptions};
 
 /// A server that answers.
 #[derive(Debug, Clone, Serialize)]

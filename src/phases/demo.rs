@@ -13,12 +13,13 @@ use crate::demo::load::{LoadError, LoadOptions, load};
 use crate::demo::stand_in::{FaultPlan, Window};
 use crate::demo::universe::UniverseError;
 use crate::demo::{StandIn, StandInOptions, Universe, UniverseOptions};
+use crate::embedded::{Server, ServerOptions};
 use crate::failure::Failure;
 use crate::report::Progress;
-use crate::settings::{RateLimit, Secret, Settings, SourceSettings};
+use crate::settings::{Settings, SourceSettings};
 use crate::stop::Stop;
-use crate::store::embedded::{Server, ServerOptions};
 use crate::upstream::Source;
+use crate::values::{RateLimit, Secret};
 
 /// What is demonstrated.
 #[derive(Debug, Clone)]

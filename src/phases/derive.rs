@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Context;
-use crate::cores::on_all_cores;
 use crate::ctf::{self, Collateral};
 use crate::failure::Failure;
 use crate::ids::{ConditionId, TokenId};
+use crate::parallel::on_all_cores;
 use crate::store::conditions::{ConditionColumn, Conditions};
 use crate::store::staging::StagedRow;
 use crate::track::checkpoint::CheckpointFile;

@@ -6,11 +6,11 @@ use std::path::Path;
 use super::Context;
 use crate::failure::Failure;
 use crate::process_lock::ProcessLock;
-use crate::settings::Percent;
 use crate::store::coverage::Coverage;
 use crate::store::merge::{Staged, Weighed};
 use crate::store::repair::MapProof;
 use crate::upstream::Source;
+use crate::values::Percent;
 
 /// How phase 3 is run.
 #[derive(Debug, Clone, Default)]

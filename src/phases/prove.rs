@@ -2,10 +2,10 @@
 
 use std::io::{Read, Write};
 
-use crate::cores::on_all_cores;
 use crate::ctf::{self, Collateral};
 use crate::failure::Failure;
 use crate::ids::{ConditionId, TokenId};
+use crate::parallel::on_all_cores;
 
 /// What the hash says of a claimed mapping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

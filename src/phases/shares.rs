@@ -8,9 +8,9 @@ use futures_util::future::join_all;
 
 use super::{Context, track};
 use crate::failure::Failure;
-use crate::settings::Percent;
 use crate::store::workload::Share;
 use crate::upstream::{NOBODY, Source, UpstreamError};
+use crate::values::Percent;
 
 /// How long a probe waits for its answer.
 const PROBE: Duration = Duration::from_secs(10);

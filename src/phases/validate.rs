@@ -15,8 +15,8 @@ use crate::ctf::Collateral;
 use crate::failure::Failure;
 use crate::ids::Wallet;
 use crate::pnl::{Position, Usd, Variance};
-use crate::settings::Percent;
 use crate::store::positions::{Holdings, Oddities, Unmapped};
+use crate::values::Percent;
 use explain::{explain, prove};
 use positions_file::PositionsFile;
 

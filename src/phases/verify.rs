@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use super::Context;
+use crate::atomic_file;
 use crate::failure::Failure;
 use crate::ids::Wallet;
-use crate::settings::Percent;
 use crate::store::gaps::{FailedBatch, Gaps, UnmappedToken};
 use crate::store::positions::Holdings;
 use crate::track::checkpoint;
 use crate::upstream::Source;
-use crate::whole_file;
+use crate::values::Percent;
 
 /// How many unmapped tokens are shown.
 const SHOWN: usize = 20;
@@ -153,7 +153,7 @@ fn coverage_of(holdings: &Holdings) -> WalletCoverage {
 
 /// A CSV file of all unmapped tokens, the largest volume first.
 fn write_gaps(path: &Path, tokens: &[UnmappedToken]) -> Result<(), Failure> {
-    let written = whole_file::replace(path, |file| {
+    let written = atomic_file::replace(path, |file| {
         let mut file = csv::Writer::from_writer(file);
         file.write_record(["token_id", "cause", "fills", "volume_usd"])?;
         for token in tokens {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::text::{Page, thousands};
 use crate::phases::validate::{Status, ValidateResult, WalletResult};
 use crate::pnl::{Position, Usd};
-use crate::settings::Percent;
+use crate::values::Percent;
 
 /// How many winners and losers are shown.
 const TOP: usize = 5;

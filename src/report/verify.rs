@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::text::{Page, percent1, percent2, thousands};
 use crate::phases::verify::{VerifyResult, WalletCoverage};
-use crate::settings::Percent;
 use crate::store::gaps::{GapCause, Gaps, Weight};
 use crate::track::floored_percent;
+use crate::values::Percent;
 
 /// The guide's page.
 pub fn text(result: &VerifyResult) -> String {

@@ -5,7 +5,6 @@ pub mod catalogue;
 pub mod conditions;
 mod connect;
 pub mod coverage;
-pub mod embedded;
 mod exact;
 pub mod examine;
 mod export;

@@ -7,9 +7,9 @@ use serde::Deserialize;
 
 use super::sql::{condition_norm, usable_row};
 use super::{Store, StoreError};
-use crate::cores::on_all_cores;
 use crate::ctf::{self, Collateral};
 use crate::ids::{ConditionId, TokenId};
+use crate::parallel::on_all_cores;
 
 /// What is to be repaired: one row a token, proven. Lives only while a merge runs.
 const REPAIRS: &str = "backfill_tmp_repairs";

@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::pages::Position;
+use crate::atomic_file;
 use crate::ids::TokenId;
 use crate::process_lock::ProcessLock;
 use crate::upstream::Source;
-use crate::whole_file;
 
 /// The version of the file's form. A larger one was written by a newer backfill and is refused.
 const VERSION: u32 = 1;
@@ -191,7 +191,7 @@ impl CheckpointFile {
     /// # Errors
     /// What the system says, a full disk above all. The old file is still there then.
     pub fn save(&self, checkpoint: &Checkpoint) -> Result<(), CheckpointError> {
-        let saved = whole_file::replace(&self.path, |file| {
+        let saved = atomic_file::replace(&self.path, |file| {
             serde_json::to_writer_pretty(&mut *file, checkpoint)?;
             writeln!(file)
         });

@@ -23,12 +23,12 @@ use super::writer::{Delivery, Load, Writer};
 use super::{Ending, Gauges, TrackResult, UnderWay, add, floored_percent, rate, read, seconds};
 use crate::ids::TokenId;
 use crate::report::Progress as Shown;
-use crate::settings::RateLimit;
 use crate::stop::Stop;
 use crate::store::staging::{NotFoundRow, RejectedRow};
 use crate::store::workload::Workload;
 use crate::store::{Store, StoreError};
 use crate::upstream::{Answer, Source, Upstream, UpstreamError};
+use crate::values::RateLimit;
 
 /// Tokens that are read from the workload at once.
 const PAGE: u64 = 20_000;

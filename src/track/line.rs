@@ -13,10 +13,10 @@ use super::desk::{Fault, Order};
 use super::quota::{Moment, Quota, Refusal, Slot};
 use super::{Gauges, add};
 use crate::report::Progress as Shown;
-use crate::settings::RateLimit;
 use crate::stop::Stop;
 use crate::store::StoreError;
 use crate::upstream::UpstreamError;
+use crate::values::RateLimit;
 
 /// Connections refused in a row, at the start, after which nobody is there.
 const UNREACHABLE_AT_START: u32 = 3;

@@ -23,8 +23,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use serde::Serialize;
 
 use crate::ids::TokenId;
-use crate::settings::RateLimit;
 use crate::upstream::{Source, UpstreamError};
+use crate::values::RateLimit;
 
 /// A worker's batch that is under way.
 #[derive(Debug, Clone, Copy)]

@@ -12,7 +12,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::settings::{RateLimit, Window};
+use crate::values::{RateLimit, Window};
 
 /// A moment of the track's own clock: the time since it started.
 pub type Moment = Duration;

@@ -18,7 +18,7 @@ use futures_util::future::BoxFuture;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 use crate::ids::TokenId;
-use crate::settings::{HttpUrl, Secret};
+use crate::values::{HttpUrl, Secret};
 
 /// How much one request of an API takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -210,14 +210,14 @@ sources! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::RateLimit;
+    use crate::values::RateLimit;
 
     #[test]
     fn each_source_has_a_name_of_its_own_and_defaults_that_can_be_used() {
         for source in Source::ALL {
             assert_eq!(Source::named(source.name()), Some(source));
             let Some(ask) = source.ask() else { continue };
-            assert!(ask.url.parse::<crate::settings::HttpUrl>().is_ok(), "{}", ask.url);
+            assert!(ask.url.parse::<crate::values::HttpUrl>().is_ok(), "{}", ask.url);
             assert!(ask.rate_limit.parse::<RateLimit>().is_ok(), "{}", ask.rate_limit);
             assert!(ask.workers > 0 && ask.examples.contains(&format!("backfill {}", source.name())));
         }

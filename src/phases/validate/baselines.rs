@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use crate::atomic_file;
 use crate::failure::Failure;
 use crate::ids::Wallet;
 use crate::pnl::Usd;
-use crate::whole_file;
 
 /// A wallet whose realized P&L is known from elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,6 +98,6 @@ pub fn write(path: &Path, baselines: &[Baseline]) -> Result<(), Failure> {
     };
     let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
     folder
-        .and_then(|()| whole_file::replace(path, write))
+        .and_then(|()| atomic_file::replace(path, write))
         .map_err(|error| Failure::File(format!("cannot write {}: {error}", path.display())))
 }

@@ -1,7 +1,7 @@
 //! [`Explanation`]: what could be missing from a total or wrong in it, and how many dollars hang on it.
 
-use crate::cores::on_all_cores;
 use crate::ctf::{self, Collateral};
+use crate::parallel::on_all_cores;
 use crate::pnl::{Position, Usd};
 use crate::store::positions::Unmapped;
 

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::WalletResult;
+use crate::atomic_file;
 use crate::failure::Failure;
 use crate::pnl::{Payout, Position};
 use crate::store::Store;
 use crate::store::positions::Unmapped;
-use crate::whole_file;
 
 /// The columns, and their types in Parquet. In CSV the amounts have all of their digits, and where no decimal can tell
 /// one (a third) it is a fraction; Parquet's have twelve decimals, enough for prices of six on whole micro-shares, and
@@ -87,7 +87,7 @@ impl PositionsFile {
                 store.parquet(&COLUMNS, &text).await?
             }
         };
-        let written = whole_file::replace(&self.path, |file| file.write_all(&bytes));
+        let written = atomic_file::replace(&self.path, |file| file.write_all(&bytes));
         written.map_err(|error| failed(error.to_string()))
     }
 

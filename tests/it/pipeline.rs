@@ -1,10 +1,9 @@
 //! Phases 0 to 3 on a genuine ClickHouse, against stand-ins that misbehave as the real APIs do.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::common::{World, small_universe, sources, stand_ins};
 use backfill::demo::stand_in::FaultPlan;
 use backfill::demo::{Universe, UniverseOptions};
 use backfill::phases::merge::MergeOptions;
@@ -13,7 +12,6 @@ use backfill::phases::track::TrackOptions;
 use backfill::phases::{merge, setup, track};
 use backfill::track::Ending;
 use backfill::upstream::Source;
-use common::{World, small_universe, sources, stand_ins};
 
 fn half() -> SetupOptions {
     SetupOptions::default()

@@ -1,12 +1,10 @@
 //! Phase 4 on a genuine ClickHouse: true coverage, true weights, and a cause for every token that is not mapped.
 
-mod common;
-
+use crate::common::{World, small_universe};
 use backfill::ids::Wallet;
 use backfill::phases::verify::{self, VerifyOptions, VerifyResult};
 use backfill::report;
 use backfill::store::gaps::{GapCause, Month};
-use common::{World, small_universe};
 
 const WALLET: &str = "0xcce2b7c71f21e358b8e5e797e586cbc03160d58b";
 

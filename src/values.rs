@@ -35,7 +35,7 @@ impl fmt::Debug for Secret {
 #[error("{0}")]
 pub struct BadSetting(String);
 
-pub(super) fn bad(message: impl Into<String>) -> BadSetting {
+pub(crate) fn bad(message: impl Into<String>) -> BadSetting {
     BadSetting(message.into())
 }
 
@@ -55,7 +55,7 @@ impl HttpUrl {
 
     /// The user and password that stand in the URL, percent-decoding left to nobody: such characters belong into
     /// the settings of their own.
-    pub(super) fn credentials(&self) -> (Option<&str>, Option<&str>) {
+    pub(crate) fn credentials(&self) -> (Option<&str>, Option<&str>) {
         (Some(self.0.username()).filter(|user| !user.is_empty()), self.0.password())
     }
 }

@@ -7,7 +7,7 @@
 //! Tests share one engine a binary: it costs 260 MB and a second.
 //!
 //! ```no_run
-//! # use backfill::store::embedded::{Server, ServerOptions};
+//! # use backfill::embedded::{Server, ServerOptions};
 //! static ENGINE: tokio::sync::OnceCell<Server> = tokio::sync::OnceCell::const_new();
 //! # async fn example(launcher: &str, folder: &str) {
 //! // launcher: env!("CARGO_BIN_EXE_backfill"); folder: one below env!("CARGO_TARGET_TMPDIR") for each process.

@@ -1,12 +1,10 @@
 //! `status` and the run journal, through the real program: what ran is told, whatever else is away.
 
-mod common;
-
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 
+use crate::common::{BACKFILL, World, small_universe, stand_ins};
 use backfill::demo::{StandIn, StandInOptions};
-use common::{BACKFILL, World, small_universe, stand_ins};
 use serde_json::Value;
 
 fn command(world: &World, dome: &StandIn) -> Command {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
-use backfill::store::embedded::{EmbeddedError, Engine, FetchError, Package, Search, fetch, locate};
+use backfill::embedded::{EmbeddedError, Engine, FetchError, Package, Search, fetch, locate};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest, Sha512};

@@ -1,12 +1,11 @@
 //! Any number of tracks: how they split the work, take each other's over, and what Polymarket's own API makes of it.
 
-mod common;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::common::{BACKFILL, World, small_universe, stand_in_of};
 use backfill::demo::stand_in::FaultPlan;
 use backfill::demo::{StandIn, StandInOptions, Universe, UniverseOptions};
 use backfill::ids::TokenId;
@@ -15,7 +14,6 @@ use backfill::phases::track::TrackOptions;
 use backfill::phases::{merge, setup, track};
 use backfill::track::Ending;
 use backfill::upstream::Source;
-use common::{BACKFILL, World, small_universe, stand_in_of};
 use serde_json::Value;
 
 const TRACKS: [Source; 3] = [Source::Dome, Source::Goldsky, Source::Gamma];

@@ -1,15 +1,13 @@
 //! `backfill run`, the real program: its plan, what it leaves out, how it is interrupted and resumed, its metrics.
 
-mod common;
-
 use std::collections::BTreeSet;
 use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::common::{BACKFILL, World, small_universe, sources, stand_ins};
 use backfill::demo::{StandIn, Universe};
 use backfill::report::html::numbers::shown;
-use common::{BACKFILL, World, small_universe, sources, stand_ins};
 use serde_json::Value;
 use tokio::io::AsyncBufReadExt;
 

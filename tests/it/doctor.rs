@@ -1,15 +1,13 @@
 //! `doctor`, through the real program: everything green is 0; each thing that is wrong is one red line with what to do,
 //! and hides no other.
 
-mod common;
-
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::common::{BACKFILL, World, small_universe};
 use backfill::demo::stand_in::{Fault, FaultPlan};
 use backfill::demo::{StandIn, StandInOptions, Universe};
-use common::{BACKFILL, World, small_universe};
 use serde_json::Value;
 
 const SECRET: &str = "s3cret-0f-mine";

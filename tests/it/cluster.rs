@@ -1,21 +1,19 @@
 //! The ninth trap: tables that are spread over a cluster answer as on one server.
 
-mod common;
-
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::common::{BACKFILL, World};
 use backfill::demo::{Universe, UniverseOptions, load};
+use backfill::embedded::{Server, ServerOptions};
 use backfill::phases::derive::{DeriveOptions, DeriveResult};
 use backfill::phases::merge::MergeOptions;
 use backfill::phases::setup::SetupOptions;
 use backfill::phases::validate::{Baseline, ValidateOptions};
 use backfill::phases::verify::VerifyOptions;
 use backfill::phases::{derive, merge, setup, validate, verify};
-use backfill::store::embedded::{Server, ServerOptions};
 use backfill::store::staging::StagedRow;
-use common::{BACKFILL, World};
 
 /// Two servers that know each other.
 async fn pair(folder: &Path) -> [Server; 2] {

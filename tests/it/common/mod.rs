@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 
 use backfill::cli::Cli;
 use backfill::demo::{StandIn, StandInOptions, Universe, UniverseOptions, load};
+use backfill::embedded::{Server, ServerOptions};
 use backfill::ids::TokenId;
 use backfill::phases::Context;
 use backfill::report::Progress;
 use backfill::settings::Settings;
 use backfill::stop::Stop;
 use backfill::store::Store;
-use backfill::store::embedded::{Server, ServerOptions};
 use backfill::track::Gauges;
 use backfill::upstream::Source;
 use clap::Parser;

@@ -1,14 +1,12 @@
 //! `backfill demo`, the real program: what it finds out is what the generator knows.
 
-mod common;
-
 use std::process::{Command, Stdio};
 
+use crate::common::BACKFILL;
 use backfill::demo::universe::BASELINE_WALLET;
 use backfill::demo::{Universe, UniverseOptions};
 use backfill::pnl::Micro;
 use backfill::report::html::numbers::shown;
-use common::BACKFILL;
 use serde_json::Value;
 
 /// Runs the demo in a folder of its own and answers its JSON object and what it told beside that.

@@ -1,10 +1,8 @@
 //! Crash safety, shown: tracks are killed at moments from a printed seed, run again, and compared with what the
 //! stand-in knows.
 //!
-//! `CRASH_RUNS=300 cargo test --release --test crash campaign -- --nocapture` is the long campaign;
+//! `CRASH_RUNS=300 cargo test --release --test campaigns campaign -- --nocapture` is the long campaign;
 //! `CRASH_SEED=n` repeats a run.
-
-mod common;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,15 +10,15 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::common::{BACKFILL, World};
 use backfill::demo::stand_in::FaultPlan;
 use backfill::demo::{StandIn, StandInOptions, Universe, UniverseOptions};
+use backfill::embedded::{Server, ServerOptions};
 use backfill::phases::setup::{self, SetupOptions};
-use backfill::store::embedded::{Server, ServerOptions};
 use backfill::store::staging::Tally;
 use backfill::store::workload::Share;
 use backfill::track::checkpoint;
 use backfill::upstream::Source;
-use common::{BACKFILL, World};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

@@ -4,13 +4,12 @@
 //! `CRASH_RUNS=100 cargo test --release --test clob campaign -- --nocapture` is the long campaign;
 //! `CRASH_SEED=n` repeats a run.
 
-mod common;
-
 use std::collections::{BTreeMap, HashSet};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::common::{BACKFILL, World, small_universe};
 use backfill::demo::stand_in::{FaultPlan, ListHabits, Outage, Window};
 use backfill::demo::universe::Payout;
 use backfill::demo::{StandIn, StandInOptions, Universe};
@@ -23,7 +22,6 @@ use backfill::report;
 use backfill::track::catalogue::CatalogueResult;
 use backfill::track::{Ending, checkpoint};
 use backfill::upstream::Source;
-use common::{BACKFILL, World, small_universe};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

@@ -1,12 +1,11 @@
 //! Phase 5 on a genuine ClickHouse: P&L to the last digit, whatever the order and the garbage, and what explains a
 //! miss. The traps of the users' tables are in `traps.rs`.
 
-mod common;
-mod pnl_world;
-
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::common::{World, small_universe, stand_ins};
+use crate::pnl_world::{Fill, Tables, condition, token, wallet};
 use backfill::demo::stand_in::FaultPlan;
 use backfill::failure::Failure;
 use backfill::phases::validate::baselines::{self, Listed};
@@ -16,8 +15,6 @@ use backfill::phases::validate::{self, Baseline, Status, ValidateOptions, Wallet
 use backfill::phases::verify::{self, VerifyOptions};
 use backfill::pnl::{Micro, Usd};
 use backfill::report;
-use common::{World, small_universe, stand_ins};
-use pnl_world::{Fill, Tables, condition, token, wallet};
 
 /// Validates one wallet against `expected`.
 async fn validated(tables: &Tables, number: u8, expected: &str) -> WalletResult {
@@ -79,7 +76,7 @@ async fn a_fill_delivered_twice_counts_once_and_its_newest_copy_counts() {
     let newer = Fill { size: "20000000".into(), ingested_at: fill.ingested_at + 60, ..fill.clone() };
     let older = Fill { price: "0.9".into(), ingested_at: fill.ingested_at - 60, ..fill.clone() };
     // The same id at another wallet is another fill: the other side of the trade.
-    let other = Fill { wallet: pnl_world::spelled(2), side: "SELL".into(), ..fill.clone() };
+    let other = Fill { wallet: crate::pnl_world::spelled(2), side: "SELL".into(), ..fill.clone() };
     for fill in [&newer, &fill, &older, &other, &fill] {
         tables.fills(std::slice::from_ref(fill)).await;
     }
@@ -460,7 +457,7 @@ async fn dome_is_asked_what_it_expects_and_its_answer_is_a_baselines_file() {
 #[tokio::test(flavor = "multi_thread")]
 async fn random_worlds_equal_the_oracle_however_their_rows_arrive() {
     for seed in 0..8 {
-        let model = pnl_world::model::Model::random(seed);
+        let model = crate::pnl_world::model::Model::random(seed);
         let tables = Tables::new().await;
         model.load(&tables).await;
         let mut before: Option<String> = None;
@@ -470,7 +467,7 @@ async fn random_worlds_equal_the_oracle_however_their_rows_arrive() {
                 tables.fills(&batch).await;
             }
             let options = ValidateOptions {
-                baselines: (1..=pnl_world::model::WALLETS)
+                baselines: (1..=crate::pnl_world::model::WALLETS)
                     .map(|number| Baseline { wallet: wallet(number), expected: usd("1"), label: None })
                     .collect(),
                 positions_file: None,

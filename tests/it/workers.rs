@@ -1,13 +1,12 @@
 //! The worker pool on a simulated source that answers when the test lets it, so that nothing depends on time.
 
-mod common;
-
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::common::World;
 use backfill::ctf;
 use backfill::ids::TokenId;
 use backfill::stop::Stop;
@@ -15,7 +14,6 @@ use backfill::track::engine::{Engine, Plan};
 use backfill::track::judge::Rules;
 use backfill::track::{Ending, TrackResult};
 use backfill::upstream::{Answer, Room, Source, Upstream, UpstreamError};
-use common::World;
 use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, Semaphore};
 

@@ -1,14 +1,12 @@
 //! The embedded server: its data, its folder, its port, and how it ends.
 
-mod common;
-
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
-use backfill::store::embedded::{EmbeddedError, Search, Server, ServerOptions, locate};
-use common::BACKFILL;
+use crate::common::BACKFILL;
+use backfill::embedded::{EmbeddedError, Search, Server, ServerOptions, locate};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};

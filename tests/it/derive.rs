@@ -1,11 +1,10 @@
 //! The offline track on a genuine ClickHouse: it maps what the known conditions give, and nothing else.
 
-mod common;
-
 use std::collections::{BTreeMap, HashSet};
 use std::process::Command;
 use std::sync::Arc;
 
+use crate::common::{BACKFILL, World, small_universe};
 use backfill::ctf::{self, CollectionId};
 use backfill::demo::{Universe, UniverseOptions};
 use backfill::ids::{ConditionId, TokenId};
@@ -13,7 +12,6 @@ use backfill::phases::derive::{self, DeriveOptions, DeriveResult, MoreConditions
 use backfill::phases::merge::{self, MergeOptions};
 use backfill::phases::setup::{self, SetupOptions};
 use backfill::store::conditions::ConditionColumn;
-use common::{BACKFILL, World, small_universe};
 
 /// Token to condition, index, label, source and collateral.
 type Staged = BTreeMap<String, (String, u8, String, String, String)>;

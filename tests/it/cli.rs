@@ -1,7 +1,5 @@
 //! What bad input, bad servers and bad files get, through the real program: one message, and the exit code of its cause.
 
-mod common;
-
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
@@ -10,10 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::common::{BACKFILL, World, small_universe, sources, stand_ins};
 use backfill::phases::setup::{SetupOptions, run as run_setup};
 use backfill::track::checkpoint::CheckpointFile;
 use backfill::upstream::Source;
-use common::{BACKFILL, World, small_universe, sources, stand_ins};
 
 const SECRET: &str = "s3cret-0f-mine";
 

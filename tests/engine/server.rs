@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use backfill::store::embedded::{EmbeddedError, Engine, Search, Server, ServerOptions, locate};
+use backfill::embedded::{EmbeddedError, Engine, Search, Server, ServerOptions, locate};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group};
 

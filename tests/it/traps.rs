@@ -1,10 +1,9 @@
 //! The traps of the users' tables, each with a test that fails if it is fallen into. (The one about clusters is in
 //! `cluster.rs`.)
 
-mod common;
-
 use std::collections::BTreeMap;
 
+use crate::common::{World, small_universe, sources, stand_ins};
 use backfill::ctf;
 use backfill::ids::{ConditionId, TokenId, Wallet};
 use backfill::phases::derive::DeriveOptions;
@@ -19,7 +18,6 @@ use backfill::store::staging::{NotFoundRow, StagedRow};
 use backfill::track::Ending;
 use backfill::track::checkpoint::{Checkpoint, CheckpointFile};
 use backfill::upstream::Source;
-use common::{World, small_universe, sources, stand_ins};
 
 const WALLET: &str = "0xcce2b7c71f21e358b8e5e797e586cbc03160d58b";
 

@@ -1,14 +1,12 @@
 //! `merge --repair` on a genuine ClickHouse: rows that the hash proves wrong are replaced, and no other is touched.
 
-mod common;
-
 use std::collections::BTreeMap;
 
+use crate::common::World;
 use backfill::ctf;
 use backfill::demo::{Universe, UniverseOptions};
 use backfill::ids::{ConditionId, TokenId};
 use backfill::phases::merge::{self, MergeOptions, MergeResult};
-use common::World;
 
 /// Token to condition, index, label, source and question; only one row a token may be left.
 type Map = BTreeMap<String, (String, u8, String, String)>;

@@ -1,0 +1,22 @@
+//! What the program promises, a file a behaviour, against a genuine ClickHouse engine that all of them share.
+
+mod common;
+mod pnl_world;
+
+mod cli;
+mod clob;
+mod cluster;
+mod demo;
+mod derive;
+mod doctor;
+mod endings;
+mod pipeline;
+mod prove;
+mod repair;
+mod run;
+mod status;
+mod tracks;
+mod traps;
+mod validate;
+mod verify;
+mod workers;
