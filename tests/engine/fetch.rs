@@ -100,7 +100,7 @@ fn ten_processes_at_once_fetch_once() {
     let this = std::env::current_exe().unwrap();
     let start = |_| {
         Command::new(&this)
-            .args(["one_of_many", "--exact", "--ignored"])
+            .args(["fetch::one_of_many", "--exact", "--ignored"])
             .env(FOLDER, shop.folder.path())
             .stdout(Stdio::null())
             .spawn()
