@@ -9,19 +9,18 @@
 //! those that the server counts, and its memory is its peak resident size during the rounds.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use backfill::cli::Cli;
 use backfill::demo::{Universe, UniverseOptions, load};
 use backfill::embedded::{Server, ServerOptions};
-use backfill::ids::{TokenId, Wallet};
+use backfill::ids::Wallet;
 use backfill::phases::validate::{Baseline, ValidateOptions};
 use backfill::phases::verify::VerifyOptions;
 use backfill::phases::{Context, validate, verify};
 use backfill::report::Progress;
 use backfill::stop::Stop;
-use backfill::track::Gauges;
-use backfill::upstream::Source;
+use backfill::track::events::{TrackEvent, TrackListener};
 use clap::Parser;
 
 const FILLS: u64 = 38_945_566;
@@ -36,9 +35,10 @@ impl Progress for Silent {
         eprintln!("{text}");
     }
     fn step(&self, _: &str) {}
-    fn track_began(&self, _: Arc<Gauges>) {}
-    fn track_ended(&self, _: Source) {}
-    fn stalled(&self, _: usize, _: Duration, _: &TokenId) {}
+}
+
+impl TrackListener for Silent {
+    fn on_track_event(&self, _: &TrackEvent<'_>) {}
 }
 
 #[tokio::main]

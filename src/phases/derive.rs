@@ -72,12 +72,12 @@ pub async fn run(context: &Context, options: &DeriveOptions) -> Result<DeriveRes
     let desk = Desk {
         traded: Arc::new(traded),
         collaterals: context.settings.collaterals.clone().into(),
-        writer: Writer::new(store.clone(), Source::Derived, work.give_up_after),
+        writer: Writer::new(store.clone(), Source::Derived, work.give_up_after, context.progress.clone()),
         learned_at: u32::try_from(jiff::Timestamp::now().as_second()).unwrap_or(u32::MAX),
     };
     let sources =
         Sources { tables: Some(store.conditions(&columns)?), files: files.into_iter(), lines: None };
-    let result = desk.derive(context, sources, result).await?;
+    let result = desk.derive(sources, result).await?;
     drop(lock);
     Ok(DeriveResult { elapsed_seconds: context.elapsed(), ..result })
 }
@@ -183,13 +183,7 @@ struct Desk {
 
 impl Desk {
     /// Reads, computes and writes at once: while one chunk is computed, the next is read and rows are written.
-    async fn derive(
-        &self,
-        context: &Context,
-        mut sources: Sources,
-        mut result: DeriveResult,
-    ) -> Result<DeriveResult, Failure> {
-        let notice = |text: &str| context.progress.notice(text);
+    async fn derive(&self, mut sources: Sources, mut result: DeriveResult) -> Result<DeriveResult, Failure> {
         let mut staged = vec![false; self.traded.len()];
         let mut load = Load::default();
         let mut chunk = sources.chunk(&mut result.malformed).await?;
@@ -198,7 +192,7 @@ impl Desk {
             result.candidates += (chunk.len() * 2 * self.collaterals.len()) as u64;
             let computing = self.compute(chunk);
             if load.is_large() {
-                self.writer.write(&load, &notice).await?;
+                self.writer.write(&load).await?;
                 load = Load::default();
             }
             chunk = sources.chunk(&mut result.malformed).await?;
@@ -215,7 +209,7 @@ impl Desk {
             result.inserted += delivery.staged.len() as u64;
             load.add(delivery);
         }
-        self.writer.write(&load, &notice).await?;
+        self.writer.write(&load).await?;
         Ok(result)
     }
 

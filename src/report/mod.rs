@@ -4,6 +4,7 @@
 pub mod clob;
 pub mod derive;
 pub mod doctor;
+pub mod events;
 pub mod html;
 pub mod live;
 pub mod merge;
@@ -19,17 +20,12 @@ pub mod track;
 pub mod validate;
 pub mod verify;
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use crate::ids::TokenId;
 use crate::phases::plan::{Plan, Step};
 use crate::phases::run::StepEnd;
-use crate::track::Gauges;
-use crate::upstream::Source;
+use crate::track::events::TrackListener;
 
 /// What is told while work is going on.
-pub trait Progress: Send + Sync {
+pub trait Progress: TrackListener {
     /// Something the operator should know, a line.
     fn notice(&self, text: &str);
 
@@ -44,13 +40,4 @@ pub trait Progress: Send + Sync {
 
     /// A phase of the run has ended, or is left out.
     fn phase_ended(&self, _end: &StepEnd) {}
-
-    /// A track begins; its gauges show how it goes.
-    fn track_began(&self, gauges: Arc<Gauges>);
-
-    /// A track has ended.
-    fn track_ended(&self, source: Source);
-
-    /// A worker makes no headway.
-    fn stalled(&self, worker: usize, time: Duration, token: &TokenId);
 }

@@ -10,10 +10,10 @@ use serde_json::Value;
 use super::terminal::Terminal;
 use super::{Progress, run};
 use crate::failure::{Exit, Failure};
-use crate::ids::TokenId;
 use crate::journal::{Event, Journal, Sample};
 use crate::phases::plan::{Plan, Step};
 use crate::phases::run::{Outcome, StepEnd};
+use crate::track::events::{TrackEvent, TrackEventKind, TrackListener};
 use crate::track::{Gauges, read};
 use crate::upstream::Source;
 
@@ -154,15 +154,27 @@ impl Progress for Recorder {
         self.ended(end.step.name(), exit, end.seconds, result, error);
         self.terminal.phase_ended(end);
     }
+}
 
+impl TrackListener for Recorder {
+    fn on_track_event(&self, event: &TrackEvent<'_>) {
+        match &event.kind {
+            TrackEventKind::TrackBegan(gauges) => self.track_began(gauges.clone()),
+            TrackEventKind::TrackEnded => self.track_ended(event.source),
+            _ => {}
+        }
+        self.terminal.on_track_event(event);
+    }
+}
+
+impl Recorder {
     fn track_began(&self, gauges: Arc<Gauges>) {
         let run = lock(&self.runs).get(gauges.source.name()).cloned();
         if let Some(run) = run {
             let began = Instant::now();
             let task = tokio::spawn(look(self.journal.clone(), gauges.clone(), run, began));
-            lock(&self.samplers).insert(gauges.source, Sampler { gauges: gauges.clone(), began, task });
+            lock(&self.samplers).insert(gauges.source, Sampler { gauges, began, task });
         }
-        self.terminal.track_began(gauges);
     }
 
     fn track_ended(&self, source: Source) {
@@ -172,11 +184,6 @@ impl Progress for Recorder {
             let run = lock(&self.runs).get(source.name()).cloned().unwrap_or_default();
             self.told(self.journal.append(&sample(&gauges, run, began)));
         }
-        self.terminal.track_ended(source);
-    }
-
-    fn stalled(&self, worker: usize, time: Duration, token: &TokenId) {
-        self.terminal.stalled(worker, time, token);
     }
 }
 

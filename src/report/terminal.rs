@@ -15,11 +15,11 @@ use screen::Screen;
 
 use super::live::{Live, TrackLook};
 use super::text::{percent1, thousands};
-use super::{Progress, run, track};
-use crate::ids::TokenId;
+use super::{Progress, events, run, track};
 use crate::phases::plan::{Plan, Step};
 use crate::phases::run::StepEnd;
 use crate::track::Gauges;
+use crate::track::events::{TrackEvent, TrackEventKind, TrackListener};
 use crate::upstream::Source;
 
 /// How often the guide's block is printed.
@@ -177,7 +177,26 @@ impl Progress for Terminal {
         tracing::info!(target: "backfill::step", phase, outcome, seconds, "{}", run::note(end));
         self.draw();
     }
+}
 
+impl TrackListener for Terminal {
+    fn on_track_event(&self, event: &TrackEvent<'_>) {
+        match &event.kind {
+            TrackEventKind::TrackBegan(gauges) => self.track_began(gauges.clone()),
+            TrackEventKind::TrackEnded => {
+                self.live.track_ended(event.source);
+                self.draw();
+            }
+            _ => {
+                if let Some(text) = events::notice(event) {
+                    self.notice(&text);
+                }
+            }
+        }
+    }
+}
+
+impl Terminal {
     fn track_began(&self, gauges: Arc<Gauges>) {
         let shown = !self.manner.quiet && self.manner.progress != ProgressMode::None;
         // A run has its plan and its bars; the page of one track would only repeat them.
@@ -187,19 +206,6 @@ impl Progress for Terminal {
         self.live.track_began(gauges);
         self.begin();
         self.draw();
-    }
-
-    fn track_ended(&self, source: Source) {
-        self.live.track_ended(source);
-        self.draw();
-    }
-
-    fn stalled(&self, worker: usize, time: Duration, token: &TokenId) {
-        let token: String = token.to_string().chars().take(16).collect();
-        self.notice(&format!(
-            "⚠️  Worker {worker} stalled for {}s on {token}...\n   Consider restarting if this persists.",
-            time.as_secs()
-        ));
     }
 }
 

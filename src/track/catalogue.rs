@@ -15,6 +15,7 @@ use tokio::sync::{Notify, mpsc};
 use super::checkpoint::{Checkpoint, CheckpointFile, Progress};
 use super::desk::Order;
 use super::engine::{Plan, TrackError, unix_time};
+use super::events::{TrackEvent, TrackEventKind, TrackListener};
 use super::fingerprints::Fingerprints;
 use super::judge::{Mapping, NO_PROOF, Rules};
 use super::line::{End, Line, Look, lock, pause};
@@ -25,12 +26,11 @@ use super::writer::{Delivery, Load, Writer};
 use super::{Ending, Gauges, TrackResult, add, floored_percent, rate, read, seconds};
 use crate::ctf;
 use crate::ids::ConditionId;
-use crate::report::Progress as Shown;
 use crate::stop::Stop;
 use crate::store::Store;
 use crate::store::catalogue::{ListedRow, UNPROVEN_INDEX};
 use crate::store::staging::RejectedRow;
-use crate::upstream::catalogue::{Catalogue, CataloguePage, Listing, Place};
+use crate::upstream::catalogue::{Catalogue, CataloguePage, Listing};
 use crate::upstream::{Source, UpstreamError};
 
 /// What a catalogue's track did: the fields of every track, of which the workload is all unmapped traded tokens, and
@@ -62,7 +62,7 @@ pub struct Crawl {
     plan: Plan,
     file: CheckpointFile,
     gauges: Arc<Gauges>,
-    shown: Arc<dyn Shown>,
+    listener: Arc<dyn TrackListener>,
     stop: Stop,
     line: Line,
     pages: Mutex<Pages>,
@@ -103,7 +103,7 @@ impl Crawl {
         plan: Plan,
         traded: Traded,
         folder: &std::path::Path,
-        shown: Arc<dyn Shown>,
+        listener: Arc<dyn TrackListener>,
         stop: Stop,
     ) -> Result<Arc<Self>, TrackError> {
         let source = catalogue.source();
@@ -136,7 +136,7 @@ impl Crawl {
         let rejected = traded.open().filter(|it| rejected.contains(it)).collect();
         let line = Line::new(
             gauges.clone(),
-            shown.clone(),
+            listener.clone(),
             stop.clone(),
             Arc::new(Notify::new()),
             &plan.rate_limit,
@@ -149,7 +149,7 @@ impl Crawl {
             plan,
             file,
             gauges,
-            shown,
+            listener,
             stop,
             line,
             pages: Mutex::new(Pages::new(&position)),
@@ -171,7 +171,7 @@ impl Crawl {
     /// # Errors
     /// [`TrackError`]; what was done until then is saved.
     pub async fn run(self: Arc<Self>) -> Result<CatalogueResult, TrackError> {
-        self.shown.track_began(self.gauges.clone());
+        self.tell(TrackEventKind::TrackBegan(self.gauges.clone()));
         let (deliveries, delivered) = mpsc::channel(16);
         let writer = tokio::spawn(self.clone().write(delivered));
         let workers: Vec<_> =
@@ -182,7 +182,7 @@ impl Crawl {
             let _ = worker.await;
         }
         let _ = writer.await;
-        self.shown.track_ended(self.source);
+        self.tell(TrackEventKind::TrackEnded);
         let at = Instant::now();
         let ended = self.line.why_ended();
         if let Some(End::Store(error)) = ended {
@@ -252,6 +252,10 @@ impl Crawl {
             proven,
             unproven,
         }
+    }
+
+    fn tell(&self, kind: TrackEventKind<'_>) {
+        self.listener.on_track_event(&TrackEvent { source: self.source, kind });
     }
 
     fn look(&self) -> Look<Page> {
@@ -389,23 +393,16 @@ impl Crawl {
         let breaker = *pages.breaker();
         drop(pages);
         if consequence == Consequence::Failed {
-            let place = match place {
-                Place::At(offset) => offset.to_string(),
-                Place::Cursor(text) => text,
-            };
-            self.shown.notice(&format!(
-                "{}: the page at {place} got no usable answer ({error}); kept for the next run",
-                self.source.title()
-            ));
+            self.tell(TrackEventKind::PageFailed { place: &place, error: &error });
         }
         self.line.failed(error, at_start, &breaker);
     }
 
     /// Writes what is delivered, and saves the checkpoint behind each insert.
     async fn write(self: Arc<Self>, deliveries: mpsc::Receiver<Delivery>) {
-        let writer = Writer::new(self.store.clone(), self.source, self.plan.give_up_after);
-        let notice = |text: &str| self.shown.notice(text);
-        if let Err(error) = writer.run(deliveries, &notice, &|load| self.acknowledged(load)).await {
+        let writer =
+            Writer::new(self.store.clone(), self.source, self.plan.give_up_after, self.listener.clone());
+        if let Err(error) = writer.run(deliveries, &|load| self.acknowledged(load)).await {
             self.line.end(End::Store(error));
         }
     }
@@ -455,7 +452,7 @@ impl Crawl {
         };
         match self.file.save(&checkpoint) {
             Ok(()) => self.line.saved(checkpoint.updated_at),
-            Err(error) => self.shown.notice(&format!("{error}; the rows are safe, going on")),
+            Err(error) => self.tell(TrackEventKind::CheckpointNotSaved(&error)),
         }
     }
 }

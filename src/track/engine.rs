@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use super::breaker::Passage;
 use super::checkpoint::{Checkpoint, CheckpointError, CheckpointFile, Gap, Progress};
 use super::desk::{Batch, Consequence, Desk, Order, Tried};
+use super::events::{TrackEvent, TrackEventKind, TrackListener, WorkStart};
 use super::fingerprints::Fingerprints;
 use super::judge::{Rules, Verdict, judge};
 use super::line::{End, Line, Look, lock, pause};
@@ -22,7 +23,6 @@ use super::quota::{Moment, Slot};
 use super::writer::{Delivery, Load, Writer};
 use super::{Ending, Gauges, TrackResult, UnderWay, add, floored_percent, rate, read, seconds};
 use crate::ids::TokenId;
-use crate::report::Progress as Shown;
 use crate::stop::Stop;
 use crate::store::staging::{NotFoundRow, RejectedRow};
 use crate::store::workload::Workload;
@@ -85,7 +85,7 @@ pub struct Engine {
     plan: Plan,
     file: CheckpointFile,
     gauges: Arc<Gauges>,
-    shown: Arc<dyn Shown>,
+    listener: Arc<dyn TrackListener>,
     stop: Stop,
     line: Line,
     desk: Mutex<Desk>,
@@ -124,7 +124,7 @@ impl Engine {
         store: Store,
         plan: Plan,
         folder: &std::path::Path,
-        shown: Arc<dyn Shown>,
+        listener: Arc<dyn TrackListener>,
         stop: Stop,
         changed: Arc<Notify>,
     ) -> Result<Arc<Self>, TrackError> {
@@ -152,7 +152,7 @@ impl Engine {
         let gauges = Arc::new(gauges);
         let line = Line::new(
             gauges.clone(),
-            shown.clone(),
+            listener.clone(),
             stop.clone(),
             changed.clone(),
             &plan.rate_limit,
@@ -168,7 +168,7 @@ impl Engine {
             plan,
             file,
             gauges,
-            shown,
+            listener,
             stop,
             line,
             desk: Mutex::new(Desk::new(room)),
@@ -190,6 +190,14 @@ impl Engine {
         let _ = self.peers.set(peers);
     }
 
+    fn tell(&self, kind: TrackEventKind<'_>) {
+        self.listener.on_track_event(&TrackEvent { source: self.source, kind });
+    }
+
+    fn writer(&self) -> Writer {
+        Writer::new(self.store.clone(), self.source, self.plan.give_up_after, self.listener.clone())
+    }
+
     /// What this track shows of itself.
     pub fn gauges(&self) -> &Arc<Gauges> {
         &self.gauges
@@ -201,7 +209,7 @@ impl Engine {
     /// # Errors
     /// [`TrackError`]; what was done until then is saved.
     pub async fn run(self: Arc<Self>) -> Result<Instant, TrackError> {
-        self.shown.track_began(self.gauges.clone());
+        self.tell(TrackEventKind::TrackBegan(self.gauges.clone()));
         let (deliveries, delivered) = mpsc::channel(16);
         let writer = tokio::spawn(self.clone().write(delivered));
         let reader = tokio::spawn(self.clone().fill());
@@ -227,7 +235,7 @@ impl Engine {
         self.line.changed();
         reader.abort();
         watchdog.abort();
-        self.shown.track_ended(self.source);
+        self.tell(TrackEventKind::TrackEnded);
         let at = Instant::now();
         if let Some(End::Store(error)) = ended {
             return Err(error.into());
@@ -239,7 +247,7 @@ impl Engine {
             };
             if !ever_answered && done {
                 // Nothing of its own was left to ask: who only helps may fail.
-                self.shown.notice(&format!("The {} track cannot help: {reason}", self.source.title()));
+                self.tell(TrackEventKind::CannotHelp(&reason));
             } else if !ever_answered && !self.is_settled() {
                 return Err(TrackError::Unusable { track: self.source.name(), reason });
             }
@@ -256,10 +264,7 @@ impl Engine {
             Some(End::Unusable(reason)) => reason.to_string(),
             _ => "its API stayed down".to_owned(),
         };
-        let title = self.source.title();
-        self.shown.notice(&format!(
-            "The {title} track cannot go on ({why}): the others take over what it has left"
-        ));
+        self.tell(TrackEventKind::LeftToOthers { why: &why });
         let _ = self.left.set(why);
         lock(&self.desk).abandon();
         self.line.changed();
@@ -324,15 +329,12 @@ impl Engine {
         };
         self.save(progress);
         if self.left.get().is_some() {
-            self.shown.notice(&format!(
-                "The others took over what the {} track had left: of its {} tokens {} are resolved, {} are unknown to \
-                 them too, {} have no answer yet",
-                self.source.title(),
-                tally.total,
-                tally.resolved,
-                tally.not_found + tally.rejected,
-                tally.total.saturating_sub(answered)
-            ));
+            self.tell(TrackEventKind::TakenOver {
+                total: tally.total,
+                resolved: tally.resolved,
+                unknown: tally.not_found + tally.rejected,
+                open: tally.total.saturating_sub(answered),
+            });
         }
         let took = at - self.gauges.began;
         let this_run = (answered + failed).saturating_sub(self.resumed);
@@ -363,12 +365,11 @@ impl Engine {
     /// Keeps the desk filled.
     async fn fill(self: Arc<Self>) {
         let low = self.plan.workers * lock(&self.desk).room().tokens + PAGE as usize / 2;
-        let writer = Writer::new(self.store.clone(), self.source, self.plan.give_up_after);
-        let notice = |text: &str| self.shown.notice(text);
+        let writer = self.writer();
         let mut after: Option<String> = None;
         if self.others().next().is_some() {
             // What an earlier run did not find, and was interrupted before another track could try.
-            match writer.persist(&notice, || self.store.unresolved(self.source)).await {
+            match writer.persist(|| self.store.unresolved(self.source)).await {
                 Ok(unfound) => {
                     let mut desk = lock(&self.desk);
                     for it in unfound {
@@ -391,9 +392,7 @@ impl Engine {
                 changed.await;
                 continue;
             }
-            let page = writer
-                .persist(&notice, || self.store.workload_page(self.source, after.as_deref(), PAGE))
-                .await;
+            let page = writer.persist(|| self.store.workload_page(self.source, after.as_deref(), PAGE)).await;
             match page {
                 Ok(page) => {
                     // What was staged since the page was read, or is not yet acknowledged, is in memory only.
@@ -677,10 +676,7 @@ impl Engine {
         if let Consequence::Failed(_) = consequence {
             add(&self.gauges.failed, tokens);
             add(&self.gauges.processed, tokens);
-            self.shown.notice(&format!(
-                "{}: {tokens} token(s) got no usable answer ({error}); kept for the next run",
-                self.source.title()
-            ));
+            self.tell(TrackEventKind::BatchFailed { tokens, error: &error });
         }
         self.line.failed(error, at_start, &breaker);
         None
@@ -688,9 +684,8 @@ impl Engine {
 
     /// Writes what is delivered, and saves the checkpoint behind each insert.
     async fn write(self: Arc<Self>, deliveries: mpsc::Receiver<Delivery>) {
-        let writer = Writer::new(self.store.clone(), self.source, self.plan.give_up_after);
-        let notice = |text: &str| self.shown.notice(text);
-        if let Err(error) = writer.run(deliveries, &notice, &|load| self.acknowledged(load)).await {
+        let writer = self.writer();
+        if let Err(error) = writer.run(deliveries, &|load| self.acknowledged(load)).await {
             self.end(End::Store(error));
         }
     }
@@ -738,7 +733,7 @@ impl Engine {
         };
         match self.file.save(&checkpoint) {
             Ok(()) => self.line.saved(checkpoint.updated_at),
-            Err(error) => self.shown.notice(&format!("{error}; the staged rows are safe, going on")),
+            Err(error) => self.tell(TrackEventKind::CheckpointNotSaved(&error)),
         }
     }
 
@@ -751,7 +746,11 @@ impl Engine {
                 let stalled = batch.since.elapsed();
                 if stalled > STALLED && !batch.told {
                     batch.told = true;
-                    self.shown.stalled(*worker, stalled, &batch.token);
+                    self.tell(TrackEventKind::Stalled {
+                        worker: *worker,
+                        time: stalled,
+                        at: WorkStart::Token(&batch.token),
+                    });
                 }
             }
         }

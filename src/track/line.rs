@@ -10,9 +10,9 @@ use tokio::sync::Notify;
 
 use super::breaker::{Breaker, Host};
 use super::desk::{Fault, Order};
+use super::events::{GiveUpCause, TrackEvent, TrackEventKind, TrackListener};
 use super::quota::{Moment, Quota, Refusal, Slot};
 use super::{Gauges, add};
-use crate::report::Progress as Shown;
 use crate::stop::Stop;
 use crate::store::StoreError;
 use crate::upstream::UpstreamError;
@@ -54,7 +54,7 @@ pub enum Look<T> {
 /// One source as a track asks it.
 pub struct Line {
     gauges: Arc<Gauges>,
-    shown: Arc<dyn Shown>,
+    listener: Arc<dyn TrackListener>,
     stop: Stop,
     rate_limit: RateLimit,
     give_up_after: Duration,
@@ -75,7 +75,7 @@ impl Line {
     /// last `give_up_after`.
     pub fn new(
         gauges: Arc<Gauges>,
-        shown: Arc<dyn Shown>,
+        listener: Arc<dyn TrackListener>,
         stop: Stop,
         changed: Arc<Notify>,
         rate_limit: &RateLimit,
@@ -86,7 +86,7 @@ impl Line {
             quota: Mutex::new(Quota::new(rate_limit, workers)),
             rate_limit: rate_limit.clone(),
             gauges,
-            shown,
+            listener,
             stop,
             give_up_after,
             clock: Instant::now(),
@@ -96,6 +96,10 @@ impl Line {
             throttled_since: Mutex::default(),
             changed,
         }
+    }
+
+    fn tell(&self, kind: TrackEventKind<'_>) {
+        self.listener.on_track_event(&TrackEvent { source: self.gauges.source, kind });
     }
 
     /// The track's own clock.
@@ -231,8 +235,7 @@ impl Line {
 
     /// A source that had been down answers.
     pub fn answers_again(&self) {
-        let title = self.gauges.source.title();
-        self.shown.notice(&format!("The {title} API answers again; going on"));
+        self.tell(TrackEventKind::HostBack);
     }
 
     /// What a failure says of the request in `slot`, which was asked `attempts` times before.
@@ -244,13 +247,7 @@ impl Line {
                 add(&self.gauges.throttled, 1);
                 let refusal = lock(&self.quota).refused(slot, self.now(), *retry_after);
                 if let Refusal::SlowedDown(pause) = refusal {
-                    self.shown.notice(&format!(
-                        "{} refuses requests (429) although the limit {} is kept: someone else uses the key? \
-                         Waiting {} ms, then slower",
-                        self.gauges.source.title(),
-                        self.rate_limit,
-                        pause.as_millis()
-                    ));
+                    self.tell(TrackEventKind::Throttled { limit: &self.rate_limit, pause });
                 }
                 self.throttled(retry_after.unwrap_or_default());
                 Fault::Throttled
@@ -272,11 +269,7 @@ impl Line {
         let since = *lock(&self.throttled_since).get_or_insert(self.now());
         let until = self.now() + pause;
         if until.saturating_sub(since) > self.give_up_after && !self.is_over() {
-            self.shown.notice(&format!(
-                "The {} API refuses every request (429), and that for longer than GIVE_UP_AFTER ({}); giving up",
-                self.gauges.source.title(),
-                humantime::format_duration(self.give_up_after)
-            ));
+            self.tell(TrackEventKind::GivingUp(GiveUpCause::RefusesAll(self.give_up_after)));
             self.end(End::Outage);
         }
     }
@@ -284,7 +277,7 @@ impl Line {
     /// Decides whether the track goes on after a failure that the breaker has counted. Until the source has answered
     /// once (`at_start`) a few of them are enough.
     pub fn failed(&self, error: UpstreamError, at_start: bool, breaker: &Breaker) {
-        let (source, failures) = (self.gauges.source, breaker.failures_in_a_row());
+        let failures = breaker.failures_in_a_row();
         let shut = matches!(error, UpstreamError::Shut(_))
             || breaker.refusals_in_a_row() >= REFUSED_IN_A_ROW
             || at_start
@@ -295,20 +288,17 @@ impl Line {
                 };
         if shut {
             if !at_start {
-                self.shown.notice(&format!("The {} track ends early: {error}", source.title()));
+                self.tell(TrackEventKind::EndsEarly(&error));
             }
             self.end(End::Unusable(error));
         } else if let Host::Down { since, .. } = breaker.host()
             && !at_start
         {
             if breaker.probes() == 1 {
-                self.shown.notice(&format!(
-                    "The {} API is down ({error}); the track waits, probes, and goes on by itself",
-                    source.title()
-                ));
+                self.tell(TrackEventKind::HostDown(&error));
             }
             if self.now().saturating_sub(since) > self.give_up_after {
-                self.shown.notice(&format!("The {} API stayed down; giving up", source.title()));
+                self.tell(TrackEventKind::GivingUp(GiveUpCause::StayedDown));
                 self.end(End::Outage);
             }
         }

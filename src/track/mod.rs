@@ -6,6 +6,7 @@ pub mod catalogue;
 pub mod checkpoint;
 pub mod desk;
 pub mod engine;
+pub mod events;
 pub mod fingerprints;
 pub mod judge;
 pub mod line;

@@ -1,5 +1,6 @@
 //! [`Writer`]: rows of many answers become few large inserts, acknowledged before the checkpoint speaks of them.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -10,6 +11,8 @@ use crate::store::catalogue::ListedRow;
 use crate::store::staging::{NotFoundRow, RejectedRow, StagedRow};
 use crate::store::{Store, StoreError};
 use crate::upstream::Source;
+
+use super::events::{TrackEvent, TrackEventKind, TrackListener};
 
 /// Rows that are collected before an insert is worth its trip.
 const LARGE: usize = 40_000;
@@ -97,17 +100,22 @@ impl Load {
 }
 
 /// Writes one source's rows, through outages.
-#[derive(Clone)]
 pub struct Writer {
     store: Store,
     source: Source,
     give_up_after: Duration,
+    listener: Arc<dyn TrackListener>,
 }
 
 impl Writer {
     /// The writer of `source`; an outage of ClickHouse may last `give_up_after`.
-    pub fn new(store: Store, source: Source, give_up_after: Duration) -> Self {
-        Self { store, source, give_up_after }
+    pub fn new(
+        store: Store,
+        source: Source,
+        give_up_after: Duration,
+        listener: Arc<dyn TrackListener>,
+    ) -> Self {
+        Self { store, source, give_up_after, listener }
     }
 
     /// Collects deliveries into large inserts until their senders are gone, and tells `acknowledged` of each that
@@ -118,7 +126,6 @@ impl Writer {
     pub async fn run(
         &self,
         mut deliveries: mpsc::Receiver<Delivery>,
-        notice: &(dyn Fn(&str) + Send + Sync),
         acknowledged: &(dyn Fn(&Load) + Send + Sync),
     ) -> Result<(), StoreError> {
         let mut open = true;
@@ -143,7 +150,7 @@ impl Writer {
                 }
             }
             if !load.is_empty() {
-                self.write(&load, notice).await?;
+                self.write(&load).await?;
                 acknowledged(&load);
             }
         }
@@ -154,25 +161,29 @@ impl Writer {
     ///
     /// # Errors
     /// The last error, where the outage outlasted the limit or trying again cannot help.
-    pub async fn write(&self, load: &Load, notice: &(dyn Fn(&str) + Send + Sync)) -> Result<(), StoreError> {
+    pub async fn write(&self, load: &Load) -> Result<(), StoreError> {
         let (store, track) = (&self.store, self.source.name());
         let staging = store.staging_table(&self.source.staging_table());
         let (not_found, rejected) =
             (store.staging_table("not_found"), store.staging_table("rejected_mappings"));
         if !load.staged.is_empty() {
-            self.persist(notice, || store.insert(&staging, track, &load.staged)).await?;
+            self.persist(|| store.insert(&staging, track, &load.staged)).await?;
         }
         if !load.listed.is_empty() {
             let catalogue = store.catalogue(self.source);
-            self.persist(notice, || store.insert(&catalogue, track, &load.listed)).await?;
+            self.persist(|| store.insert(&catalogue, track, &load.listed)).await?;
         }
         if !load.not_found.is_empty() {
-            self.persist(notice, || store.insert(&not_found, track, &load.not_found)).await?;
+            self.persist(|| store.insert(&not_found, track, &load.not_found)).await?;
         }
         if !load.rejected.is_empty() {
-            self.persist(notice, || store.insert(&rejected, track, &load.rejected)).await?;
+            self.persist(|| store.insert(&rejected, track, &load.rejected)).await?;
         }
         Ok(())
+    }
+
+    fn tell(&self, kind: TrackEventKind<'_>) {
+        self.listener.on_track_event(&TrackEvent { source: self.source, kind });
     }
 
     /// Repeats `what` until it succeeds, for as long as an outage may last.
@@ -181,7 +192,6 @@ impl Writer {
     /// As [`Writer::write`].
     pub async fn persist<T, F: Future<Output = Result<T, StoreError>>>(
         &self,
-        notice: &(dyn Fn(&str) + Send + Sync),
         what: impl Fn() -> F,
     ) -> Result<T, StoreError> {
         let mut pauses = ExponentialBuilder::default()
@@ -195,13 +205,13 @@ impl Writer {
             match what().await {
                 Ok(done) => {
                     if failing.is_some() {
-                        notice("ClickHouse is back; going on");
+                        self.tell(TrackEventKind::StoreBack);
                     }
                     return Ok(done);
                 }
                 Err(error) => {
                     let since = *failing.get_or_insert_with(|| {
-                        notice(&format!("{error}; waiting for ClickHouse, nothing is lost"));
+                        self.tell(TrackEventKind::StoreDown(&error));
                         Instant::now()
                     });
                     let pause = pauses.next().unwrap_or(Duration::from_secs(10));

@@ -6,18 +6,17 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use backfill::cli::Cli;
 use backfill::demo::{StandIn, StandInOptions, Universe, UniverseOptions, load};
 use backfill::embedded::{Server, ServerOptions};
-use backfill::ids::TokenId;
 use backfill::phases::Context;
 use backfill::report::Progress;
 use backfill::settings::Settings;
 use backfill::stop::Stop;
 use backfill::store::Store;
-use backfill::track::Gauges;
+use backfill::track::events::{TrackEvent, TrackListener};
 use backfill::upstream::Source;
 use clap::Parser;
 use tokio::sync::OnceCell;
@@ -79,9 +78,14 @@ impl Progress for Kept {
         self.notices.lock().unwrap().push(text.to_owned());
     }
     fn step(&self, _: &str) {}
-    fn track_began(&self, _: Arc<Gauges>) {}
-    fn track_ended(&self, _: Source) {}
-    fn stalled(&self, _: usize, _: Duration, _: &TokenId) {}
+}
+
+impl TrackListener for Kept {
+    fn on_track_event(&self, event: &TrackEvent<'_>) {
+        if let Some(text) = backfill::report::events::notice(event) {
+            self.notice(&text);
+        }
+    }
 }
 
 /// A ClickHouse with databases of this test's own, and a folder for checkpoints.

@@ -1,0 +1,127 @@
+//! What an event of a track reads like, for whoever prints lines.
+
+use crate::ids::TokenId;
+use crate::track::events::{GiveUpCause, TrackEvent, TrackEventKind, WorkStart};
+use crate::upstream::catalogue::Place;
+
+/// The notice for an event; `None` for one that is shown otherwise or not at all.
+pub fn notice(event: &TrackEvent<'_>) -> Option<String> {
+    let title = event.source.title();
+    Some(match &event.kind {
+        TrackEventKind::TrackBegan(_) | TrackEventKind::TrackEnded => return None,
+        TrackEventKind::Stalled { worker, time, at } => format!(
+            "⚠️  Worker {worker} stalled for {}s on {}...\n   Consider restarting if this persists.",
+            time.as_secs(),
+            work_start(at)
+        ),
+        TrackEventKind::HostDown(error) => {
+            format!("The {title} API is down ({error}); the track waits, probes, and goes on by itself")
+        }
+        TrackEventKind::HostBack => format!("The {title} API answers again; going on"),
+        TrackEventKind::Throttled { limit, pause } => format!(
+            "{title} refuses requests (429) although the limit {limit} is kept: someone else uses the key? \
+             Waiting {} ms, then slower",
+            pause.as_millis()
+        ),
+        TrackEventKind::GivingUp(GiveUpCause::RefusesAll(limit)) => format!(
+            "The {title} API refuses every request (429), and that for longer than GIVE_UP_AFTER ({}); giving up",
+            humantime::format_duration(*limit)
+        ),
+        TrackEventKind::GivingUp(GiveUpCause::StayedDown) => {
+            format!("The {title} API stayed down; giving up")
+        }
+        TrackEventKind::EndsEarly(error) => format!("The {title} track ends early: {error}"),
+        TrackEventKind::CannotHelp(error) => format!("The {title} track cannot help: {error}"),
+        TrackEventKind::LeftToOthers { why } => {
+            format!("The {title} track cannot go on ({why}): the others take over what it has left")
+        }
+        TrackEventKind::TakenOver { total, resolved, unknown, open } => format!(
+            "The others took over what the {title} track had left: of its {total} tokens {resolved} are resolved, \
+             {unknown} are unknown to them too, {open} have no answer yet"
+        ),
+        TrackEventKind::BatchFailed { tokens, error } => {
+            format!("{title}: {tokens} token(s) got no usable answer ({error}); kept for the next run")
+        }
+        TrackEventKind::PageFailed { place, error } => {
+            format!(
+                "{title}: the page at {} got no usable answer ({error}); kept for the next run",
+                page(place)
+            )
+        }
+        TrackEventKind::CheckpointNotSaved(error) => format!("{error}; the staged rows are safe, going on"),
+        TrackEventKind::StoreDown(error) => format!("{error}; waiting for ClickHouse, nothing is lost"),
+        TrackEventKind::StoreBack => "ClickHouse is back; going on".to_owned(),
+    })
+}
+
+fn work_start(at: &WorkStart<'_>) -> String {
+    match at {
+        WorkStart::Token(token) => beginning(token),
+        WorkStart::Page(place) => format!("the page at {}", page(place)),
+    }
+}
+
+/// The first digits of a token: they tell it from others.
+fn beginning(token: &TokenId) -> String {
+    token.to_string().chars().take(16).collect()
+}
+
+fn page(place: &Place) -> String {
+    match place {
+        Place::At(offset) => offset.to_string(),
+        Place::Cursor(text) => text.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::upstream::{Source, UpstreamError};
+    use std::time::Duration;
+
+    #[test]
+    fn every_notice_names_its_source_and_what_happens_next() {
+        let (token, down) = ("7".repeat(77).parse().unwrap(), UpstreamError::Broken("HTTP 503".to_owned()));
+        let (limit, place) = ("50/10s".parse().unwrap(), Place::At(3_000));
+        let said = |kind| notice(&TrackEvent { source: Source::Goldsky, kind });
+        let told = [
+            (
+                TrackEventKind::HostDown(&down),
+                "The Goldsky API is down (HTTP 503); the track waits, probes, and goes on by itself",
+            ),
+            (TrackEventKind::HostBack, "The Goldsky API answers again; going on"),
+            (
+                TrackEventKind::Throttled { limit: &limit, pause: Duration::from_millis(500) },
+                "Goldsky refuses requests (429) although the limit 50/10s is kept: someone else uses the key? \
+                 Waiting 500 ms, then slower",
+            ),
+            (
+                TrackEventKind::GivingUp(GiveUpCause::RefusesAll(Duration::from_secs(900))),
+                "The Goldsky API refuses every request (429), and that for longer than GIVE_UP_AFTER (15m); giving up",
+            ),
+            (TrackEventKind::GivingUp(GiveUpCause::StayedDown), "The Goldsky API stayed down; giving up"),
+            (TrackEventKind::EndsEarly(&down), "The Goldsky track ends early: HTTP 503"),
+            (
+                TrackEventKind::BatchFailed { tokens: 1, error: &down },
+                "Goldsky: 1 token(s) got no usable answer (HTTP 503); kept for the next run",
+            ),
+            (
+                TrackEventKind::PageFailed { place: &place, error: &down },
+                "Goldsky: the page at 3000 got no usable answer (HTTP 503); kept for the next run",
+            ),
+            (TrackEventKind::StoreBack, "ClickHouse is back; going on"),
+            (
+                TrackEventKind::Stalled {
+                    worker: 3,
+                    time: Duration::from_secs(61),
+                    at: WorkStart::Token(&token),
+                },
+                "⚠️  Worker 3 stalled for 61s on 7777777777777777...\n   Consider restarting if this persists.",
+            ),
+        ];
+        for (kind, text) in told {
+            assert_eq!(said(kind).as_deref(), Some(text));
+        }
+        assert_eq!(said(TrackEventKind::TrackEnded), None);
+    }
+}
