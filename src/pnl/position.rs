@@ -1,0 +1,140 @@
+//! [`Position`]: all fills of a wallet in one token, and what they come to.
+
+use num_rational::BigRational;
+
+use super::{Decision, Micro, Payout, Usd};
+use crate::ids::Wallet;
+
+/// All fills of a wallet in one mapped token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// The wallet.
+    pub wallet: Wallet,
+    /// The token.
+    pub token_id: String,
+    /// Its condition.
+    pub condition_id: String,
+    /// Its outcome index.
+    pub outcome_index: u8,
+    /// Its label, empty where none is known.
+    pub label: String,
+    /// Fills, each counted once.
+    pub fills: u64,
+    /// Bought less sold, in micro-shares.
+    pub net_shares: Micro,
+    /// Received less paid, in micro-USD.
+    pub cashflow: Micro,
+    /// What the condition pays.
+    pub decision: Decision,
+    /// What it would pay if the token were the condition's other outcome.
+    pub otherwise: Option<Payout>,
+    /// What second deliveries of its fills would add, were they counted.
+    pub repeated: Repeated,
+}
+
+/// Second deliveries of fills, which are left out of a position.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repeated {
+    /// How many.
+    pub fills: u64,
+    /// Bought less sold, in micro-shares.
+    pub net_shares: Micro,
+    /// Received less paid, in micro-USD.
+    pub cashflow: Micro,
+}
+
+impl Default for Repeated {
+    fn default() -> Self {
+        Self { fills: 0, net_shares: Micro::whole(0), cashflow: Micro::whole(0) }
+    }
+}
+
+/// What shares pay, in USD: `net_shares · payout / 1,000,000`.
+fn paid(net_shares: &Micro, payout: &Payout) -> Usd {
+    Usd(&net_shares.0 * &payout.0 / BigRational::from_integer(1_000_000.into()))
+}
+
+impl Position {
+    /// What the shares are paid, in USD; `None` while the condition is unresolved.
+    pub fn paid_out(&self) -> Option<Usd> {
+        Some(paid(&self.net_shares, self.decision.payout.as_ref()?))
+    }
+
+    /// Realized P&L in USD: `(net_shares · payout + cashflow) / 1,000,000`; `None` while unresolved.
+    pub fn realized(&self) -> Option<Usd> {
+        Some(self.paid_out()? + self.cashflow.units())
+    }
+
+    /// What its realized P&L would be if the token were the condition's other outcome.
+    pub fn realized_otherwise(&self) -> Option<Usd> {
+        Some(paid(&self.net_shares, self.otherwise.as_ref()?) + self.cashflow.units())
+    }
+
+    /// What its second deliveries would add to the realized P&L; `None` while unresolved.
+    pub fn realized_by_repeats(&self) -> Option<Usd> {
+        let payout = self.decision.payout.as_ref()?;
+        Some(paid(&self.repeated.net_shares, payout) + self.repeated.cashflow.units())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::pnl::Variance;
+    use crate::values::Percent;
+
+    fn usd(text: &str) -> Usd {
+        text.parse().unwrap()
+    }
+
+    fn position(net: i128, cash: i128, payout: Option<Payout>) -> Position {
+        Position {
+            wallet: Wallet::from_bytes([1; 20]),
+            token_id: "1".to_owned(),
+            condition_id: "c".to_owned(),
+            outcome_index: 0,
+            label: String::new(),
+            fills: 1,
+            net_shares: Micro::whole(net),
+            cashflow: Micro::whole(cash),
+            decision: Decision { payout, ..Decision::default() },
+            otherwise: None,
+            repeated: Repeated::default(),
+        }
+    }
+
+    #[test]
+    fn the_guides_figures_come_out_to_the_cent() {
+        let won = position(45_678_901_234, -42_345_678_901, Payout::new(1, 1));
+        assert_eq!(won.realized().unwrap().cents(), "$3,333.22");
+        assert_eq!(won.paid_out().unwrap().cents(), "$45,678.90");
+        assert_eq!(won.cashflow.commas(), "-42,345,678,901");
+        let lost = position(12_345_678_901, -10_234_567_890, Payout::new(0, 1));
+        assert_eq!(lost.realized().unwrap().cents(), "-$10,234.57");
+        let total = usd("124567.23") + usd("-38234.11");
+        assert_eq!(total.cents(), "$86,333.12");
+        let expected = usd("87030.51");
+        assert_eq!((total.clone() - expected.clone()).cents(), "-$697.39");
+        let variance = Variance::of(&total, &expected).unwrap();
+        assert_eq!(variance.to_string(), "-0.80%");
+        assert!(variance.is_below(Percent::whole(2)));
+    }
+
+    proptest! {
+        #[test]
+        fn realized_pnl_equals_integer_arithmetic(
+            net in -1_000_000_000_000_i128..1_000_000_000_000, cash in -1_000_000_000_000_i128..1_000_000_000_000,
+            numerator in 0_u64..5, denominator in 1_u64..5,
+        ) {
+            let realized = position(net, cash, Payout::new(numerator, denominator)).realized().unwrap();
+            // In parts of 1/denominator micro-USD, rounded half away from zero to cents by integers alone.
+            let exact = net * i128::from(numerator) + cash * i128::from(denominator);
+            let cent = 10_000 * i128::from(denominator);
+            let cents = (exact.abs() * 2 + cent) / (2 * cent) * exact.signum();
+            let shown = realized.cents().replace(['$', ',', '.'], "");
+            prop_assert_eq!(shown.parse::<i128>().unwrap(), cents);
+        }
+    }
+}
