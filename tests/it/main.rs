@@ -15,6 +15,7 @@ mod prove;
 mod repair;
 mod run;
 mod status;
+mod structure;
 mod tracks;
 mod traps;
 mod validate;
