@@ -14,6 +14,7 @@ mod pipeline;
 mod prove;
 mod repair;
 mod run;
+mod snapshots;
 mod status;
 mod structure;
 mod tracks;
