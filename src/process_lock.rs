@@ -1,11 +1,67 @@
 //! [`ProcessLock`]: a file that one process holds at a time, with the holder's process id in it. The system lets go of
-//! it when the process dies, however it dies.
+//! it when the process dies, however it dies. [`ProcessIdentity`]: which process of which host somebody is.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use rustix::process::{Pid, test_kill_process};
+
+/// Which process of which host somebody is, so that another one can tell whether it is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcessIdentity {
+    /// The host's name, with what tells its boots and its containers apart.
+    pub host: String,
+    /// The process id there.
+    pub pid: u32,
+    /// When it was started, in the clock ticks of its host: a process id comes back, with its start it does not.
+    started: u64,
+}
+
+impl ProcessIdentity {
+    /// This process.
+    pub fn current() -> Self {
+        let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        // Two containers of one name, and a container before and after its restart, have processes of the same ids.
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let space = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+        let boot: String = boot.trim().chars().take(8).collect();
+        let space: String = space.to_string_lossy().chars().filter(char::is_ascii_digit).collect();
+        let host = format!("{}/{boot}/{space}", name.replace(|c: char| c == '/' || c.is_whitespace(), "-"));
+        let pid = std::process::id();
+        Self { host, pid, started: start_of(pid).unwrap_or_default() }
+    }
+
+    /// What [`ProcessIdentity`] prints, read back; `None` where it is something else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split_whitespace();
+        let (host, pid, started) = (words.next()?, words.next()?, words.next()?);
+        Some(Self { host: host.to_owned(), pid: pid.parse().ok()?, started: started.parse().ok()? })
+    }
+
+    /// The name of the host alone.
+    pub fn host_name(&self) -> &str {
+        self.host.split('/').next().unwrap_or_default()
+    }
+
+    /// Whether this process can tell that `other` is gone: it ran on this very host, and does not any more.
+    pub fn knows_gone(&self, other: &Self) -> bool {
+        self.host == other.host && start_of(other.pid) != Some(other.started)
+    }
+}
+
+impl std::fmt::Display for ProcessIdentity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} {}", self.host, self.pid, self.started)
+    }
+}
+
+/// When a process of this host was started; `None` where there is none, or where the system does not say.
+fn start_of(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name of the program, in parentheses, may hold anything; the start is the 20th field behind it.
+    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+}
 
 /// A lock that is ours for as long as this lives.
 #[derive(Debug)]
@@ -75,6 +131,22 @@ fn read(file: &mut File) -> Holder {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_is_known_to_be_gone_only_where_it_can_be_seen() {
+        let us = ProcessIdentity::current();
+        assert_eq!(ProcessIdentity::parse(&us.to_string()), Some(us.clone()));
+        assert!(!us.knows_gone(&us));
+        assert!(
+            us.knows_gone(&ProcessIdentity { started: us.started + 1, ..us.clone() }),
+            "its id came back"
+        );
+        assert!(us.knows_gone(&ProcessIdentity { pid: u32::MAX, ..us.clone() }));
+        let elsewhere = ProcessIdentity { host: "elsewhere/1/2".to_owned(), pid: u32::MAX, ..us.clone() };
+        assert!(!us.knows_gone(&elsewhere));
+        assert_eq!(elsewhere.host_name(), "elsewhere");
+        assert_eq!(ProcessIdentity::parse("a table of somebody else's"), None);
+    }
 
     #[test]
     fn one_holder_at_a_time_and_the_others_are_told_who() {

@@ -10,6 +10,7 @@ pub mod examine;
 mod export;
 pub mod gaps;
 pub mod labels;
+pub mod lease;
 pub mod merge;
 pub mod positions;
 pub mod repair;
