@@ -19,9 +19,9 @@ use backfill::phases::validate::{Baseline, ValidateOptions};
 use backfill::phases::verify::VerifyOptions;
 use backfill::phases::{Context, validate, verify};
 use backfill::report::Progress;
-use backfill::stop::Stop;
 use backfill::track::events::{TrackEvent, TrackListener};
 use clap::Parser;
+use tokio_util::sync::CancellationToken;
 
 const FILLS: u64 = 38_945_566;
 const ROUNDS: usize = 5;
@@ -60,7 +60,8 @@ async fn main() {
     let url = server.url();
     let arguments = ["backfill", "--clickhouse-url", &url, "--clickhouse-database", "bench", "verify"];
     let settings = Cli::try_parse_from(arguments).expect("settings").settings.validate().expect("settings");
-    let context = Context::connect(Arc::new(settings), Arc::new(Silent), Stop::default(), Instant::now());
+    let context =
+        Context::connect(Arc::new(settings), Arc::new(Silent), CancellationToken::new(), Instant::now());
     let context = context.await.expect("a connection");
     let baselines: Vec<Baseline> = universe
         .baselines()

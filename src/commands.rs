@@ -27,10 +27,10 @@ use crate::report::Progress;
 use crate::report::recorder::Recorder;
 use crate::report::terminal::Terminal;
 use crate::settings::Settings;
-use crate::stop::Stop;
 use crate::track::catalogue::CatalogueResult;
 use crate::track::{Ending, TrackResult};
 use crate::upstream::Source;
+use tokio_util::sync::CancellationToken;
 
 /// What a command needs of the process it runs in.
 pub struct Session {
@@ -43,7 +43,7 @@ pub struct Session {
     /// The same, and the run journal.
     pub recorder: Arc<Recorder>,
     /// The wish to end.
-    pub stop: Stop,
+    pub stop: CancellationToken,
     /// When the process started.
     pub started: Instant,
 }
@@ -54,7 +54,7 @@ impl Session {
             Context::connect(self.settings.clone(), self.recorder.clone(), self.stop.clone(), self.started);
         tokio::select! {
             context = connecting => Ok(context?),
-            () = self.stop.asked() => Err(Failure::Interrupted),
+            () = self.stop.cancelled() => Err(Failure::Interrupted),
         }
     }
 
@@ -63,7 +63,7 @@ impl Session {
     async fn phase<T>(&self, phase: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         tokio::select! {
             result = phase => result,
-            () = self.stop.asked() => Err(Failure::Interrupted),
+            () = self.stop.cancelled() => Err(Failure::Interrupted),
         }
     }
 
@@ -106,7 +106,7 @@ impl Session {
 /// [`Failure`], whose cause decides the exit code.
 pub async fn run(cli: Cli, progress: Arc<Terminal>, started: Instant) -> Result<Exit, Failure> {
     let settings = Arc::new(cli.settings.validate()?);
-    let stop = Stop::default();
+    let stop = CancellationToken::new();
     // The server's signals mean something else: the second kills it.
     if !matches!(cli.command, Command::Clickhouse(_)) {
         // Whoever only looks has nothing in flight.
@@ -268,7 +268,7 @@ async fn clickhouse(session: &Session, args: &ClickhouseArgs) -> Result<Exit, Fa
 }
 
 /// The first signal asks everybody to finish what is in hand; the second leaves at once, which loses nothing either.
-async fn signals(stop: Stop, progress: Arc<Terminal>, silent: bool) {
+async fn signals(stop: CancellationToken, progress: Arc<Terminal>, silent: bool) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
@@ -284,7 +284,7 @@ async fn signals(stop: Stop, progress: Arc<Terminal>, silent: bool) {
             progress.close();
             std::process::exit(Exit::Interrupted as i32);
         }
-        stop.set();
+        stop.cancel();
         if !silent {
             progress
                 .notice("Stopping: what is in flight is being finished and saved; again to leave at once");

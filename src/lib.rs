@@ -18,7 +18,6 @@ pub mod pnl;
 pub mod process_lock;
 pub mod report;
 pub mod settings;
-pub mod stop;
 pub mod store;
 pub mod track;
 pub mod upstream;

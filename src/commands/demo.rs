@@ -48,7 +48,7 @@ pub(super) async fn run(session: &Session, args: &DemoArgs) -> Result<Exit, Fail
     );
     let demo = tokio::select! {
         demo = starting => demo?,
-        () = session.stop.asked() => return Err(Failure::DemoInterrupted),
+        () = session.stop.cancelled() => return Err(Failure::DemoInterrupted),
     };
     let ended = match session.phase(tracks.resolve(&demo.context)).await {
         Ok(shares) => {
@@ -58,7 +58,7 @@ pub(super) async fn run(session: &Session, args: &DemoArgs) -> Result<Exit, Fail
         Err(failure) => Err(failure),
     };
     if args.keep && ended.is_ok() {
-        session.stop.asked().await;
+        session.stop.cancelled().await;
     }
     demo.stop().await;
     match ended {
@@ -79,7 +79,7 @@ async fn phases_of(
     let result = demo
         .run(options, &plan, &mut |result| {
             // The page of an interrupted track says how to go on, which a demo cannot.
-            if !session.stop.is_set() {
+            if !session.stop.is_cancelled() {
                 told.tell(session, &result);
             }
         })

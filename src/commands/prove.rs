@@ -33,7 +33,7 @@ pub(super) async fn run(session: &Session, args: ProveArgs) -> Result<Exit, Fail
         verdicts = work => {
             verdicts.map_err(|error| Failure::Unusable(format!("the proof did not end: {error}")))??
         }
-        () = session.stop.asked() => return Err(Failure::Interrupted),
+        () = session.stop.cancelled() => return Err(Failure::Interrupted),
     };
     if session.format == Format::Json {
         let elapsed = (session.started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;

@@ -41,7 +41,7 @@ pub(super) async fn run(session: &Session, args: &StatusArgs) -> Result<Exit, Fa
         let status = status::look(&folder, &history);
         let asked = tokio::select! {
             asked = ask(&session.settings) => asked,
-            () = session.stop.asked() => return Err(Failure::Interrupted),
+            () = session.stop.cancelled() => return Err(Failure::Interrupted),
         };
         let now = Timestamp::now();
         session.print(|| text(&status, &asked, now), || json(&status, &asked, now));
@@ -87,7 +87,7 @@ async fn watching(
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
-            () = session.stop.asked() => return Ok(Exit::Done),
+            () = session.stop.cancelled() => return Ok(Exit::Done),
         }
     }
 }

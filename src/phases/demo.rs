@@ -17,9 +17,9 @@ use crate::embedded::{Server, ServerOptions};
 use crate::failure::Failure;
 use crate::report::Progress;
 use crate::settings::{Settings, SourceSettings};
-use crate::stop::Stop;
 use crate::upstream::Source;
 use crate::values::{RateLimit, Secret};
+use tokio_util::sync::CancellationToken;
 
 /// What is demonstrated.
 #[derive(Debug, Clone)]
@@ -78,7 +78,7 @@ impl Demo {
         settings: &Settings,
         options: &DemoOptions,
         progress: Arc<dyn Progress>,
-        stop: Stop,
+        stop: CancellationToken,
         started: Instant,
     ) -> Result<Self, Failure> {
         clear_leftovers(Path::new("tmp"));

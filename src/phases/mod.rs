@@ -22,8 +22,8 @@ use std::time::Instant;
 
 use crate::report::Progress;
 use crate::settings::Settings;
-use crate::stop::Stop;
 use crate::store::{Store, StoreError};
+use tokio_util::sync::CancellationToken;
 
 /// What every phase works with.
 #[derive(Clone)]
@@ -35,7 +35,7 @@ pub struct Context {
     /// Who is told how it goes.
     pub progress: Arc<dyn Progress>,
     /// The wish to end.
-    pub stop: Stop,
+    pub stop: CancellationToken,
     /// When the process started.
     pub started: Instant,
 }
@@ -48,7 +48,7 @@ impl Context {
     pub async fn connect(
         settings: Arc<Settings>,
         progress: Arc<dyn Progress>,
-        stop: Stop,
+        stop: CancellationToken,
         started: Instant,
     ) -> Result<Self, StoreError> {
         let store = Store::connect(&settings.store, settings.work.give_up_after).await?;

@@ -172,7 +172,7 @@ impl Run<'_> {
         let began = Instant::now();
         let result = tokio::select! {
             biased;
-            () = self.context.stop.asked() => Err(Failure::Interrupted),
+            () = self.context.stop.cancelled() => Err(Failure::Interrupted),
             result = phase => result,
         };
         let (outcome, result, ended) = match result {

@@ -26,12 +26,12 @@ use super::writer::{Delivery, Load, Writer};
 use super::{Ending, Gauges, TrackResult, add, floored_percent, rate, read, seconds};
 use crate::ctf;
 use crate::ids::ConditionId;
-use crate::stop::Stop;
 use crate::store::Store;
 use crate::store::catalogue::{ListedRow, UNPROVEN_INDEX};
 use crate::store::staging::RejectedRow;
 use crate::upstream::catalogue::{Catalogue, CataloguePage, Listing};
 use crate::upstream::{Source, UpstreamError};
+use tokio_util::sync::CancellationToken;
 
 /// What a catalogue's track did: the fields of every track, of which the workload is all unmapped traded tokens, and
 /// the catalogue's own.
@@ -63,7 +63,7 @@ pub struct Crawl {
     file: CheckpointFile,
     gauges: Arc<Gauges>,
     listener: Arc<dyn TrackListener>,
-    stop: Stop,
+    stop: CancellationToken,
     line: Line,
     pages: Mutex<Pages>,
     /// Every traded token, and which of them wait for their mapping.
@@ -104,7 +104,7 @@ impl Crawl {
         traded: Traded,
         folder: &std::path::Path,
         listener: Arc<dyn TrackListener>,
-        stop: Stop,
+        stop: CancellationToken,
     ) -> Result<Arc<Self>, TrackError> {
         let source = catalogue.source();
         let file = CheckpointFile::lock(folder, source)?;
@@ -203,7 +203,7 @@ impl Crawl {
             let pages = lock(&self.pages);
             (pages.is_complete() && lock(&self.unwritten).is_empty(), pages.failed())
         };
-        let ending = match (complete, self.stop.is_set()) {
+        let ending = match (complete, self.stop.is_cancelled()) {
             (true, _) => Ending::Complete,
             (false, true) => Ending::Interrupted,
             _ => Ending::WorkLeft,

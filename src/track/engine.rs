@@ -23,12 +23,12 @@ use super::quota::{Moment, Slot};
 use super::writer::{Delivery, Load, Writer};
 use super::{Ending, Gauges, TrackResult, UnderWay, add, floored_percent, rate, read, seconds};
 use crate::ids::TokenId;
-use crate::stop::Stop;
 use crate::store::staging::{NotFoundRow, RejectedRow};
 use crate::store::workload::Workload;
 use crate::store::{Store, StoreError};
 use crate::upstream::{Answer, Source, Upstream, UpstreamError};
 use crate::values::RateLimit;
+use tokio_util::sync::CancellationToken;
 
 /// Tokens that are read from the workload at once.
 const PAGE: u64 = 20_000;
@@ -86,7 +86,7 @@ pub struct Engine {
     file: CheckpointFile,
     gauges: Arc<Gauges>,
     listener: Arc<dyn TrackListener>,
-    stop: Stop,
+    stop: CancellationToken,
     line: Line,
     desk: Mutex<Desk>,
     /// Fingerprints of every token in this track's staging table: no token is staged twice.
@@ -125,7 +125,7 @@ impl Engine {
         plan: Plan,
         folder: &std::path::Path,
         listener: Arc<dyn TrackListener>,
-        stop: Stop,
+        stop: CancellationToken,
         changed: Arc<Notify>,
     ) -> Result<Arc<Self>, TrackError> {
         let source = upstream.source();
@@ -257,7 +257,7 @@ impl Engine {
 
     /// Waits while the tracks beside this one, which cannot go on itself, ask for what it has left.
     async fn leave_to_others(&self, ended: Option<&End>) {
-        if self.stop.is_set() || !self.others().any(|peer| peer.is_working()) {
+        if self.stop.is_cancelled() || !self.others().any(|peer| peer.is_working()) {
             return;
         }
         let why = match ended {
@@ -271,13 +271,13 @@ impl Engine {
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());
             changed.as_mut().enable();
-            let helped = !self.stop.is_set() && self.others().any(|peer| peer.is_working());
+            let helped = !self.stop.is_cancelled() && self.others().any(|peer| peer.is_working());
             if !helped || self.is_settled() || self.closed.load(Ordering::Relaxed) {
                 return;
             }
             tokio::select! {
                 () = changed => {}
-                () = self.stop.asked() => {}
+                () = self.stop.cancelled() => {}
             }
         }
     }
@@ -315,7 +315,7 @@ impl Engine {
         };
         let failed: u64 = gaps.iter().filter(|gap| gap.failure.is_some()).map(|gap| gap.tokens as u64).sum();
         let answered = tally.resolved + tally.not_found + tally.rejected;
-        let ending = match (done, self.stop.is_set()) {
+        let ending = match (done, self.stop.is_cancelled()) {
             (true, _) if failed == 0 && answered == tally.total => Ending::Complete,
             (false, true) => Ending::Interrupted,
             _ => Ending::WorkLeft,
@@ -386,7 +386,7 @@ impl Engine {
             }
         }
         // For as long as somebody asks for what is read.
-        while !self.stop.is_set() && !self.closed.load(Ordering::Relaxed) {
+        while !self.stop.is_cancelled() && !self.closed.load(Ordering::Relaxed) {
             let changed = self.changed.notified();
             if lock(&self.desk).pending() >= low {
                 changed.await;

@@ -13,10 +13,10 @@ use super::desk::{Fault, Order};
 use super::events::{GiveUpCause, TrackEvent, TrackEventKind, TrackListener};
 use super::quota::{Moment, Quota, Refusal, Slot};
 use super::{Gauges, add};
-use crate::stop::Stop;
 use crate::store::StoreError;
 use crate::upstream::UpstreamError;
 use crate::values::RateLimit;
+use tokio_util::sync::CancellationToken;
 
 /// Connections refused in a row, at the start, after which nobody is there.
 const UNREACHABLE_AT_START: u32 = 3;
@@ -55,7 +55,7 @@ pub enum Look<T> {
 pub struct Line {
     gauges: Arc<Gauges>,
     listener: Arc<dyn TrackListener>,
-    stop: Stop,
+    stop: CancellationToken,
     rate_limit: RateLimit,
     give_up_after: Duration,
     clock: Instant,
@@ -76,7 +76,7 @@ impl Line {
     pub fn new(
         gauges: Arc<Gauges>,
         listener: Arc<dyn TrackListener>,
-        stop: Stop,
+        stop: CancellationToken,
         changed: Arc<Notify>,
         rate_limit: &RateLimit,
         give_up_after: Duration,
@@ -109,7 +109,7 @@ impl Line {
 
     /// Whether the track takes up nothing new.
     pub fn is_over(&self) -> bool {
-        self.stop.is_set() || lock(&self.ended).is_some()
+        self.stop.is_cancelled() || lock(&self.ended).is_some()
     }
 
     /// Ends the track; the first reason counts.
@@ -154,7 +154,7 @@ impl Line {
                 Look::Until(moment) => Some(moment.saturating_sub(self.now())),
                 Look::Wait => None,
             };
-            let asked = self.stop.asked();
+            let asked = self.stop.cancelled();
             tokio::select! {
                 () = changed => {}
                 () = asked => {}

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use crate::common::World;
 use backfill::ctf;
 use backfill::ids::TokenId;
-use backfill::stop::Stop;
 use backfill::track::engine::{Engine, Plan};
 use backfill::track::judge::Rules;
 use backfill::track::{Ending, TrackResult};
 use backfill::upstream::{Answer, Room, Source, Upstream, UpstreamError};
 use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 const TOKENS: usize = 1_000;
 const WORKERS: usize = 64;
@@ -151,8 +151,15 @@ async fn start(
         rules: Rules { collaterals: ctf::default_collaterals(), accept_unproven: false },
         started: Instant::now(),
     };
-    let engine =
-        Engine::open(source, store, plan, folder, world.kept.clone(), Stop::default(), Arc::default());
+    let engine = Engine::open(
+        source,
+        store,
+        plan,
+        folder,
+        world.kept.clone(),
+        CancellationToken::new(),
+        Arc::default(),
+    );
     let engine = engine.await.unwrap();
     let run = engine.clone().run();
     (engine, tokio::spawn(async { run.await.unwrap() }))

@@ -14,12 +14,12 @@ use backfill::embedded::{Server, ServerOptions};
 use backfill::phases::Context;
 use backfill::report::Progress;
 use backfill::settings::Settings;
-use backfill::stop::Stop;
 use backfill::store::Store;
 use backfill::track::events::{TrackEvent, TrackListener};
 use backfill::upstream::Source;
 use clap::Parser;
 use tokio::sync::OnceCell;
+use tokio_util::sync::CancellationToken;
 
 /// The program under test.
 pub const BACKFILL: &str = env!("CARGO_BIN_EXE_backfill");
@@ -146,7 +146,7 @@ impl World {
     /// What a phase works with.
     pub async fn context(&self, more: &[&str]) -> Context {
         let settings = Arc::new(self.settings(more));
-        Context::connect(settings, self.kept.clone(), Stop::default(), Instant::now()).await.unwrap()
+        Context::connect(settings, self.kept.clone(), CancellationToken::new(), Instant::now()).await.unwrap()
     }
 
     /// The store alone.
