@@ -43,6 +43,16 @@ pub enum ConnectError {
         /// What gave it away.
         reason: String,
     },
+    /// The answer points to another place.
+    #[error(
+        "ClickHouse at {url} redirects to {target}, which is not followed, since the password would go along; set CLICKHOUSE_URL to where ClickHouse itself answers"
+    )]
+    Redirected {
+        /// The server that was asked.
+        url: String,
+        /// The host that it points to, without the rest of the address.
+        target: String,
+    },
     /// ClickHouse answers with another error.
     #[error("ClickHouse at {url} refuses the first query: {reason}")]
     Rejected {
@@ -64,6 +74,8 @@ pub(super) async fn check(settings: &StoreSettings) -> Result<(), ConnectError> 
     let http = reqwest::Client::builder()
         .connect_timeout(Duration::from_secs(10))
         .timeout(FIRST_ANSWER)
+        // The password travels in a header, which would go along to wherever an answer points.
+        .redirect(reqwest::redirect::Policy::none())
         .build()
         .map_err(unreachable)?;
     let response = http
@@ -86,6 +98,7 @@ pub(super) async fn check(settings: &StoreSettings) -> Result<(), ConnectError> 
         .get("X-ClickHouse-Exception-Code")
         .and_then(|value| value.to_str().ok())
         .map(str::to_owned);
+    let target = response.headers().get(reqwest::header::LOCATION).and_then(host);
     let body = response.text().await.unwrap_or_default();
     let database = settings.names.database.clone();
     match (status.as_u16(), code.as_deref()) {
@@ -99,10 +112,19 @@ pub(super) async fn check(settings: &StoreSettings) -> Result<(), ConnectError> 
             let reason = body.lines().next().unwrap_or_default().chars().take(300).collect();
             Err(ConnectError::Rejected { url, reason })
         }
+        (status, None) if (300..400).contains(&status) => {
+            Err(ConnectError::Redirected { url, target: target.unwrap_or_else(|| "another path".to_owned()) })
+        }
         (status, None) => {
             Err(ConnectError::NotClickHouse { url, reason: format!("it answers HTTP {status}") })
         }
     }
+}
+
+/// The host that a redirect points to: the rest of its address is foreign text, and may hold a secret.
+fn host(location: &reqwest::header::HeaderValue) -> Option<String> {
+    let target = url::Url::parse(location.to_str().ok()?).ok()?;
+    target.host_str().map(|host| host.chars().take(253).collect())
 }
 
 /// The innermost cause: reqwest's own text repeats the URL and hides what happened.

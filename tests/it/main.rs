@@ -13,6 +13,7 @@ mod endings;
 mod lease;
 mod pipeline;
 mod prove;
+mod redirects;
 mod repair;
 mod run;
 mod snapshots;
