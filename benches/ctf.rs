@@ -39,7 +39,7 @@ fn conditions() -> Vec<ConditionId> {
 fn both(condition: &ConditionId, collateral: &Address) -> u128 {
     [false, true]
         .iter()
-        .fold(0, |sum, second| sum ^ CollectionId::of(condition, *second).token(collateral).low128())
+        .fold(0, |sum, second| sum ^ CollectionId::of(condition, *second).token(collateral).fingerprint())
 }
 
 fn share(conditions: &[ConditionId], collateral: &Address) -> u128 {
@@ -73,7 +73,7 @@ fn ark_share(conditions: &[ConditionId], collateral: &Address, has_root: impl Fn
     conditions.iter().fold(0, |sum, condition| {
         [false, true]
             .iter()
-            .fold(sum, |sum, second| sum ^ with_ark(condition, *second, collateral, &has_root).low128())
+            .fold(sum, |sum, second| sum ^ with_ark(condition, *second, collateral, &has_root).fingerprint())
     })
 }
 

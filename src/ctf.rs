@@ -11,7 +11,7 @@ use halo2curves::ff::{Field, FromUniformBytes, PrimeField};
 use halo2curves::ff_ext::Legendre;
 use tiny_keccak::{Hasher, Keccak};
 
-use crate::ids::{Address, ConditionId, TokenId};
+use crate::ids::{Address, ConditionId, Module, StructuralCondition, TokenId};
 
 /// A token that backs positions: the address that went into the hash, and the name it has in our tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,6 +112,46 @@ impl CollectionId {
 /// The token of an outcome: index 0, or for every other index 1, since markets are binary.
 pub fn token_id(condition: &ConditionId, outcome_index: u8, collateral: &Address) -> TokenId {
     CollectionId::of(condition, outcome_index != 0).token(collateral)
+}
+
+/// The most legs that a combo may have.
+pub const MOST_LEGS: usize = 50;
+
+/// Why positions are no legs of a combo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadLegs {
+    /// There are none, or too many.
+    #[error("a combo has 1 to {MOST_LEGS} legs, not {0}")]
+    Count(usize),
+    /// One is not above the one before it.
+    #[error("the legs of a combo ascend, each once; leg {0} does not")]
+    Order(usize),
+}
+
+/// The condition of the combo of these legs: module 3, its base the low 128 bits of
+/// `keccak256(abi.encode(uint256 3, abi.encode(uint256[] legs)))`. Legs are positions of the second generation; what
+/// they are is not looked at here.
+///
+/// # Errors
+/// [`BadLegs`].
+pub fn combo_condition(legs: &[TokenId]) -> Result<StructuralCondition, BadLegs> {
+    if legs.is_empty() || legs.len() > MOST_LEGS {
+        return Err(BadLegs::Count(legs.len()));
+    }
+    if let Some(place) = legs.windows(2).position(|pair| pair[0] >= pair[1]) {
+        return Err(BadLegs::Order(place + 2));
+    }
+    let word = |number: usize| {
+        let mut word = [0; 32];
+        word[24..].copy_from_slice(&(number as u64).to_be_bytes());
+        word
+    };
+    // The array: where it begins, its length, its items. Around it: the module, where the bytes begin, their length.
+    let mut array = vec![word(32), word(legs.len())];
+    array.extend(legs.iter().map(|leg| leg.to_be_bytes()));
+    let head = [word(Module::Combo as usize), word(64), word(32 * array.len())];
+    let hash = keccak256([head.as_flattened(), array.as_flattened()]);
+    Ok(StructuralCondition::combo(ConditionId::from_bytes(hash).low_half()))
 }
 
 /// Both collections of a condition, from which the tokens of every collateral follow.
@@ -293,6 +333,96 @@ mod tests {
         let token = "101071082387121029316203543703191838956447974754518255789281179566651789604680";
         let condition = "e3b423dfad8c22ff75c9899c4e8176f628cf4ad4caa00481764d320e7415f7a9";
         assert_eq!(prove(&token.parse().unwrap(), &condition.parse().unwrap(), &collaterals), None);
+    }
+
+    /// Real tokens of October 2026, still hashes: condition, token, outcome index, collateral.
+    const LATE_VECTORS: [(&str, &str, u8, &str); 4] = [
+        (
+            "cd5f9f505e0c0182746aa65963f72f01e7463259e5ea9f56672c0fe3a37f348a",
+            "25070934348813416902477876984955073880416401960631253331845590271167412497744",
+            0,
+            "usdc_e",
+        ),
+        (
+            "cd5f9f505e0c0182746aa65963f72f01e7463259e5ea9f56672c0fe3a37f348a",
+            "111614563957165270026378011809694313565736745512637881727398424401624030147043",
+            1,
+            "usdc_e",
+        ),
+        (
+            "7976b8dbacf9077eb1453a62bcefd6ab2df199acd28aad276ff0d920d6992892",
+            "4394372887385518214471608448209527405727552777602031099972143344338178308080",
+            0,
+            "neg_risk",
+        ),
+        (
+            "7976b8dbacf9077eb1453a62bcefd6ab2df199acd28aad276ff0d920d6992892",
+            "112680630004798425069810935278212000865453267506345451433803052322987302357330",
+            1,
+            "neg_risk",
+        ),
+    ];
+
+    /// Conditions with a mirror, and their own tokens.
+    const MIRRORED: [(&str, [&str; 2]); 2] = [
+        (
+            "a467b14d51f01b957109d9cbb1d6c124fab2a089d52ed8f471d23c2812e743b7",
+            [
+                "32338220190071351435772801779725302244575775216413325951443816017994629993401",
+                "25659310674993675562345759665114759892400026242514633218387667107987341231962",
+            ],
+        ),
+        (
+            "5db999fad322cea2914535aae5517060c3f80ad6d8c0231cde2124a434d16846",
+            [
+                "55115078421062885512539156303747803058407616201213034911037320915726138659123",
+                "1910830010387565971650098373488592514702818137344973088263643820608151819241",
+            ],
+        ),
+    ];
+
+    #[test]
+    fn real_tokens_of_this_autumn_are_still_hashes_over_the_same_collaterals() {
+        let collaterals = default_collaterals();
+        let mirrored = MIRRORED.iter().flat_map(|(condition, tokens)| {
+            (0..).zip(tokens).map(move |(index, token)| (*condition, *token, index, "usdc_e"))
+        });
+        for (condition, token, index, collateral) in LATE_VECTORS.into_iter().chain(mirrored) {
+            let token: TokenId = token.parse().unwrap();
+            assert_eq!(token.structural(), None);
+            let proof = prove(&token, &condition.parse().unwrap(), &collaterals).unwrap();
+            assert_eq!((proof.outcome_index, proof.collateral.name.as_str()), (index, collateral));
+        }
+    }
+
+    #[test]
+    fn no_token_is_a_hash_over_the_newest_dollar() {
+        // What Polymarket's own page says of the collateral since 2026 gives this id, which nobody trades.
+        let condition = MIRRORED[0].0.parse().unwrap();
+        let pusd: Address = "0xC011a7E12a19f7B1f670d46F03B03f3342E82DFB".parse().unwrap();
+        let token = token_id(&condition, 0, &pusd);
+        let text = "75552629844249764067060224094305573682412859798713643911722997839974988867283";
+        assert_eq!(token.to_string(), text);
+        assert_eq!(prove(&token, &condition, &default_collaterals()), None);
+        assert_eq!(token.structural(), None);
+    }
+
+    #[test]
+    fn a_combo_is_the_hash_of_its_legs() {
+        let leg = |condition: u8, outcome: u8| {
+            let mut bytes = [0; 32];
+            (bytes[0], bytes[30], bytes[31]) = (1, condition, outcome);
+            TokenId::from_be_bytes(bytes)
+        };
+        let combo = combo_condition(&[leg(1, 0), leg(2, 1)]).unwrap();
+        let expected = format!("032def24bfb0c5c57fb236fac08b94236a{}", "0".repeat(30));
+        assert_eq!(combo.condition_id().to_string(), expected);
+        assert_eq!(combo_condition(&[]), Err(BadLegs::Count(0)));
+        assert_eq!(combo_condition(&[leg(2, 1), leg(1, 0)]), Err(BadLegs::Order(2)));
+        assert_eq!(combo_condition(&[leg(1, 0), leg(2, 1), leg(2, 1)]), Err(BadLegs::Order(3)));
+        let many: Vec<TokenId> = (0..=50).map(|number| leg(number, 0)).collect();
+        assert_eq!(combo_condition(&many), Err(BadLegs::Count(51)));
+        assert!(combo_condition(&many[..50]).is_ok());
     }
 
     #[test]

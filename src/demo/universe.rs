@@ -220,7 +220,8 @@ impl Universe {
 
     /// Where a token belongs; `None` for a token that does not exist.
     pub fn find(&self, token: &TokenId) -> Option<Outcome<'_>> {
-        let slot = self.by_token.find(token.low128() as u64, |slot| self.token_at(slot) == Some(*token))?;
+        let slot =
+            self.by_token.find(token.fingerprint() as u64, |slot| self.token_at(slot) == Some(*token))?;
         let market = self.market((slot / 2) as usize)?;
         Some(Outcome { market, index: (slot % 2) as u8 })
     }

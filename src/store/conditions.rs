@@ -4,7 +4,7 @@ use clickhouse::Row;
 use clickhouse::query::RowCursor;
 use serde::Deserialize;
 
-use super::sql::{condition_norm, usable_map, well_formed_token};
+use super::sql::{condition_norm, fingerprint, usable_map, well_formed_token};
 use super::{Store, StoreError, Table, quoted};
 use crate::ids::ConditionId;
 use crate::upstream::Source;
@@ -32,7 +32,7 @@ impl ConditionColumn {
 /// A traded token as `derive` looks for it.
 #[derive(Debug, Row, Deserialize)]
 pub struct TradedToken {
-    /// The low 128 bits of its id, [`TokenId::low128`](crate::ids::TokenId::low128).
+    /// All of its id mixed into 128 bits, [`TokenId::fingerprint`](crate::ids::TokenId::fingerprint).
     pub fingerprint: u128,
     /// The label that its fills give it most often, empty where none of them has one.
     pub label: String,
@@ -174,13 +174,14 @@ impl Store {
             "''"
         };
         let sql = format!(
-            "SELECT CAST(toUInt256OrZero(asset_id) AS UInt128) AS fingerprint, toValidUTF8(label) AS label, \
+            "SELECT {} AS fingerprint, toValidUTF8(label) AS label, \
                     asset_id GLOBAL NOT IN (SELECT token_id FROM {map} WHERE NOT disagreeing) \
                     AND asset_id GLOBAL NOT IN (SELECT token_id FROM {derived}) AS open \
              FROM (SELECT asset_id, argMax(own, (own != '', fills, own)) AS label \
                    FROM (SELECT asset_id, {outcome} AS own, count() AS fills FROM {fills} GROUP BY asset_id, own) \
                    GROUP BY asset_id) \
              WHERE {} ORDER BY fingerprint",
+            fingerprint("asset_id"),
             well_formed_token("asset_id")
         );
         self.stream("listing the traded tokens", &sql)

@@ -1,6 +1,7 @@
 //! Fragments of SQL that say what a word of the definitions means, so that every query means the same by it.
 
 use super::TableNames;
+use crate::ids::token::MULTIPLIER;
 
 /// Whether `expr` is a well-formed token id: the same as `toString(toUInt256OrNull(expr)) = expr`, whose way back to
 /// text takes ten times as long as all the rest of a query. `toUInt256OrNull` alone would accept `007` and wrap 2²⁵⁶
@@ -13,13 +14,48 @@ pub fn well_formed_token(expr: &str) -> String {
     )
 }
 
-/// `expr` as 64 lower-case hex digits, or `''` where it is malformed or zero. Empties must be filtered before any
+/// [`TokenId::fingerprint`](crate::ids::TokenId::fingerprint) of `expr`, a well-formed token id.
+pub fn fingerprint(expr: &str) -> String {
+    let number = format!("toUInt256OrZero({expr})");
+    // Numbers of 128 bits wrap, as they are meant to; the multiplier is a text, since a literal as long is a float.
+    format!(
+        "CAST(CAST({number} AS UInt128) + CAST(bitShiftRight({number}, 128) AS UInt128) * toUInt128('{MULTIPLIER}') AS UInt128)"
+    )
+}
+
+/// Whether `digits`, 62 lower-case hex digits, are a valid condition of the second generation
+/// ([`crate::ids::structural`]).
+fn structural_condition(digits: &str) -> String {
+    // Equally long hexadecimal numbers are ordered as their texts are.
+    format!(
+        "(match({digits}, '^0[13][0-9a-f]{{32}}0{{20}}[0-9a-f]{{4}}0000$') \
+          OR match({digits}, '^02[0-9a-f]{{36}}0{{16}}[0-9a-f]{{8}}$') AND substring({digits}, 35, 4) >= '0002' \
+             AND substring({digits}, 59, 4) <= substring({digits}, 35, 4))"
+    )
+}
+
+/// `expr` as 64 lower-case hex digits, or `''` where it is malformed or zero. Also read are the 62 digits of a valid
+/// condition of the second generation, which get the two zeros that they lack. Empties must be filtered before any
 /// join: an empty condition would join every other empty one.
 pub fn condition_norm(expr: &str) -> String {
-    // toString: the column may be a FixedString, whose '' is 64 NUL bytes. The zero condition is a broken row.
+    // toString: the column may be a FixedString, whose '' is 64 NUL bytes, and whose 62 digits have two of them behind.
+    // The zero condition is a broken row.
+    let short = format!("lower(right(replaceAll(toString({expr}), '\\0', ''), 62))");
     format!(
-        "if(match(toString({expr}), '^(0[xX])?[0-9a-fA-F]{{64}}$') AND right(toString({expr}), 64) != repeat('0', 64), \
-         lower(right(toString({expr}), 64)), '')"
+        "multiIf(match(toString({expr}), '^(0[xX])?[0-9a-fA-F]{{64}}$'), \
+           if(right(toString({expr}), 64) != repeat('0', 64), lower(right(toString({expr}), 64)), ''), \
+         match(replaceAll(toString({expr}), '\\0', ''), '^(0[xX])?[0-9a-fA-F]{{62}}$') AND {}, concat({short}, '00'), '')",
+        structural_condition(&short)
+    )
+}
+
+/// The condition `norm`, in its normal form, as its mirror spells it: a legacy condition as `01`, its last 32 digits
+/// and zeros; one of the second generation as it is. Two spellings of one condition are equal in this one; so may be
+/// two legacy conditions, which are not the same for that.
+pub fn mirror_spelling(norm: &str) -> String {
+    format!(
+        "if(endsWith({norm}, '00') AND {}, {norm}, concat('01', right({norm}, 32), repeat('0', 30)))",
+        structural_condition(&format!("left({norm}, 62)"))
     )
 }
 
@@ -32,14 +68,20 @@ pub fn usable_row() -> String {
 /// One row a token of the map that has usable rows: `token_id`, `condition_id_norm`, `outcome_index`, and
 /// `disagreeing`, which is true where two usable rows contradict each other (the token is then ambiguous, and
 /// unmapped). Usable: well-formed token, well-formed non-zero condition, outcome index below 2.
+///
+/// A legacy condition and its mirror are one condition: rows that differ in that alone agree, and the legacy spelling
+/// is the one that counts.
 pub fn usable_map(names: &TableNames) -> String {
     let map = &names.token_map;
     let token = well_formed_token("token_id");
     let condition = condition_norm("condition_id_norm");
+    let mirror = mirror_spelling("condition_norm");
     format!(
-        "(SELECT token_id, any(condition_norm) AS condition_id_norm, any(index) AS outcome_index, \
-                 uniqExact(condition_norm, index) > 1 AS disagreeing, count() AS usable_rows \
-          FROM (SELECT token_id, {condition} AS condition_norm, outcome_index AS index \
+        "(SELECT token_id, argMin(condition_norm, (condition_norm = mirrored, condition_norm)) AS condition_id_norm, \
+                 any(index) AS outcome_index, \
+                 uniqExact(mirrored, index) > 1 OR uniqExactIf(condition_norm, condition_norm != mirrored) > 1 AS disagreeing, \
+                 count() AS usable_rows \
+          FROM (SELECT token_id, {condition} AS condition_norm, {mirror} AS mirrored, outcome_index AS index \
                 FROM {map} WHERE {token} AND outcome_index < 2) \
           WHERE condition_norm != '' GROUP BY token_id)"
     )

@@ -193,20 +193,21 @@ impl Store {
         self.run("ending inserts of a process that is gone", query).await
     }
 
-    /// The fingerprints ([`TokenId::low128`]) of every token that a source has staged.
+    /// The fingerprints ([`TokenId::fingerprint`]) of every token that a source has staged.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn staged_fingerprints(&self, source: Source) -> Result<Vec<u128>, StoreError> {
         let table = self.staging_table(&source.staging_table());
         let sql = format!(
-            "SELECT CAST(toUInt256OrZero(token_id) AS UInt128) FROM {table} WHERE {}",
+            "SELECT {} FROM {table} WHERE {}",
+            super::sql::fingerprint("token_id"),
             super::sql::well_formed_token("token_id")
         );
         self.rows("reading what is staged", self.query(&sql)).await
     }
 
-    /// The fingerprints ([`TokenId::low128`]) of every token that a source has claimed without a proof since a moment.
+    /// The fingerprints ([`TokenId::fingerprint`]) of every token that a source has claimed without a proof since a moment.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -217,8 +218,9 @@ impl Store {
     ) -> Result<Vec<u128>, StoreError> {
         let table = self.staging_table("rejected_mappings");
         let sql = format!(
-            "SELECT DISTINCT CAST(toUInt256OrZero(token_id) AS UInt128) FROM {table} \
-             WHERE track = {{track:String}} AND rejected_at >= {{since:UInt32}}"
+            "SELECT DISTINCT {} FROM {table} \
+             WHERE track = {{track:String}} AND rejected_at >= {{since:UInt32}}",
+            super::sql::fingerprint("token_id")
         );
         let since = u32::try_from(since.as_second()).unwrap_or_default();
         let query = self.query(&sql).param("track", source.name()).param("since", since);

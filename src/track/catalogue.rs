@@ -313,13 +313,13 @@ impl Crawl {
         let mut delivery = Delivery { batch: page.number, markets: count as u64, ..Delivery::default() };
         let mut staged = lock(&self.staged);
         let fresh: Vec<Mapping> =
-            weighed.mappings.into_iter().filter(|it| staged.insert(it.token.low128())).collect();
+            weighed.mappings.into_iter().filter(|it| staged.insert(it.token.fingerprint())).collect();
         drop(staged);
         delivery.resolved = fresh.len() as u64;
         delivery.staged = fresh.into_iter().map(|mapping| mapping.staged(self.source, at)).collect();
         let mut rejected = lock(&self.rejected);
         delivery.rejected =
-            weighed.rejected.into_iter().filter(|it| rejected.insert(it.token_id.low128())).collect();
+            weighed.rejected.into_iter().filter(|it| rejected.insert(it.token_id.fingerprint())).collect();
         drop(rejected);
         delivery.listed = weighed.listed;
         Some(delivery)

@@ -173,7 +173,7 @@ impl Desk {
     }
 
     fn push(&mut self, token: TokenId) {
-        if self.open.insert(token.low128()) {
+        if self.open.insert(token.fingerprint()) {
             self.pending.push_back(token);
         }
     }
@@ -200,10 +200,10 @@ impl Desk {
 
     /// A token became known from elsewhere; `true` where it was pending here and now need not be asked any more.
     pub fn known(&mut self, token: &TokenId) -> bool {
-        self.wanted.remove(&token.low128());
+        self.wanted.remove(&token.fingerprint());
         // Only single tokens are ever kept as failed.
         self.failed.retain(|gap| gap.first != *token);
-        self.open.remove(&token.low128())
+        self.open.remove(&token.fingerprint())
     }
 
     /// Whether every token has an answer or is kept as failed.
@@ -251,7 +251,7 @@ impl Desk {
         let (mut tokens, mut bytes, mut unwanted) = (Vec::new(), 0, Vec::new());
         while tokens.len() < room.tokens {
             let Some(token) = self.pending.pop_front() else { break };
-            if !self.open.contains(&token.low128()) {
+            if !self.open.contains(&token.fingerprint()) {
                 continue;
             }
             let cost = if room.bytes == usize::MAX { 0 } else { token.digits() + room.overhead };
@@ -264,7 +264,7 @@ impl Desk {
                 continue;
             }
             bytes += cost;
-            self.open.remove(&token.low128());
+            self.open.remove(&token.fingerprint());
             tokens.push(token);
         }
         for token in unwanted.into_iter().rev() {
@@ -294,7 +294,7 @@ impl Desk {
                 && (tokens.is_empty() || bytes + 78 + room.overhead <= room.bytes)
             {
                 let Some(token) = unfound.pop() else { break };
-                if self.wanted.remove(&token.low128()) {
+                if self.wanted.remove(&token.fingerprint()) {
                     bytes += token.digits() + room.overhead;
                     tokens.push(token);
                 }
@@ -312,7 +312,7 @@ impl Desk {
     /// Whether `track` may still be lent something of what was not found: it waits here, or is with another track.
     pub fn has_second_tries(&self, track: Source) -> bool {
         let waits = |(tried, tokens): (&Tried, &Vec<TokenId>)| {
-            !tried.has(track) && tokens.iter().any(|token| self.wanted.contains(&token.low128()))
+            !tried.has(track) && tokens.iter().any(|token| self.wanted.contains(&token.fingerprint()))
         };
         self.unfound.iter().any(waits) || self.second_tries.values().any(|batch| !batch.tried.has(track))
     }
@@ -327,7 +327,7 @@ impl Desk {
 
     /// Nor did these others.
     pub fn not_found_by(&mut self, token: TokenId, tried: Tried) {
-        if self.wanted.insert(token.low128()) {
+        if self.wanted.insert(token.fingerprint()) {
             self.unfound.entry(tried).or_default().push(token);
         }
     }
@@ -381,7 +381,7 @@ impl Desk {
             self.load(batch.tokens);
         }
         for (token, tried) in std::mem::take(&mut self.lent) {
-            if self.open.remove(&token.low128()) {
+            if self.open.remove(&token.fingerprint()) {
                 self.not_found_by(token, tried);
             }
         }

@@ -422,7 +422,7 @@ impl Engine {
 
     /// Whether this track, or one that runs beside it, has the token staged.
     fn is_staged(&self, token: &TokenId) -> bool {
-        let fingerprint = token.low128();
+        let fingerprint = token.fingerprint();
         lock(&self.staged).contains(fingerprint)
             || self.others().any(|peer| lock(&peer.staged).contains(fingerprint))
     }
@@ -634,7 +634,7 @@ impl Engine {
         let fetched_at = unix_time();
         let mut staged = lock(&self.staged);
         let fresh: Vec<_> =
-            mappings.into_iter().filter(|mapping| staged.insert(mapping.token.low128())).collect();
+            mappings.into_iter().filter(|mapping| staged.insert(mapping.token.fingerprint())).collect();
         drop(staged);
         {
             let mut desk = lock(&self.desk);

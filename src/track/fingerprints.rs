@@ -11,7 +11,7 @@ const RUN_BITS: u32 = 15;
 /// Places by which a full run grows.
 const GROWTH: usize = 16;
 
-/// A set of token fingerprints ([`TokenId::low128`](crate::ids::TokenId::low128)).
+/// A set of token fingerprints ([`TokenId::fingerprint`](crate::ids::TokenId::fingerprint)).
 #[derive(Debug)]
 pub struct Fingerprints {
     runs: Vec<Vec<u128>>,

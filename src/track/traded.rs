@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::ids::TokenId;
 use crate::store::{Store, StoreError};
 
-/// The traded tokens, ordered by their fingerprints ([`TokenId::low128`]), each with its label.
+/// The traded tokens, ordered by their fingerprints ([`TokenId::fingerprint`]), each with its label.
 #[derive(Debug, Default)]
 pub struct Traded {
     fingerprints: Vec<u128>,
@@ -71,7 +71,7 @@ impl Traded {
 
     /// Where a token stands, `None` for one that is not traded.
     pub fn place(&self, token: &TokenId) -> Option<usize> {
-        self.fingerprints.binary_search(&token.low128()).ok()
+        self.fingerprints.binary_search(&token.fingerprint()).ok()
     }
 
     /// Whether the token at `place` waits for its mapping.
@@ -92,10 +92,11 @@ mod tests {
 
     #[test]
     fn a_token_is_found_with_its_label_and_no_other_is() {
-        let token = |number: u8| TokenId::from_be_bytes([number; 32]);
+        // Small numbers, whose fingerprints are as they are ordered.
+        let token = |number: u8| number.to_string().parse::<TokenId>().unwrap();
         let mut traded = Traded::default();
         for (number, label, open) in [(3, "Yes", true), (5, "", false), (7, "Yes", false)] {
-            traded.push(token(number).low128(), label, open);
+            traded.push(token(number).fingerprint(), label, open);
         }
         let place = |number| traded.place(&token(number));
         assert_eq!(

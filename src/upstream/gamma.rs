@@ -48,14 +48,14 @@ impl Gamma {
         }
         let fresh: Vec<TokenId> = {
             let not_closed = self.not_closed();
-            tokens.iter().filter(|token| !not_closed.contains(&token.low128())).copied().collect()
+            tokens.iter().filter(|token| !not_closed.contains(&token.fingerprint())).copied().collect()
         };
         if fresh.is_empty() {
             let found = self.markets(tokens, false).await?;
             if found.is_believed() {
                 let mut not_closed = self.not_closed();
                 tokens.iter().for_each(|token| {
-                    not_closed.remove(&token.low128());
+                    not_closed.remove(&token.fingerprint());
                 });
             }
             return Ok(Answer { markets: found.all(), ..Answer::default() });
@@ -65,8 +65,9 @@ impl Gamma {
             // The filter was ignored: that says nothing of the closed markets, and whoever weighs it shall see it.
             return Ok(Answer { markets: found.all(), more: Some(OPEN.to_owned()), again: false });
         }
-        let named: HashSet<u128> = found.asked.iter().flatten().map(|claim| claim.token.low128()).collect();
-        let missing = fresh.iter().map(|token| token.low128()).filter(|token| !named.contains(token));
+        let named: HashSet<u128> =
+            found.asked.iter().flatten().map(|claim| claim.token.fingerprint()).collect();
+        let missing = fresh.iter().map(|token| token.fingerprint()).filter(|token| !named.contains(token));
         self.not_closed().extend(missing);
         Ok(Answer { markets: found.asked, more: None, again: true })
     }

@@ -10,6 +10,7 @@ mod demo;
 mod derive;
 mod doctor;
 mod endings;
+mod ids;
 mod lease;
 mod pipeline;
 mod prove;

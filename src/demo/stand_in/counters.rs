@@ -59,7 +59,8 @@ impl Tally {
         inner.counters.tokens_asked += count;
         inner.counters.max_tokens_per_request = inner.counters.max_tokens_per_request.max(count);
         if track {
-            let again = tokens.iter().filter(|token| inner.answered_tokens.contains(&token.low128())).count();
+            let again =
+                tokens.iter().filter(|token| inner.answered_tokens.contains(&token.fingerprint())).count();
             inner.counters.asked_again += again as u64;
         }
     }
@@ -68,7 +69,7 @@ impl Tally {
     pub(super) fn answered(&self, tokens: &[TokenId], track: bool) {
         if track {
             let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-            inner.answered_tokens.extend(tokens.iter().map(|token| token.low128()));
+            inner.answered_tokens.extend(tokens.iter().map(|token| token.fingerprint()));
         }
     }
 }

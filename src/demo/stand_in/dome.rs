@@ -112,7 +112,7 @@ fn markets(shared: &Shared, filters: Filters, unasked: bool) -> Answer {
     let mut shown = select(shared, &filters);
     if unasked {
         let all = shared.universe.market_count() as u64;
-        let start = filters.tokens.first().map_or(0, |token| token.low128() as u64);
+        let start = filters.tokens.first().map_or(0, |token| token.fingerprint() as u64);
         let more = (0..3).filter_map(|nth| shared.universe.market((mix(start ^ nth) % all) as usize));
         for market in more {
             if shown.iter().all(|entry| entry.market.number() != market.number()) {
@@ -157,7 +157,7 @@ fn select<'a>(shared: &'a Shared, filters: &Filters) -> Vec<Shown<'a>> {
     for token in &filters.tokens {
         match universe.find(token).filter(|outcome| shared.has(&outcome.market)) {
             Some(outcome) => numbers.push(outcome.market.number()),
-            None if plan.lie_about_unknown(token.low128() as u64) => {
+            None if plan.lie_about_unknown(token.fingerprint() as u64) => {
                 let first = universe.market(0);
                 shown.extend(first.map(|market| Shown { market, lie: Some(Told::ForUnknown(*token)) }));
             }

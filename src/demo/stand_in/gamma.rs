@@ -94,12 +94,12 @@ fn markets(shared: &Shared, filters: &Filters, unasked: bool) -> Answer {
         shown.iter().map(|market| row(shared, market, plan.lie_about(market))).collect();
     let mut lies = shown.iter().filter(|market| plan.lie_about(market).is_some()).count() as u64;
     let unknown = |token: &&TokenId| universe.find(token).is_none_or(|it| !shared.has(&it.market));
-    if filters.tokens.iter().filter(unknown).any(|token| plan.lie_about_unknown(token.low128() as u64)) {
+    if filters.tokens.iter().filter(unknown).any(|token| plan.lie_about_unknown(token.fingerprint() as u64)) {
         rows.extend(universe.market(0).map(|market| row(shared, &market, None)));
         lies += 1;
     }
     if unasked {
-        let start = filters.tokens.first().map_or(0, |token| token.low128() as u64);
+        let start = filters.tokens.first().map_or(0, |token| token.fingerprint() as u64);
         let all = universe.market_count() as u64;
         let more = (0..3).filter_map(|nth| universe.market((mix(start ^ nth) % all) as usize));
         rows.extend(more.map(|market| row(shared, &market, None)));

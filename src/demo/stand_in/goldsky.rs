@@ -179,7 +179,7 @@ fn rows(shared: &Shared, query: Query, unasked: bool) -> Answer {
     rows.sort_unstable_by(|a, b| a.id.cmp(&b.id));
     rows.truncate(query.first);
     if unasked {
-        let start = asked.first().map_or(0, |token| token.low128() as u64);
+        let start = asked.first().map_or(0, |token| token.fingerprint() as u64);
         rows.extend((0..5).filter_map(|nth| unasked_row(shared, mix(start ^ nth))));
     }
     let mut body = String::with_capacity(64 + 320 * rows.len());
@@ -224,7 +224,8 @@ fn write_row(body: &mut String, query: &Query, row: &Row<'_>) {
 fn claim<'a>(shared: &'a Shared, token: &TokenId) -> Option<Claim<'a>> {
     let plan = &shared.options.faults;
     let Some(outcome) = shared.universe.find(token).filter(|outcome| shared.has(&outcome.market)) else {
-        let market = shared.universe.market(0).filter(|_| plan.lie_about_unknown(token.low128() as u64))?;
+        let market =
+            shared.universe.market(0).filter(|_| plan.lie_about_unknown(token.fingerprint() as u64))?;
         return Some(Claim { market, index: Some(0), complement: market.tokens()[1], lie: true });
     };
     let claim = truth(outcome);

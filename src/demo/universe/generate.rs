@@ -61,7 +61,7 @@ impl Universe {
         });
         choose_mapped(&options, layout.traded, &mut markets);
 
-        let tokens = markets.iter().flat_map(|core| core.tokens).map(|token| token.low128() as u64);
+        let tokens = markets.iter().flat_map(|core| core.tokens).map(|token| token.fingerprint() as u64);
         let by_token = HashIndex::of(2 * markets.len(), tokens);
         let by_condition =
             HashIndex::of(markets.len(), markets.iter().map(|core| condition_key(&core.condition)));
