@@ -1,12 +1,25 @@
 //! Positions, payouts, realized P&L and variance (no I/O). All arithmetic is exact, on rationals; a figure is rounded
 //! once, when it is shown.
 
+mod average_cost;
+mod certain;
+mod definitions;
+mod flows;
+mod history;
+mod ledger;
 mod money;
 mod payout;
 mod position;
 mod variance;
 
+pub use average_cost::{AverageCost, Redemptions};
+pub use definitions::{Appraisal, Definitions, Difference, Gap, Method, appraise};
+pub use flows::{FlowSums, add_flows};
+pub use history::{Flow, FlowKind, Leg, Trade, TransferRule};
 pub use money::{BadAmount, Micro, Usd};
 pub use payout::{Decision, ListedWinner, Payout, Resolution, decide};
-pub use position::{Position, Repeated};
+pub use position::{Charged, Position, Repeated};
 pub use variance::Variance;
+
+#[cfg(test)]
+mod tests;

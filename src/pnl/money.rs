@@ -57,6 +57,11 @@ impl Usd {
         Self(self.0.abs())
     }
 
+    /// The sum of amounts that may be fractions without a common denominator: see [`bounded`].
+    pub(super) fn sum_bounded(amounts: impl Iterator<Item = Self>) -> Self {
+        amounts.fold(Self::zero(), |sum, it| Self(bounded(sum.0 + it.0)))
+    }
+
     /// Whether it is above zero.
     pub fn is_gain(&self) -> bool {
         self.0.is_positive()
@@ -136,6 +141,12 @@ impl Neg for Usd {
     }
 }
 
+impl Default for Usd {
+    fn default() -> Self {
+        Self::zero()
+    }
+}
+
 impl Sum for Usd {
     fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
         amounts.fold(Self::zero(), Self::add)
@@ -167,6 +178,21 @@ impl Micro {
         Self(BigRational::from_integer(number.into()))
     }
 
+    /// Nothing.
+    pub fn zero() -> Self {
+        Self(BigRational::zero())
+    }
+
+    /// Whether it is zero.
+    pub fn is_zero(&self) -> bool {
+        self.0.is_zero()
+    }
+
+    /// Whether it is below zero.
+    pub fn is_negative(&self) -> bool {
+        self.0.is_negative()
+    }
+
     /// As units: a millionth of it.
     pub fn units(&self) -> Usd {
         Usd(&self.0 / BigRational::from_integer(1_000_000.into()))
@@ -187,6 +213,24 @@ impl Micro {
     pub fn fixed(&self, decimals: usize) -> String {
         Usd(self.0.clone()).fixed(decimals)
     }
+}
+
+/// Bits of a denominator up to which fractions are kept as they are.
+const EXACT_BITS: u64 = 1_024;
+/// Decimals that are kept of a fraction beyond that.
+const KEPT_DECIMALS: u32 = 60;
+
+/// The same number, or the nearest with sixty decimals where its denominator has grown beyond a thousand bits.
+///
+/// Average costs divide by other numbers of shares at every turn and no common denominator is in sight: after a
+/// thousand turns exact fractions would have millions of digits. What is cut there is fifty digits below all that is
+/// ever shown.
+pub(super) fn bounded(number: BigRational) -> BigRational {
+    if number.denom().bits() <= EXACT_BITS {
+        return number;
+    }
+    let scale = BigInt::from(10).pow(KEPT_DECIMALS);
+    BigRational::new((number * BigRational::from_integer(scale.clone())).round().to_integer(), scale)
 }
 
 /// A rational as a decimal where that ends, else as a fraction.

@@ -2,8 +2,8 @@
 
 use num_rational::BigRational;
 
-use super::{Decision, Micro, Payout, Usd};
-use crate::ids::Wallet;
+use super::{Decision, FlowSums, Micro, Payout, Trade, Usd};
+use crate::ids::{ConditionId, TokenId, Wallet};
 
 /// All fills of a wallet in one mapped token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,25 +11,48 @@ pub struct Position {
     /// The wallet.
     pub wallet: Wallet,
     /// The token.
-    pub token_id: String,
+    pub token_id: TokenId,
     /// Its condition.
-    pub condition_id: String,
+    pub condition_id: ConditionId,
     /// Its outcome index.
     pub outcome_index: u8,
     /// Its label, empty where none is known.
     pub label: String,
     /// Fills, each counted once.
     pub fills: u64,
-    /// Bought less sold, in micro-shares.
+    /// Bought less sold, in micro-shares, with what flows added and fees took.
     pub net_shares: Micro,
-    /// Received less paid, in micro-USD.
+    /// Received less paid, in micro-USD, with what flows added and fees took.
     pub cashflow: Micro,
+    /// Its fills by second, in the order of their time; fees are not in them.
+    pub trades: Vec<Trade>,
+    /// What fees took; it is taken off the two sums above.
+    pub charged: Charged,
+    /// What flows added; it stands in the two sums above.
+    pub flows: FlowSums,
+    /// Whether the rule for transfers leaves it out of every total.
+    pub excluded: bool,
     /// What the condition pays.
     pub decision: Decision,
     /// What it would pay if the token were the condition's other outcome.
     pub otherwise: Option<Payout>,
     /// What second deliveries of its fills would add, were they counted.
     pub repeated: Repeated,
+}
+
+/// What an exchange took of a position's fills.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Charged {
+    /// In micro-shares.
+    pub shares: Micro,
+    /// In micro-USD.
+    pub cash: Micro,
+}
+
+impl Default for Charged {
+    fn default() -> Self {
+        Self { shares: Micro::zero(), cash: Micro::zero() }
+    }
 }
 
 /// Second deliveries of fills, which are left out of a position.
@@ -50,7 +73,7 @@ impl Default for Repeated {
 }
 
 /// What shares pay, in USD: `net_shares · payout / 1,000,000`.
-fn paid(net_shares: &Micro, payout: &Payout) -> Usd {
+pub(super) fn paid(net_shares: &Micro, payout: &Payout) -> Usd {
     Usd(&net_shares.0 * &payout.0 / BigRational::from_integer(1_000_000.into()))
 }
 
@@ -60,9 +83,10 @@ impl Position {
         Some(paid(&self.net_shares, self.decision.payout.as_ref()?))
     }
 
-    /// Realized P&L in USD: `(net_shares · payout + cashflow) / 1,000,000`; `None` while unresolved.
+    /// Realized P&L in USD: `(net_shares · payout + cashflow) / 1,000,000`; `None` while unresolved, and where the rule
+    /// for transfers leaves the position out.
     pub fn realized(&self) -> Option<Usd> {
-        Some(self.paid_out()? + self.cashflow.units())
+        Some(self.paid_out().filter(|_| !self.excluded)? + self.cashflow.units())
     }
 
     /// What its realized P&L would be if the token were the condition's other outcome.
@@ -92,13 +116,17 @@ mod tests {
     fn position(net: i128, cash: i128, payout: Option<Payout>) -> Position {
         Position {
             wallet: Wallet::from_bytes([1; 20]),
-            token_id: "1".to_owned(),
-            condition_id: "c".to_owned(),
+            token_id: TokenId::from_be_bytes([1; 32]),
+            condition_id: ConditionId::from_bytes([2; 32]),
             outcome_index: 0,
             label: String::new(),
             fills: 1,
             net_shares: Micro::whole(net),
             cashflow: Micro::whole(cash),
+            trades: Vec::new(),
+            charged: Charged::default(),
+            flows: FlowSums::default(),
+            excluded: false,
             decision: Decision { payout, ..Decision::default() },
             otherwise: None,
             repeated: Repeated::default(),

@@ -111,7 +111,7 @@ fn wallet_page(page: &mut Page, wallet: &WalletResult, limit: Percent) {
 }
 
 fn position_lines(page: &mut Page, number: usize, position: &Position, realized: &Usd) {
-    let condition: String = position.condition_id.chars().take(12).collect();
+    let condition: String = position.condition_id.to_string().chars().take(12).collect();
     let winner = match position.decision.winner.as_str() {
         "" => "by payout".to_owned(),
         winner => winner.to_lowercase(),

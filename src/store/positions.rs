@@ -9,7 +9,10 @@ use super::sql::{condition_norm, usable_map, well_formed_token};
 use super::wallets::{among, long};
 use super::{Store, StoreError, Table};
 use crate::ids::Wallet;
-use crate::pnl::{Decision, ListedWinner, Micro, Position, Repeated, Resolution, decide};
+use crate::pnl::{
+    BadAmount, Charged, Decision, FlowSums, ListedWinner, Micro, Position, Repeated, Resolution, Trade,
+    decide,
+};
 use crate::upstream::Source;
 
 /// All fills of a wallet in one token, before anything is known of the token.
@@ -29,6 +32,8 @@ struct Traded {
     cashflow: String,
     repeated_shares: String,
     repeated_cash: String,
+    /// By second: what was bought and sold of micro-shares, paid and received of micro-USD, as decimals.
+    seconds: Vec<(u32, String, String, String, String)>,
     state: u8,
     condition_id: String,
     outcome_index: u8,
@@ -57,6 +62,8 @@ pub struct Unmapped {
     pub ambiguous: bool,
     /// Fills, each counted once.
     pub fills: u64,
+    /// Bought less sold, in micro-shares.
+    pub net_shares: Micro,
     /// Received less paid, in micro-USD.
     pub cashflow: Micro,
 }
@@ -142,6 +149,11 @@ impl Store {
         let (fills, map) = (&names.fills, usable_map(names));
         let map_columns = self.columns(&names.token_map).await?.unwrap_or_default();
         let (token, label) = (well_formed_token("asset_id"), column_or(&map_columns, "outcome_label", "''"));
+        let fill_columns = self.columns(fills).await?.unwrap_or_default();
+        let second = match fill_columns.iter().any(|column| column.name == "timestamp") {
+            true => "toUInt32(timestamp)",
+            false => "toUInt32(0)",
+        };
         let resolutions = self.resolutions_sql().await?;
         let winners = self.winners_sql().await?;
         if resolutions.is_none() && winners.is_none() {
@@ -168,7 +180,7 @@ impl Store {
             // digits that a Decimal256 has, so that no sum can wrap. What is below the scale by more than the second
             // look can see is inexact for that alone.
             "WITH read AS (SELECT lower(proxy_wallet) AS owner, fill_id, asset_id AS asset, toString(side) AS way, \
-                 toString(price) AS price_text, toString(size) AS size_text, ingested_at, \
+                 toString(price) AS price_text, toString(size) AS size_text, ingested_at, {second} AS second, \
                  way NOT IN ('BUY', 'SELL') AS odd_side, NOT (price >= 0 AND price <= 1) AS odd_price, \
                  NOT (size >= 0 AND size <= 1e18) AS odd_size, NOT (odd_side OR odd_price OR odd_size) AS counts, \
                  if(way = 'BUY', 1, -1) AS sign, if(counts, price_text, '0') AS p, if(counts, size_text, '0') AS s, \
@@ -178,16 +190,23 @@ impl Store {
                  exact_size * sign AS shares, exact_price * exact_size * -sign AS cash \
                FROM {fills} WHERE {of_wallets}), \
              once AS (SELECT owner, fill_id, count() AS copies, uniqExact(asset, way, price_text, size_text) AS versions, \
-                 argMax((asset, odd_side, odd_price, odd_size, inexact, counts, shares, cash), \
+                 argMax((asset, odd_side, odd_price, odd_size, inexact, counts, shares, cash, second), \
                         (ingested_at, asset, way, price_text, size_text)) AS newest, \
                  sum(shares) AS all_shares, sum(cash) AS all_cash \
                FROM read GROUP BY owner, fill_id), \
-             traded AS (SELECT owner, newest.1 AS asset, countIf(newest.6) AS fill_count, \
-                 sum(copies) - count() AS copies_left_out, countIf(versions > 1) AS changed_count, \
-                 countIf(newest.2) AS odd_sides, countIf(newest.3) AS odd_prices, countIf(newest.4) AS odd_sizes, \
-                 countIf(newest.5) AS inexact_count, sum(newest.7) AS net, sum(newest.8) AS paid, \
-                 sum(all_shares) - net AS more_shares, sum(all_cash) - paid AS more_cash \
-               FROM once GROUP BY owner, asset), \
+             seconds AS (SELECT owner, newest.1 AS asset, newest.9 AS at_second, countIf(newest.6) AS n_fills, \
+                 sum(copies) - count() AS n_copies, countIf(versions > 1) AS n_changed, countIf(newest.2) AS n_sides, \
+                 countIf(newest.3) AS n_prices, countIf(newest.4) AS n_sizes, countIf(newest.5) AS n_inexact, \
+                 sum(newest.7) AS shares_in, sum(newest.8) AS cash_in, sumIf(newest.7, newest.7 > 0) AS bought, \
+                 sumIf(newest.8, newest.7 > 0) AS spent, sum(all_shares) - shares_in AS shares_again, \
+                 sum(all_cash) - cash_in AS cash_again \
+               FROM once GROUP BY owner, asset, at_second), \
+             traded AS (SELECT owner, asset, sum(n_fills) AS fill_count, sum(n_copies) AS copies_left_out, \
+                 sum(n_changed) AS changed_count, sum(n_sides) AS odd_sides, sum(n_prices) AS odd_prices, \
+                 sum(n_sizes) AS odd_sizes, sum(n_inexact) AS inexact_count, sum(shares_in) AS net, \
+                 sum(cash_in) AS paid, sum(shares_again) AS more_shares, sum(cash_again) AS more_cash, \
+                 groupArray((at_second, bought, spent, shares_in - bought, cash_in - spent)) AS by_second \
+               FROM seconds GROUP BY owner, asset), \
              mapped AS (SELECT token_id, condition_id_norm, outcome_index, disagreeing, label FROM {map} AS m \
                GLOBAL LEFT ANY JOIN (SELECT token_id, max({label}) AS label FROM {table} GROUP BY token_id) AS l \
                  USING token_id) \
@@ -196,6 +215,8 @@ impl Store {
                     odd_prices AS odd_price, odd_sizes AS odd_size, inexact_count AS inexact, \
                     toString(net) AS net_shares, toString(paid) AS cashflow, \
                     toString(more_shares) AS repeated_shares, toString(more_cash) AS repeated_cash, \
+                    arrayMap(it -> (it.1, toString(it.2), toString(it.3), toString(it.4), toString(it.5)), \
+                             arraySort(it -> it.1, by_second)) AS seconds, \
                     toUInt8(multiIf(k.token_id = '', 0, k.disagreeing, 1, 2)) AS state, \
                     k.condition_id_norm AS condition_id, k.outcome_index AS outcome_index, toValidUTF8(k.label) AS label, \
                     r.has AS has_resolution, r.vector AS numerators, r.whole AS denominator, \
@@ -269,7 +290,7 @@ impl Holdings {
         Self { wallet, positions: Vec::new(), unmapped: Vec::new(), oddities: Oddities::default() }
     }
 
-    fn add(&mut self, row: Traded) -> Result<(), crate::pnl::BadAmount> {
+    fn add(&mut self, row: Traded) -> Result<(), BadAmount> {
         let oddities = &mut self.oddities;
         oddities.duplicates += row.duplicates;
         oddities.changed += row.changed;
@@ -282,17 +303,19 @@ impl Holdings {
             return Ok(());
         }
         let (net_shares, cashflow): (Micro, Micro) = (row.net_shares.parse()?, row.cashflow.parse()?);
-        // Every usable map row is of a well-formed token.
-        if row.state < 2 || !row.well_formed {
+        // Every usable map row is of a well-formed token, and of a well-formed condition.
+        let ids = row.asset_id.parse().ok().zip(row.condition_id.parse().ok());
+        let Some((token_id, condition_id)) = ids.filter(|_| row.state == 2) else {
             self.unmapped.push(Unmapped {
                 token_id: row.asset_id,
                 well_formed: row.well_formed,
                 ambiguous: row.state == 1,
                 fills: row.fills,
+                net_shares,
                 cashflow,
             });
             return Ok(());
-        }
+        };
         let resolution = row.has_resolution.then(|| Resolution {
             numerators: row.numerators,
             denominator: row.denominator,
@@ -322,13 +345,17 @@ impl Holdings {
         oddities.from_catalogue += u64::from(decision.from_catalogue);
         self.positions.push(Position {
             wallet: self.wallet,
-            token_id: row.asset_id,
-            condition_id: row.condition_id,
+            token_id,
+            condition_id,
             outcome_index: row.outcome_index,
             label: row.label,
             fills: row.fills,
             net_shares,
             cashflow,
+            trades: trades(&row.seconds)?,
+            charged: Charged::default(),
+            flows: FlowSums::default(),
+            excluded: false,
             decision,
             otherwise,
             repeated: Repeated {
@@ -339,4 +366,17 @@ impl Holdings {
         });
         Ok(())
     }
+}
+
+/// The purchases and the sales of each second.
+fn trades(seconds: &[(u32, String, String, String, String)]) -> Result<Vec<Trade>, BadAmount> {
+    let mut trades = Vec::with_capacity(seconds.len());
+    for (time, bought, spent, sold, received) in seconds {
+        for (shares, cash) in [(bought, spent), (sold, received)] {
+            if shares != "0" || cash != "0" {
+                trades.push(Trade::parse(*time, shares, cash)?);
+            }
+        }
+    }
+    Ok(trades)
 }

@@ -270,7 +270,7 @@ async fn trap_05_the_payout_decides_then_the_index_then_the_label() {
     fills(&world, &rows.join(", ")).await;
     let result = run_validate(&world).await;
     let paid: BTreeMap<_, _> = (result.positions.iter())
-        .map(|it| (it.token_id.clone(), it.decision.payout.as_ref().map(|payout| payout.exact())))
+        .map(|it| (it.token_id.to_string(), it.decision.payout.as_ref().map(|payout| payout.exact())))
         .collect();
     for (token, _, _, _, payout, why) in tokens {
         assert_eq!(paid[token].as_deref(), payout, "token {token}: {why}");

@@ -153,8 +153,11 @@ async fn the_payout_at_the_tokens_index_decides_before_any_label() {
         tables.fills(&[Fill::buy(1, number, "0.4", "1000000")]).await;
     }
     let result = validated(&tables, 1, "0").await;
-    let realized: BTreeMap<String, Option<Usd>> =
-        result.positions.iter().map(|position| (position.token_id.clone(), position.realized())).collect();
+    let realized: BTreeMap<String, Option<Usd>> = result
+        .positions
+        .iter()
+        .map(|position| (position.token_id.to_string(), position.realized()))
+        .collect();
     for (number, case) in (1..).zip(&cases) {
         assert_eq!(realized[&token(number)], Some(usd(case.pnl)), "token {number}");
     }

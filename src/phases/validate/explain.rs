@@ -65,10 +65,8 @@ pub(super) enum Proven {
 
 pub(super) fn prove(positions: &[Position], collaterals: &[Collateral]) -> Vec<Proven> {
     on_all_cores(positions, |position| {
-        // Both were well-formed when ClickHouse looked at them.
-        let ids = position.token_id.parse().ok().zip(position.condition_id.parse().ok());
-        let likely = position.outcome_index;
-        ids.and_then(|(token, condition)| ctf::prove_claim(&token, &condition, likely, collaterals))
+        let (token, condition) = (&position.token_id, &position.condition_id);
+        ctf::prove_claim(token, condition, position.outcome_index, collaterals)
             .map_or(Proven::Nothing, |proof| Proven::Outcome(proof.outcome_index))
     })
 }

@@ -110,8 +110,8 @@ impl PositionsFile {
         let state = if realized.is_some() { "resolved" } else { "unresolved" };
         [
             position.wallet.to_string(),
-            position.token_id.clone(),
-            position.condition_id.clone(),
+            position.token_id.to_string(),
+            position.condition_id.to_string(),
             position.outcome_index.to_string(),
             position.label.clone(),
             state.to_owned(),

@@ -3,7 +3,7 @@
 use super::*;
 use crate::ids::Wallet;
 use crate::phases::validate::{Baseline, Explanation, assess_holdings};
-use crate::pnl::{Decision, Micro, Payout, Repeated};
+use crate::pnl::{Charged, Decision, FlowSums, Micro, Payout, Repeated, Trade};
 use crate::store::positions::{Holdings, Oddities};
 
 const WALLET: &str = "0xcce2b7c71f21e358b8e5e797e586cbc03160d58b";
@@ -20,13 +20,17 @@ fn position(number: usize, index: u8, net: i128, cash: i128, pays: bool) -> Posi
     };
     Position {
         wallet: WALLET.parse().unwrap(),
-        token_id: number.to_string(),
-        condition_id: format!("{condition:0<64}"),
+        token_id: number.to_string().parse().unwrap(),
+        condition_id: format!("{condition:0<64}").parse().unwrap(),
         outcome_index: index,
         label: if index == 0 { "Yes" } else { "No" }.to_owned(),
         fills: 2,
         net_shares: Micro::whole(net),
         cashflow: Micro::whole(cash),
+        trades: vec![Trade::whole(1, net, cash)],
+        charged: Charged::default(),
+        flows: FlowSums::default(),
+        excluded: false,
         decision: Decision {
             payout: Some(Payout::of_winner(pays)),
             winner: "Yes".to_owned(),
