@@ -21,8 +21,8 @@ use std::time::{Duration, Instant};
 use backfill::demo::stand_in::{ListHabits, Window};
 use backfill::demo::{StandIn, StandInOptions, Universe, UniverseOptions, load};
 use backfill::embedded::{Server, ServerOptions};
+use backfill::source::Source;
 use backfill::track::quota::ceiling;
-use backfill::upstream::Source;
 use backfill::values::RateLimit;
 use serde_json::Value;
 

@@ -12,6 +12,7 @@ use crate::phases::plan::{Span, Stage};
 use crate::phases::shares::Tracks;
 use crate::report::terminal::ProgressMode;
 use crate::settings::SettingsArgs;
+use crate::source::Source;
 use crate::values::Percent;
 
 /// Fills Polymarket's ctf_token_map in ClickHouse: which market and which outcome each traded token stands for.
@@ -97,15 +98,8 @@ pub enum Command {
     /// One track: asks its source for its share of the tokens
     #[command(flatten)]
     Track(TrackCommand),
-    /// The catalogue: read the list of all markets from Polymarket's CLOB, keep it, and stage what is unmapped of it
-    ///
-    /// Needs no key and no setup. All of it stands in STAGING_DATABASE.clob_markets afterwards, each token with its
-    /// condition, label and winner: `merge --labels` fills empty labels of the map from it, and `validate` takes
-    /// winners from it where no other table knows the condition. Interrupted, it goes on at the page where it was;
-    /// at its end, the next run reads all of it again.
-    #[command(
-        after_help = "Examples:\n  backfill clob && backfill merge --labels\n  CLOB_RATE_LIMIT=100/10s backfill clob --progress plain"
-    )]
+    /// The catalogue: all markets of Polymarket's CLOB
+    #[command(about = Source::Clob.about(), long_about = Source::Clob.long_about(), after_help = Source::Clob.examples())]
     Clob(ClobArgs),
     /// Phase 3: staging into production
     #[command(

@@ -27,9 +27,9 @@ use crate::report::Progress;
 use crate::report::recorder::Recorder;
 use crate::report::terminal::Terminal;
 use crate::settings::Settings;
+use crate::source::Source;
 use crate::track::catalogue::CatalogueResult;
 use crate::track::{Ending, TrackResult};
-use crate::upstream::Source;
 use tokio_util::sync::CancellationToken;
 
 /// What a command needs of the process it runs in.

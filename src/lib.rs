@@ -18,6 +18,7 @@ pub mod pnl;
 pub mod process_lock;
 pub mod report;
 pub mod settings;
+pub mod source;
 pub mod store;
 pub mod track;
 pub mod upstream;

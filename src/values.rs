@@ -5,6 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
 use url::Url;
 
 /// A key or a password: never printed, never serialized.
@@ -37,6 +39,52 @@ pub struct BadSetting(String);
 
 pub(crate) fn bad(message: impl Into<String>) -> BadSetting {
     BadSetting(message.into())
+}
+
+/// Reads a secret from a setting: any text.
+pub(crate) fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
+    Ok(Secret::from(text))
+}
+
+/// Reads an API's key from a setting, without the blanks around it; `None` where the setting is empty.
+pub(crate) fn api_key(text: &str) -> Result<Option<Secret>, BadSetting> {
+    let key = text.trim();
+    if key.bytes().any(|b| !b.is_ascii_graphic()) {
+        return Err(bad("holds a character that no key has (a space, a line break?)"));
+    }
+    Ok(Some(key).filter(|key| !key.is_empty()).map(Secret::from))
+}
+
+/// Reads a setting by a function whose message does not repeat the value, as clap's own messages do: the value may be a
+/// key, or carry one.
+#[derive(Clone)]
+pub(crate) struct SecretParser<T>(pub(crate) fn(&str) -> Result<T, BadSetting>);
+
+impl<T: Clone + Send + Sync + 'static> TypedValueParser for SecretParser<T> {
+    type Value = T;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&clap::Arg>,
+        value: &std::ffi::OsStr,
+    ) -> Result<T, clap::Error> {
+        let name = arg.and_then(clap::Arg::get_env).unwrap_or_default().to_string_lossy();
+        let refused = |why: &str| {
+            clap::Error::raw(ErrorKind::ValueValidation, format!("{name} {why}\n")).with_cmd(command)
+        };
+        let text = value.to_str().ok_or_else(|| refused("is no text in UTF-8"))?;
+        (self.0)(text).map_err(|error| refused(&error.to_string()))
+    }
+}
+
+/// Reads `30s`, `15m`, `1h 30m` from a setting: a time above zero and of at most a day.
+pub(crate) fn duration(text: &str) -> Result<Duration, BadSetting> {
+    let day = Duration::from_secs(86_400);
+    humantime::parse_duration(text)
+        .ok()
+        .filter(|time| !time.is_zero() && *time <= day)
+        .ok_or_else(|| bad("expected a time such as 30s, 15m or 1h, above zero and at most 24h"))
 }
 
 /// An `http` or `https` URL. Printed without the user, password and query that it may carry, since those can be keys.

@@ -4,7 +4,7 @@ use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, Command, Error, FromArgMatches, Subcommand};
 
 use super::TrackArgs;
-use crate::upstream::Source;
+use crate::source::Source;
 
 /// One track: asks its source for its share of the tokens.
 #[derive(Debug)]
@@ -32,8 +32,10 @@ impl FromArgMatches for TrackCommand {
 impl Subcommand for TrackCommand {
     fn augment_subcommands(command: Command) -> Command {
         let add = |command: Command, source: Source| {
-            let Some(ask) = source.ask() else { return command };
-            let own = Command::new(source.name()).about(ask.about).after_help(ask.examples);
+            let own = Command::new(source.name())
+                .about(source.about())
+                .long_about(source.long_about())
+                .after_help(source.examples());
             command.subcommand(TrackArgs::augment_args(own))
         };
         Source::tracks().fold(command, add)

@@ -12,6 +12,7 @@ use crate::phases;
 use crate::phases::demo::{Demo, DemoOptions};
 use crate::report::Progress;
 use crate::report::recorder::Recorder;
+use crate::source::Source;
 use crate::values::Secret;
 
 /// Starts a server and the stand-ins, runs all phases, and clears everything away.
@@ -36,7 +37,7 @@ pub(super) async fn run(session: &Session, args: &DemoArgs) -> Result<Exit, Fail
     };
     // The stand-in takes any key.
     let mut settings = (*session.settings).clone();
-    settings.dome.api_key = Some(Secret::from("demo"));
+    settings.sources.set_key(Source::Dome, Secret::from("demo"));
     let mut run_options = run::options(&settings, &tracks, false, false)?;
     session.serve_metrics(&args.metrics)?;
     let starting = Demo::start(

@@ -14,9 +14,9 @@ use crate::journal::{self, History};
 use crate::phases::status::{self, Known, Status};
 use crate::report::status::{Asked, json, text};
 use crate::settings::Settings;
+use crate::source::Source;
 use crate::store::Store;
 use crate::track::checkpoint;
-use crate::upstream::Source;
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_millis(250);

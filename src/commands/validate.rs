@@ -68,7 +68,7 @@ async fn asked(
 pub fn listed(settings: &Settings, file: Option<&Path>) -> Result<Vec<Listed>, Failure> {
     match file {
         Some(file) => baselines::read_wallets(file),
-        None => Ok(vec![Listed { wallet: settings.baseline_wallet, expected: None, label: None }]),
+        None => Ok(vec![Listed { wallet: settings.thresholds.baseline_wallet, expected: None, label: None }]),
     }
 }
 
@@ -80,7 +80,8 @@ pub fn baselines(settings: &Settings, file: Option<&Path>) -> Result<Vec<Baselin
     match file {
         Some(file) => baselines::read(file),
         None => {
-            let (wallet, expected) = (settings.baseline_wallet, settings.expected_pnl.clone());
+            let (wallet, expected) =
+                (settings.thresholds.baseline_wallet, settings.thresholds.expected_pnl.clone());
             Ok(vec![Baseline { wallet, expected, label: None }])
         }
     }

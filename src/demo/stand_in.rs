@@ -36,7 +36,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::demo::universe::{Api, Market, Universe};
 use crate::ids::TokenId;
-use crate::upstream::Source;
+use crate::source::Source;
 use counters::Tally;
 use faults::FaultDice;
 use gate::Gate;

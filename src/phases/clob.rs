@@ -3,12 +3,13 @@
 use std::num::NonZeroUsize;
 
 use super::Context;
+use super::track::not_asked;
 use crate::failure::Failure;
+use crate::source::Source;
 use crate::track::catalogue::{CatalogueResult, Crawl};
 use crate::track::engine::Plan;
 use crate::track::judge::Rules;
 use crate::track::traded::Traded;
-use crate::upstream::Source;
 use crate::upstream::clob::Clob;
 
 /// Pages under way at once: a page may take most of a second, and 25 of them are allowed in one.
@@ -22,7 +23,8 @@ const WORKERS: usize = 16;
 pub async fn run(context: &Context) -> Result<CatalogueResult, Failure> {
     let (store, settings) = (&context.store, &context.settings);
     store.require_fills_and_map().await?;
-    let clob = Clob::new(&settings.clob, settings.work.request_timeout)?;
+    let clob_settings = settings.source(Source::Clob).ok_or_else(|| not_asked(Source::Clob))?;
+    let clob = Clob::new(clob_settings, settings.work.request_timeout)?;
     store.create_staging().await?;
     store.create_catalogue(Source::Clob).await?;
     context.progress.step("Listing the traded tokens");
@@ -31,7 +33,7 @@ pub async fn run(context: &Context) -> Result<CatalogueResult, Failure> {
         workers: settings.work.worker_count.map_or(WORKERS, NonZeroUsize::get),
         batch_size: None,
         probed: false,
-        rate_limit: settings.clob.rate_limit.clone(),
+        rate_limit: clob_settings.rate_limit.clone(),
         give_up_after: settings.work.give_up_after,
         rules: Rules { collaterals: settings.collaterals.clone(), accept_unproven: false },
         started: context.started,

@@ -16,8 +16,9 @@ use crate::demo::{StandIn, StandInOptions, Universe, UniverseOptions};
 use crate::embedded::{Server, ServerOptions};
 use crate::failure::Failure;
 use crate::report::Progress;
-use crate::settings::{Settings, SourceSettings};
-use crate::upstream::Source;
+use crate::settings::Settings;
+use crate::source::Source;
+use crate::upstream::SourceSettings;
 use crate::values::{RateLimit, Secret};
 use tokio_util::sync::CancellationToken;
 
@@ -125,10 +126,12 @@ impl Demo {
         let bind = |error: std::io::Error| Failure::Unusable(format!("a stand-in cannot listen: {error}"));
         let mut stand_ins = Vec::new();
         for (seed, source) in (options.universe.seed..).zip(&options.sources) {
-            let (Some(stand_in), Some(ask)) = (StandInOptions::of(*source), source.ask()) else { continue };
+            let (Some(stand_in), Some(api)) = (StandInOptions::of(*source), source.lookup()) else {
+                continue;
+            };
             let limit = match source {
                 Source::Dome => options.dome_limit.clone(),
-                _ => ask.rate_limit.parse()?,
+                _ => api.rate_limit.default.parse()?,
             };
             let stand_in = StandInOptions {
                 windows: windows(&limit),
@@ -138,9 +141,9 @@ impl Demo {
             };
             let key = stand_in.api_key.as_deref().map(Secret::from);
             let stand_in = StandIn::start(universe.clone(), stand_in).await.map_err(bind)?;
-            if let Some(of) = demo_settings.source_mut(*source) {
-                *of = SourceSettings { url: stand_in.url().parse()?, api_key: key, rate_limit: limit };
-            }
+            let url = stand_in.url().parse()?;
+            let reached = SourceSettings { url, api_key: key, rate_limit: limit, mode: String::new() };
+            demo_settings.sources.set(*source, reached);
             stand_ins.push(stand_in);
         }
         demo_settings.work.checkpoint_dir = folder.clone();

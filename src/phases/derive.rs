@@ -10,12 +10,12 @@ use crate::ctf::{self, Collateral};
 use crate::failure::Failure;
 use crate::ids::{ConditionId, TokenId};
 use crate::parallel::on_all_cores;
+use crate::source::Source;
 use crate::store::conditions::{ConditionColumn, Conditions};
 use crate::store::staging::StagedRow;
 use crate::track::checkpoint::CheckpointFile;
 use crate::track::traded::Traded;
 use crate::track::writer::{Delivery, Load, Writer};
-use crate::upstream::Source;
 
 /// Conditions that are worked on at once.
 const CHUNK: usize = 16_384;

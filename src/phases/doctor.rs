@@ -5,13 +5,12 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
-use crate::settings::{Settings, SourceSettings};
+use crate::settings::Settings;
+use crate::source::Source;
 use crate::store::examine::Lacking;
 use crate::store::{Store, StoreError, Table};
-use crate::upstream::catalogue::Catalogue;
-use crate::upstream::clob::Clob;
+use crate::upstream::UpstreamError;
 use crate::upstream::probe::Probed;
-use crate::upstream::{Source, UpstreamError};
 
 /// How long everything about ClickHouse, or one source, may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -123,13 +122,13 @@ pub async fn run(settings: &Settings, started: Instant) -> DoctorResult {
 async fn of_source(settings: &Settings, source: Source, timeout: Duration) -> Check {
     let subject = format!("{} API", source.title());
     let Some(of) = settings.source(source) else { return Check::good(subject, "asks nobody") };
-    let key = source.ask().and_then(|ask| ask.key);
-    if let Some(key) = key.filter(|_| of.api_key.is_none()) {
+    let Some(api) = &source.info().api else { return Check::good(subject, "asks nobody") };
+    if let Some(key) = api.required_key().filter(|_| of.api_key.is_none()) {
         let advice = format!("set {key}, or do without: the other tracks take its share");
         return Check::note(subject, "no key is set, and nothing was asked", &advice);
     }
     // The client has its own timeout; this one is for what a client may not see.
-    let probed = tokio::time::timeout(timeout + Duration::from_secs(5), probe(of, source, timeout)).await;
+    let probed = tokio::time::timeout(timeout + Duration::from_secs(5), api.probe(of, timeout)).await;
     let Probed { answer, latency, seen } = match probed {
         Ok(Ok(probed)) => probed,
         Ok(Err(error)) => return refused(subject, source, &error),
@@ -143,14 +142,6 @@ async fn of_source(settings: &Settings, source: Source, timeout: Duration) -> Ch
             Check::good(subject, detail).timed(latency, seen.clock_ahead)
         }
         Err(error) => refused(subject, source, &error).timed(latency, seen.clock_ahead),
-    }
-}
-
-/// One request to a source, of whichever kind it is.
-async fn probe(of: &SourceSettings, source: Source, timeout: Duration) -> Result<Probed, UpstreamError> {
-    match source.ask() {
-        Some(ask) => Ok((ask.open)(of, timeout)?.probe().await),
-        None => Ok(Clob::new(of, timeout)?.probe().await),
     }
 }
 

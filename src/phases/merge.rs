@@ -6,10 +6,10 @@ use std::path::Path;
 use super::Context;
 use crate::failure::Failure;
 use crate::process_lock::ProcessLock;
+use crate::source::Source;
 use crate::store::coverage::Coverage;
 use crate::store::merge::{Staged, Weighed};
 use crate::store::repair::MapProof;
-use crate::upstream::Source;
 use crate::values::Percent;
 
 /// How phase 3 is run.
@@ -108,7 +108,7 @@ pub async fn run(context: &Context, options: &MergeOptions) -> Result<MergeResul
         duplicates_before,
         duplicates,
         dry_run: options.dry_run,
-        target: settings.coverage_target,
+        target: settings.thresholds.coverage_target,
         elapsed_seconds: context.elapsed(),
     })
 }

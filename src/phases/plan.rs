@@ -7,8 +7,8 @@ use super::Context;
 use super::track;
 use crate::failure::Failure;
 use crate::settings::Settings;
+use crate::source::Source;
 use crate::store::standing::Standing;
-use crate::upstream::Source;
 
 /// The stages in their order. The tracks are one: they run side by side and help each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,8 +5,8 @@ use std::time::Instant;
 use super::plan::{self, Decision, Plan, Planned, Skip, Span, Stage, Step};
 use super::{Context, merge, setup, track, validate, verify};
 use crate::failure::{Exit, Failure};
+use crate::source::Source;
 use crate::track::{Ending, TrackResult};
-use crate::upstream::Source;
 
 /// One phase's result.
 #[derive(Debug, Clone)]

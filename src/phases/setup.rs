@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use super::Context;
 use super::derive::{self, DeriveOptions, DeriveResult};
 use crate::failure::Failure;
+use crate::source::Source;
 use crate::store::coverage::Coverage;
 use crate::store::workload::{Share, Split};
 use crate::track::checkpoint::{self, CheckpointFile};
-use crate::upstream::Source;
 
 /// How phase 0 is run.
 #[derive(Debug, Clone)]

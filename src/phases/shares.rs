@@ -8,8 +8,9 @@ use futures_util::future::join_all;
 
 use super::{Context, track};
 use crate::failure::Failure;
+use crate::source::Source;
 use crate::store::workload::Share;
-use crate::upstream::{NOBODY, Source, UpstreamError};
+use crate::upstream::{NOBODY, UpstreamError};
 use crate::values::Percent;
 
 /// How long a probe waits for its answer.

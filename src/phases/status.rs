@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::journal::{History, PhaseRun, Sample};
 use crate::process_lock::{self, Holder};
+use crate::source::Source;
 use crate::track::checkpoint::{self, Checkpoint, CheckpointError};
-use crate::upstream::Source;
 
 /// How a phase stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

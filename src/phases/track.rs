@@ -7,11 +7,13 @@ use tokio::sync::Notify;
 
 use super::Context;
 use crate::failure::Failure;
-use crate::settings::{Settings, SourceSettings};
+use crate::settings::Settings;
+use crate::source::Source;
 use crate::track::TrackResult;
 use crate::track::engine::{Engine, Plan, TrackError};
 use crate::track::judge::Rules;
-use crate::upstream::{Source, Upstream};
+use crate::upstream::SourceSettings;
+use crate::upstream::{ApiInfo, OpenFn, Upstream};
 
 /// How the tracks are run.
 #[derive(Debug, Clone, Default)]
@@ -44,7 +46,7 @@ impl Chosen {
 /// What is missing.
 pub fn check(settings: &Settings, source: Source) -> Result<(), Failure> {
     let has_key = settings.source(source).is_some_and(|it| it.api_key.is_some());
-    match source.ask().and_then(|ask| ask.key) {
+    match source.lookup().and_then(ApiInfo::required_key) {
         Some(key) if !has_key => Err(Failure::Usage(format!(
             "the {} track needs {key}: set it, or run the other tracks without it",
             source.name()
@@ -53,17 +55,23 @@ pub fn check(settings: &Settings, source: Source) -> Result<(), Failure> {
     }
 }
 
+/// Why a source that has no such API cannot be opened.
+pub(super) fn not_asked(source: Source) -> Failure {
+    Failure::Usage(format!("{} is no track: it is not asked for tokens", source.name()))
+}
+
 /// Opens a source: the one place where the clients of the APIs are made.
 pub(super) fn choose(settings: &Settings, source: Source) -> Result<Chosen, Failure> {
     check(settings, source)?;
-    let (Some(ask), Some(of)) = (source.ask(), settings.source(source)) else {
-        return Err(Failure::Usage(format!("{} is no track: it is not asked for tokens", source.name())));
+    let (Some(api), Some(of)) = (source.lookup(), settings.source(source)) else {
+        return Err(not_asked(source));
     };
+    let OpenFn::Lookup(open) = api.open else { return Err(not_asked(source)) };
     let work = &settings.work;
     Ok(Chosen {
-        upstream: (ask.open)(of, work.request_timeout)?,
+        upstream: open(of, work.request_timeout)?,
         settings: of.clone(),
-        workers: work.worker_count.map_or(ask.workers, NonZeroUsize::get),
+        workers: work.worker_count.map_or(api.workers, NonZeroUsize::get),
         batch_size: work.batch_size.map(NonZeroUsize::get),
     })
 }

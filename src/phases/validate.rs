@@ -102,7 +102,7 @@ impl ValidateResult {
 /// # Errors
 /// A table is missing, ClickHouse fails, or the file cannot be written.
 pub async fn run(context: &Context, options: &ValidateOptions) -> Result<ValidateResult, Failure> {
-    let limit = context.settings.variance_limit;
+    let limit = context.settings.thresholds.variance_limit;
     context.progress.step("Adding up the positions");
     let wallets: Vec<Wallet> = options.baselines.iter().map(|baseline| baseline.wallet).collect();
     let holdings = context.store.holdings(&wallets).await?;

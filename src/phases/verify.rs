@@ -6,10 +6,10 @@ use super::Context;
 use crate::atomic_file;
 use crate::failure::Failure;
 use crate::ids::Wallet;
+use crate::source::Source;
 use crate::store::gaps::{FailedBatch, Gaps, UnmappedToken};
 use crate::store::positions::Holdings;
 use crate::track::checkpoint;
-use crate::upstream::Source;
 use crate::values::Percent;
 
 /// How many unmapped tokens are shown.
@@ -105,8 +105,8 @@ pub async fn run(context: &Context, options: &VerifyOptions) -> Result<VerifyRes
         gap,
         resolved: wallets.iter().map(|wallet| wallet.resolved).sum(),
         wallets,
-        target: settings.coverage_target,
-        min_positions: settings.min_positions,
+        target: settings.thresholds.coverage_target,
+        min_positions: settings.thresholds.min_positions,
         gaps_file: options.gaps_file.clone(),
         elapsed_seconds: context.elapsed(),
     })

@@ -76,7 +76,8 @@ fn page(place: &Place) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::upstream::{Source, UpstreamError};
+    use crate::source::Source;
+    use crate::upstream::UpstreamError;
     use std::time::Duration;
 
     #[test]

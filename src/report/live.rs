@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use super::run;
 use crate::phases::plan::{Decision, Plan, Step};
 use crate::phases::run::{Outcome, StepEnd};
+use crate::source::Source;
 use crate::track::{Gauges, UnderWay, read};
-use crate::upstream::Source;
 
 /// What a rate on the screen looks back on.
 const WINDOW: Duration = Duration::from_secs(10);

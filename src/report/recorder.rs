@@ -13,9 +13,9 @@ use crate::failure::{Exit, Failure};
 use crate::journal::{Event, Journal, Sample};
 use crate::phases::plan::{Plan, Step};
 use crate::phases::run::{Outcome, StepEnd};
+use crate::source::Source;
 use crate::track::events::{TrackEvent, TrackEventKind, TrackListener};
 use crate::track::{Gauges, read};
-use crate::upstream::Source;
 
 /// Samples of a track at the first pace, one a second; after so many each next one takes twice as long.
 const SAMPLES: u32 = 600;

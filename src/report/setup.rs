@@ -4,9 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::text::{Page, percent1, thousands};
 use crate::phases::setup::SetupResult;
+use crate::source::Source;
 use crate::store::workload::Share;
 use crate::track::floored_percent;
-use crate::upstream::Source;
 
 /// The guide's page.
 pub fn text(result: &SetupResult) -> String {
@@ -32,7 +32,7 @@ pub fn text(result: &SetupResult) -> String {
     page.section(2, "Creating Staging Infrastructure").line("✓ Staging database ready");
     let in_use = |source: &Source| {
         let has_tokens = result.staged.iter().any(|(of, count)| of == source && *count > 0);
-        source.ask().is_none() || has_tokens || result.shares.iter().any(|share| share.source == *source)
+        source.lookup().is_none() || has_tokens || result.shares.iter().any(|share| share.source == *source)
     };
     for source in Source::ALL.into_iter().filter(in_use) {
         let staged = result.staged.iter().find(|(of, _)| *of == source).map_or(0, |(_, count)| *count);

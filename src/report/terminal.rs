@@ -18,9 +18,9 @@ use super::text::{percent1, thousands};
 use super::{Progress, events, run, track};
 use crate::phases::plan::{Plan, Step};
 use crate::phases::run::StepEnd;
+use crate::source::Source;
 use crate::track::Gauges;
 use crate::track::events::{TrackEvent, TrackEventKind, TrackListener};
-use crate::upstream::Source;
 
 /// How often the guide's block is printed.
 const BLOCK: Duration = Duration::from_secs(30);

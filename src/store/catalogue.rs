@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Store, StoreError, Table};
 use crate::ids::{ConditionId, TokenId};
-use crate::upstream::Source;
+use crate::source::Source;
 
 /// One token of a market that a catalogue lists. A later listing of the same token in the same market replaces it.
 #[derive(Debug, Clone, PartialEq, Eq, Row, Serialize)]

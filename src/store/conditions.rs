@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::sql::{condition_norm, fingerprint, usable_map, well_formed_token};
 use super::{Store, StoreError, Table, quoted};
 use crate::ids::ConditionId;
-use crate::upstream::Source;
+use crate::source::Source;
 
 /// A column that may hold condition ids, in any spelling.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::settings::StoreSettings;
+use super::StoreSettings;
 
 /// Why no connection could be made; each cause has a message of its own.
 #[derive(Debug, thiserror::Error)]

@@ -9,7 +9,7 @@ use super::sql::{usable_map, well_formed_token};
 use super::{Store, StoreError};
 use crate::ids::TokenId;
 use crate::pnl::{Micro, Usd};
-use crate::upstream::Source;
+use crate::source::Source;
 
 /// Why a traded token is not mapped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,7 +3,7 @@
 use super::repair::DELETED;
 use super::sql::{condition_norm, usable_row};
 use super::{Store, StoreError};
-use crate::upstream::Source;
+use crate::source::Source;
 
 /// The labels that are to be filled: one row a token. Lives only while a merge runs.
 const LABELS: &str = "backfill_tmp_labels";

@@ -7,7 +7,7 @@ use super::sql::{condition_norm, usable_map, usable_row, well_formed_token};
 use super::{Store, StoreError, Table};
 use crate::ctf::{self, Collateral};
 use crate::ids::{ConditionId, TokenId};
-use crate::upstream::Source;
+use crate::source::Source;
 
 /// The candidates of a merge: one row a token, proven. Lives only while a merge runs.
 const CANDIDATES: &str = "backfill_tmp_candidates";

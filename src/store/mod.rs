@@ -15,6 +15,7 @@ pub mod merge;
 pub mod positions;
 pub mod repair;
 mod schema;
+mod settings;
 pub mod sql;
 pub mod staging;
 pub mod standing;
@@ -28,9 +29,8 @@ use clickhouse::{Client, Row, RowOwned, RowRead};
 use serde::Deserialize;
 
 pub use connect::ConnectError;
+pub use settings::{StoreArgs, StoreSettings};
 pub use table::{Table, TableNames, quoted};
-
-use crate::settings::StoreSettings;
 
 /// Why ClickHouse could not do what was asked.
 #[derive(Debug, thiserror::Error)]

@@ -13,7 +13,7 @@ use crate::pnl::{
     BadAmount, Charged, Decision, FlowSums, ListedWinner, Micro, Position, Repeated, Resolution, Trade,
     decide,
 };
-use crate::upstream::Source;
+use crate::source::Source;
 
 /// All fills of a wallet in one token, before anything is known of the token.
 #[derive(Row, Deserialize)]

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Store, StoreError, Table, quoted};
 use crate::ids::{ConditionId, TokenId};
-use crate::upstream::Source;
+use crate::source::Source;
 
 /// A mapping as it is staged.
 #[derive(Debug, Clone, PartialEq, Eq, Row, Serialize)]

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::sql::usable_map;
 use super::staging::Tally;
 use super::{Store, StoreError};
-use crate::upstream::Source;
+use crate::source::Source;
 
 /// How a track's workload stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::source::Source;
+
 /// A table in a database; its `Display` is the quoted identifier that goes into SQL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
@@ -57,6 +59,23 @@ pub struct TableNames {
     pub database: String,
     /// The database of backfill's own tables.
     pub staging: String,
+}
+
+impl Source {
+    /// The name of its staging table.
+    pub fn staging_table(self) -> String {
+        format!("clob_asset_map_{}", self.name())
+    }
+
+    /// The name of the table of what it lists, where it is a catalogue.
+    pub fn catalogue_table(self) -> String {
+        format!("{}_markets", self.name())
+    }
+
+    /// The name of the table of its share of the unmapped tokens.
+    pub fn workload_table(self) -> String {
+        format!("unmapped_tokens_{}", self.name())
+    }
 }
 
 #[cfg(test)]

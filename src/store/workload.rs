@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::sql::{usable_map, well_formed_token};
 use super::{Store, StoreError, Table};
 use crate::ids::TokenId;
-use crate::upstream::Source;
+use crate::source::Source;
 
 /// The prefix of tables that live only while a statement sequence runs; what is left of a crash is dropped by the
 /// next run.

@@ -26,11 +26,12 @@ use super::writer::{Delivery, Load, Writer};
 use super::{Ending, Gauges, TrackResult, add, floored_percent, rate, read, seconds};
 use crate::ctf;
 use crate::ids::ConditionId;
+use crate::source::Source;
 use crate::store::Store;
 use crate::store::catalogue::{ListedRow, UNPROVEN_INDEX};
 use crate::store::staging::RejectedRow;
+use crate::upstream::UpstreamError;
 use crate::upstream::catalogue::{Catalogue, CataloguePage, Listing};
-use crate::upstream::{Source, UpstreamError};
 use tokio_util::sync::CancellationToken;
 
 /// What a catalogue's track did: the fields of every track, of which the workload is all unmapped traded tokens, and

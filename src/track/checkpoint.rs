@@ -14,7 +14,7 @@ use super::pages::Position;
 use crate::atomic_file;
 use crate::ids::TokenId;
 use crate::process_lock::ProcessLock;
-use crate::upstream::Source;
+use crate::source::Source;
 
 /// The version of the file's form. A larger one was written by a newer backfill and is refused.
 const VERSION: u32 = 1;

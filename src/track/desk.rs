@@ -11,7 +11,8 @@ use super::breaker::{Breaker, Passage};
 use super::checkpoint::Gap;
 use super::quota::Moment;
 use crate::ids::TokenId;
-use crate::upstream::{Room, Source};
+use crate::source::Source;
+use crate::upstream::Room;
 
 /// How often a batch is asked before it is halved, or, when it is a single token, kept as failed.
 const ATTEMPTS: u32 = 7;

@@ -23,10 +23,11 @@ use super::quota::{Moment, Slot};
 use super::writer::{Delivery, Load, Writer};
 use super::{Ending, Gauges, TrackResult, UnderWay, add, floored_percent, rate, read, seconds};
 use crate::ids::TokenId;
+use crate::source::Source;
 use crate::store::staging::{NotFoundRow, RejectedRow};
 use crate::store::workload::Workload;
 use crate::store::{Store, StoreError};
-use crate::upstream::{Answer, Source, Upstream, UpstreamError};
+use crate::upstream::{Answer, Upstream, UpstreamError};
 use crate::values::RateLimit;
 use tokio_util::sync::CancellationToken;
 

@@ -6,9 +6,10 @@ use std::time::Duration;
 use super::Gauges;
 use super::checkpoint::CheckpointError;
 use crate::ids::TokenId;
+use crate::source::Source;
 use crate::store::StoreError;
+use crate::upstream::UpstreamError;
 use crate::upstream::catalogue::Place;
-use crate::upstream::{Source, UpstreamError};
 use crate::values::RateLimit;
 
 /// Something that happened on a track.

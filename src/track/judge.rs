@@ -5,9 +5,10 @@ use std::collections::{HashMap, HashSet};
 use super::desk::Batch;
 use crate::ctf::{self, Collateral};
 use crate::ids::{ConditionId, TokenId};
+use crate::source::Source;
 use crate::store::merge::UNPROVEN;
 use crate::store::staging::StagedRow;
-use crate::upstream::{Answer, Claim, Source};
+use crate::upstream::{Answer, Claim};
 
 /// A mapping that the hash proves, or one that was accepted without a proof.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,6 +12,7 @@ pub mod judge;
 pub mod line;
 pub mod pages;
 pub mod quota;
+pub mod settings;
 pub mod traded;
 pub mod writer;
 
@@ -24,7 +25,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use serde::Serialize;
 
 use crate::ids::TokenId;
-use crate::upstream::{Source, UpstreamError};
+use crate::source::Source;
+use crate::upstream::UpstreamError;
 use crate::values::RateLimit;
 
 /// A worker's batch that is under way.

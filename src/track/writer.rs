@@ -7,10 +7,10 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use crate::source::Source;
 use crate::store::catalogue::ListedRow;
 use crate::store::staging::{NotFoundRow, RejectedRow, StagedRow};
 use crate::store::{Store, StoreError};
-use crate::upstream::Source;
 
 use super::events::{TrackEvent, TrackEventKind, TrackListener};
 

@@ -3,9 +3,10 @@
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
+use super::UpstreamError;
 use super::probe::Probed;
-use super::{Source, UpstreamError};
 use crate::ids::TokenId;
+use crate::source::Source;
 
 /// A place in a catalogue: what stands behind it, up to the next place, is one page.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

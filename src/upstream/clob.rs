@@ -9,8 +9,42 @@ use serde::Deserialize;
 
 use super::catalogue::{Catalogue, CataloguePage, ListedToken, Listing, Place};
 use super::probe::Probed;
-use super::{Http, Source, UpstreamError};
-use crate::settings::SourceSettings;
+use super::{ApiInfo, Http, OpenFn, SettingInfo, SourceInfo, SourceSettings, UpstreamError};
+use crate::source::Source;
+
+/// What is known of it.
+pub(super) static INFO: SourceInfo = SourceInfo {
+    source: Source::Clob,
+    title: "CLOB",
+    service: "Catalogue",
+    phase: "CLOB",
+    api: Some(ApiInfo {
+        url: SettingInfo {
+            name: "CLOB_URL",
+            default: "https://clob.polymarket.com",
+            help: "Polymarket's CLOB, whose list of all markets is paged through",
+        },
+        rate_limit: SettingInfo {
+            name: "CLOB_RATE_LIMIT",
+            // Polymarket's table of limits (docs.polymarket.com/api-reference/rate-limits) names no limit of its own for
+            // /markets, only 9,000/10s for the host; its earlier editions named 250/10s, which is kept.
+            default: "250/10s",
+            help: "Requests that the CLOB allows",
+        },
+        key: None,
+        mode: None,
+        // A page may take most of a second, and 25 of them are allowed in one.
+        workers: 16,
+        about: "The catalogue: read the list of all markets from Polymarket's CLOB, keep it, and stage what is unmapped of it",
+        details: "Needs no key and no setup. All of it stands in STAGING_DATABASE.clob_markets afterwards, each token with \
+                  its condition, label and winner: `merge --labels` fills empty labels of the map from it, and `validate` \
+                  takes winners from it where no other table knows the condition. Interrupted, it goes on at the page \
+                  where it was; at its end, the next run reads all of it again.",
+        examples: "Examples:\n  backfill clob && backfill merge --labels\n  \
+                   CLOB_RATE_LIMIT=100/10s backfill clob --progress plain",
+        open: OpenFn::Catalogue(|settings, timeout| Ok(Box::new(Clob::new(settings, timeout)?))),
+    }),
+};
 
 /// The cursor behind the last page: -1 in base64.
 const END: &str = "LTE=";

@@ -6,10 +6,43 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 
 use super::probe::Probed;
-use super::{Answer, Claim, Http, Room, Source, Upstream, UpstreamError};
+use super::{
+    Answer, ApiInfo, Claim, Http, KeyInfo, OpenFn, Room, SettingInfo, SourceInfo, SourceSettings, Upstream,
+    UpstreamError,
+};
 use crate::ids::{TokenId, Wallet};
 use crate::pnl::Usd;
-use crate::settings::SourceSettings;
+use crate::source::Source;
+
+/// What is known of it.
+pub(super) static INFO: SourceInfo = SourceInfo {
+    source: Source::Dome,
+    title: "Dome",
+    service: "Dome API",
+    phase: "PHASE 1",
+    api: Some(ApiInfo {
+        url: SettingInfo {
+            name: "DOME_API_URL",
+            default: "https://api.domeapi.io/v1",
+            help: "The Dome API, or a gateway that serves the same paths",
+        },
+        rate_limit: SettingInfo {
+            name: "DOME_RATE_LIMIT",
+            // The free tier; every key has at least that.
+            default: "100/10s,10/1s",
+            help: "Requests that Dome allows, every window at once (the free tier; dev: 500/10s,100/1s)",
+        },
+        key: Some(KeyInfo { name: "DOME_API_KEY", help: "The Dome API's key", required: true }),
+        mode: None,
+        workers: 16,
+        about: "Phase 1: ask the Dome API for its share of the tokens",
+        details: "",
+        examples: "Examples:\n  backfill dome                       begins, or goes on where it was\n  \
+                   DOME_RATE_LIMIT=500/10s,100/1s WORKER_COUNT=32 backfill dome\n  \
+                   backfill dome --log-file --metrics 127.0.0.1:9464",
+        open: OpenFn::Lookup(|settings, timeout| Ok(Box::new(Dome::new(settings, timeout)?))),
+    }),
+};
 
 /// Gateways refuse request lines above 8 KB; what is left of them for the tokens, beside path, host and version.
 const REQUEST_LINE: usize = 8_000;

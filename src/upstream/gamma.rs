@@ -11,9 +11,41 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 
-use super::{Answer, Claim, Http, Room, Source, Upstream, UpstreamError};
+use super::{
+    Answer, ApiInfo, Claim, Http, OpenFn, Room, SettingInfo, SourceInfo, SourceSettings, Upstream,
+    UpstreamError,
+};
 use crate::ids::TokenId;
-use crate::settings::SourceSettings;
+use crate::source::Source;
+
+/// What is known of it.
+pub(super) static INFO: SourceInfo = SourceInfo {
+    source: Source::Gamma,
+    title: "Gamma",
+    service: "Gamma API",
+    phase: "PHASE 2b",
+    api: Some(ApiInfo {
+        url: SettingInfo {
+            name: "GAMMA_URL",
+            default: "https://gamma-api.polymarket.com",
+            help: "Polymarket's Gamma API",
+        },
+        rate_limit: SettingInfo {
+            name: "GAMMA_RATE_LIMIT",
+            default: "300/10s",
+            help: "Requests that Gamma allows on /markets",
+        },
+        key: None,
+        mode: None,
+        // A window opens for 300 requests at once: with 64, they are out in a second or so.
+        workers: 64,
+        about: "A further track: ask Polymarket's Gamma API for its share of the tokens; needs no key",
+        details: "",
+        examples: "Examples:\n  backfill setup --tracks dome,goldsky,gamma && backfill gamma\n  \
+                   backfill setup --tracks gamma && backfill gamma     where nobody else is left",
+        open: OpenFn::Lookup(|settings, timeout| Ok(Box::new(Gamma::new(settings, timeout)?))),
+    }),
+};
 
 /// Gateways refuse request lines above 8 KB; what is left of them for the tokens, beside path, host and version.
 const REQUEST_LINE: usize = 8_000;

@@ -7,9 +7,46 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::probe::Probed;
-use super::{Answer, Claim, Http, Room, Source, Upstream, UpstreamError};
+use super::{
+    Answer, ApiInfo, Claim, Http, KeyInfo, OpenFn, Room, SettingInfo, SourceInfo, SourceSettings, Upstream,
+    UpstreamError,
+};
 use crate::ids::TokenId;
-use crate::settings::SourceSettings;
+use crate::source::Source;
+
+/// What is known of it.
+pub(super) static INFO: SourceInfo = SourceInfo {
+    source: Source::Goldsky,
+    title: "Goldsky",
+    service: "Goldsky",
+    phase: "PHASE 2",
+    api: Some(ApiInfo {
+        url: SettingInfo {
+            name: "GOLDSKY_URL",
+            // Polymarket's public positions subgraph.
+            default: "https://api.goldsky.com/api/public/project_cl6mb8i9h0003e201j6li0diw/subgraphs/\
+                      positions-subgraph/0.0.7/gn",
+            help: "A positions subgraph",
+        },
+        rate_limit: SettingInfo {
+            name: "GOLDSKY_RATE_LIMIT",
+            default: "50/10s",
+            help: "Requests that Goldsky allows",
+        },
+        key: Some(KeyInfo {
+            name: "GOLDSKY_API_KEY",
+            help: "The key of a private subgraph endpoint",
+            required: false,
+        }),
+        mode: None,
+        workers: 32,
+        about: "Phase 2: ask the Goldsky subgraph for its share of the tokens",
+        details: "",
+        examples: "Examples:\n  backfill goldsky                    in a terminal beside `backfill dome`\n  \
+                   backfill goldsky --progress plain > goldsky.txt",
+        open: OpenFn::Lookup(|settings, timeout| Ok(Box::new(Goldsky::new(settings, timeout)?))),
+    }),
+};
 
 /// Rows in one answer. It must be asked for: left out, `first` is 100 and the rest is dropped in silence.
 const FIRST: usize = 1_000;

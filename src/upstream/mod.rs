@@ -1,24 +1,30 @@
-//! What the engine needs of an API: [`Upstream`]. A further source of mappings costs one file that implements it
-//! and one entry in the list of [`sources`]. Rate limits, batch sizes, retries, proof, checkpoints and writing belong
-//! to the engine.
+//! What the engine needs of an API: [`Upstream`]. A further source of mappings costs one file that implements it and
+//! exports its [`SourceInfo`], and one line in the [`registry`]. Rate limits, batch sizes, retries, proof, checkpoints and
+//! writing belong to the engine.
 
 pub mod catalogue;
 pub mod clob;
+mod derived;
 pub mod dome;
+pub mod error;
 pub mod gamma;
 pub mod goldsky;
+mod http;
+mod info;
 pub mod probe;
-pub mod sources;
+mod registry;
+pub mod settings;
 
-pub use sources::Source;
-
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_util::future::BoxFuture;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+
+pub use error::UpstreamError;
+pub use http::Http;
+pub use info::{ApiInfo, KeyInfo, ModeInfo, OpenFn, Opened, SettingInfo, SourceInfo, SourceSettings};
 
 use crate::ids::TokenId;
-use crate::values::{HttpUrl, Secret};
+use crate::source::Source;
 
 /// How much one request of an API takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,35 +61,6 @@ pub struct Answer {
     pub again: bool,
 }
 
-/// Why there is no answer, in the kinds that the engine treats differently.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum UpstreamError {
-    /// Asked too fast.
-    #[error("rate limited (429)")]
-    Throttled {
-        /// How long the server wants to be left alone, where it says so.
-        retry_after: Option<Duration>,
-    },
-    /// The request or its answer is too large: ask for less.
-    #[error("too large: {0}")]
-    TooLarge(String),
-    /// No whole answer in time.
-    #[error("no answer within {}", humantime::format_duration(*.0))]
-    Timeout(Duration),
-    /// Nobody is there: no connection could be made.
-    #[error("unreachable: {0}")]
-    Unreachable(String),
-    /// Something broke that may work the next time: a 5xx, a reset, a body cut short, an answer of another form.
-    #[error("{0}")]
-    Broken(String),
-    /// The request itself is refused; the same request would be again.
-    #[error("the request was refused: {0}")]
-    BadRequest(String),
-    /// We are not let in, or the service is gone: nothing that is asked will be answered.
-    #[error("{0}")]
-    Shut(String),
-}
-
 impl Room {
     /// Tokens of a full request, where their ids have as many digits as there can be.
     pub fn full(self) -> usize {
@@ -91,25 +68,6 @@ impl Room {
         const LONGEST: usize = 78;
         let fit = if self.bytes == usize::MAX { usize::MAX } else { self.bytes / (LONGEST + self.overhead) };
         self.tokens.min(fit).max(1)
-    }
-}
-
-impl UpstreamError {
-    /// The kinds by a word each, for counting.
-    pub const REASONS: [&'static str; 7] =
-        ["throttled", "too_large", "timeout", "unreachable", "broken", "refused", "shut"];
-
-    /// The place of this kind in [`UpstreamError::REASONS`].
-    pub const fn reason(&self) -> usize {
-        match self {
-            Self::Throttled { .. } => 0,
-            Self::TooLarge(_) => 1,
-            Self::Timeout(_) => 2,
-            Self::Unreachable(_) => 3,
-            Self::Broken(_) => 4,
-            Self::BadRequest(_) => 5,
-            Self::Shut(_) => 6,
-        }
     }
 }
 
@@ -139,246 +97,5 @@ pub trait Upstream: Send + Sync {
             let answer = self.ask(&[NOBODY], None).await.map(|_| "answers".to_owned());
             probe::Probed::new(answer, None, began, &|text| text)
         })
-    }
-}
-
-/// The largest answer that is read: the largest honest one, a thousand rows, has about a megabyte.
-const LARGEST_ANSWER: usize = 32 << 20;
-
-/// One API's HTTP client: the key, the timeouts, and what every API's failures have in common.
-#[derive(Debug, Clone)]
-pub struct Http {
-    client: reqwest::Client,
-    url: HttpUrl,
-    key: Option<Secret>,
-    key_setting: &'static str,
-    timeout: Duration,
-}
-
-impl Http {
-    /// A client for the API at `url`; `key_setting` is what the user would have to change where the key is refused.
-    ///
-    /// # Errors
-    /// Where the system's certificates cannot be read.
-    pub fn new(
-        url: HttpUrl,
-        key: Option<Secret>,
-        key_setting: &'static str,
-        timeout: Duration,
-    ) -> Result<Self, UpstreamError> {
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("backfill/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(timeout.min(Duration::from_secs(10)))
-            // Between two reads: an answer that has begun may not hang either.
-            .read_timeout(timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .tcp_nodelay(true)
-            .build()
-            .map_err(|error| UpstreamError::Shut(cause(&error)))?;
-        Ok(Self { client, url, key, key_setting, timeout })
-    }
-
-    /// The base URL, without anything secret.
-    pub fn url(&self) -> &HttpUrl {
-        &self.url
-    }
-
-    /// A `GET` of `path` below the base URL.
-    pub fn get(&self, path: &str, query: &[(&str, &str)]) -> reqwest::RequestBuilder {
-        let mut url = self.url.endpoint();
-        let joined = format!("{}{path}", url.path().trim_end_matches('/'));
-        url.set_path(&joined);
-        url.query_pairs_mut().extend_pairs(query);
-        self.client.get(url)
-    }
-
-    /// A `POST` of JSON to the URL itself.
-    pub fn post(&self, body: &impl serde::Serialize) -> reqwest::RequestBuilder {
-        self.client.post(self.url.endpoint()).json(body)
-    }
-
-    /// Sends a request and reads the whole answer of a 200, within the timeout.
-    ///
-    /// # Errors
-    /// What went wrong, sorted.
-    pub async fn send(&self, request: reqwest::RequestBuilder) -> Result<Vec<u8>, UpstreamError> {
-        self.exchange(request).await.1
-    }
-
-    /// Sends a request and looks at its answer, which `understood` puts into a few words.
-    pub async fn probe(
-        &self,
-        request: reqwest::RequestBuilder,
-        understood: impl FnOnce(&[u8]) -> Result<String, UpstreamError>,
-    ) -> probe::Probed {
-        let began = Instant::now();
-        let (headers, answer) = self.exchange(request).await;
-        let answer = answer.and_then(|body| understood(&body));
-        probe::Probed::new(answer, headers.as_ref(), began, &|text| self.without_key(text))
-    }
-
-    /// The headers, where an answer came, and the body of a 200.
-    async fn exchange(
-        &self,
-        request: reqwest::RequestBuilder,
-    ) -> (Option<HeaderMap>, Result<Vec<u8>, UpstreamError>) {
-        let request = match &self.key {
-            Some(key) => request.bearer_auth(key.expose()),
-            None => request,
-        };
-        let mut headers = None;
-        // The watchdog: whatever the connection does, this request is over when its time is.
-        let answer = match tokio::time::timeout(self.timeout, self.read(request, &mut headers)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(UpstreamError::Timeout(self.timeout)),
-        };
-        (headers, answer)
-    }
-
-    async fn read(
-        &self,
-        request: reqwest::RequestBuilder,
-        seen: &mut Option<HeaderMap>,
-    ) -> Result<Vec<u8>, UpstreamError> {
-        let mut response = request.send().await.map_err(|error| self.sorted(&error))?;
-        let status = response.status().as_u16();
-        let headers = seen.insert(response.headers().clone());
-        let mut body = Vec::new();
-        loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() <= LARGEST_ANSWER => {
-                    body.extend_from_slice(&chunk);
-                }
-                Ok(Some(_)) => {
-                    return Err(UpstreamError::TooLarge("an answer of more than 32 MB".to_owned()));
-                }
-                Ok(None) => break,
-                Err(_) if status != 200 => break,
-                Err(error) => return Err(self.sorted(&error)),
-            }
-        }
-        if status == 200 { Ok(body) } else { Err(self.refused(status, headers, &body)) }
-    }
-
-    fn sorted(&self, error: &reqwest::Error) -> UpstreamError {
-        if error.is_timeout() && !error.is_connect() {
-            UpstreamError::Timeout(self.timeout)
-        } else if error.is_connect() {
-            UpstreamError::Unreachable(format!("{} ({})", self.url, cause(error)))
-        } else if error.is_builder() {
-            UpstreamError::BadRequest(cause(error))
-        } else {
-            UpstreamError::Broken(format!("the connection broke ({})", cause(error)))
-        }
-    }
-
-    /// Some gateways repeat the key that they refuse, be it one in a header or one in the URL's query.
-    pub fn without_key(&self, text: String) -> String {
-        /// What is shorter is no key, and stands in many words.
-        const SHORTEST: usize = 6;
-        let text = match &self.key {
-            Some(key) => text.replace(key.expose(), "***"),
-            None => text,
-        };
-        let url = self.url.endpoint();
-        let values = url.query_pairs().filter(|(_, value)| value.len() >= SHORTEST);
-        values.fold(text, |text, (_, value)| text.replace(value.as_ref(), "***"))
-    }
-
-    fn refused(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> UpstreamError {
-        let said = said(body, |text| self.without_key(text));
-        let url = &self.url;
-        match status {
-            429 => UpstreamError::Throttled { retry_after: retry_after(headers) },
-            401..=403 => UpstreamError::Shut(format!(
-                "{url} does not let us in (HTTP {status}{said}); check {}",
-                self.key_setting
-            )),
-            410 => UpstreamError::Shut(format!(
-                "{url} is gone for good (HTTP 410{said}); set the URL of a service that is still there, or use the other tracks"
-            )),
-            413 | 414 => UpstreamError::TooLarge(format!("HTTP {status}")),
-            300..400 | 404 | 405 => UpstreamError::Shut(format!(
-                "nothing answers under {url} (HTTP {status}{said}); check the URL"
-            )),
-            400..500 => UpstreamError::BadRequest(format!("HTTP {status}{said}")),
-            _ => UpstreamError::Broken(format!("HTTP {status}")),
-        }
-    }
-}
-
-/// What a JSON error says, for the end of a sentence; nothing of an HTML page.
-fn said(body: &[u8], cleaned: impl FnOnce(String) -> String) -> String {
-    let json: Option<serde_json::Value> = serde_json::from_slice(body).ok();
-    let text =
-        json.as_ref().and_then(|json| ["message", "error"].iter().find_map(|key| json.get(key)?.as_str()));
-    // The key goes before the text is cut: half of one would not be recognised.
-    text.map(|text| {
-        format!(
-            ": {}",
-            cleaned(text.to_owned()).chars().filter(|c| !c.is_control()).take(200).collect::<String>()
-        )
-    })
-    .unwrap_or_default()
-}
-
-/// Seconds, or an HTTP date; a wait of more than an hour is a mistake and taken for one.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = match text.parse::<f64>() {
-        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok()?,
-        Err(_) => {
-            let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
-            Duration::try_from(date.duration_since(jiff::Timestamp::now())).unwrap_or_default()
-        }
-    };
-    Some(wait.min(Duration::from_secs(3600)))
-}
-
-/// The innermost cause: reqwest's own text repeats the whole URL, tokens and all.
-fn cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string().chars().take(200).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        let with = |text: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(RETRY_AFTER, text.parse().unwrap());
-            retry_after(&headers)
-        };
-        assert_eq!(with("7"), Some(Duration::from_secs(7)));
-        assert_eq!(with("1e300"), None);
-        assert_eq!(with("99999999"), Some(Duration::from_secs(3600)));
-        assert_eq!(with("-3"), None);
-        assert_eq!(with("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
-        assert_eq!(with("soon"), None);
-    }
-
-    #[test]
-    fn no_key_is_shown_wherever_it_stands() {
-        let url = "http://127.0.0.1/gn?token=s3cret-query&v=1".parse().unwrap();
-        let key = Some(Secret::from("s3cret-header"));
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = Http::new(url, key, "GOLDSKY_API_KEY", Duration::from_secs(1)).unwrap();
-        let said = http.without_key("s3cret-header and s3cret-query are refused (v1)".to_owned());
-        assert_eq!(said, "*** and *** are refused (v1)");
-    }
-
-    #[test]
-    fn what_a_server_says_is_cut_and_cleaned() {
-        let said = |body: &[u8]| said(body, |text| text.replace("s3cret", "***"));
-        assert_eq!(said(br#"{"error":"unauthorized","message":"bad\u001b[31m key"}"#), ": bad[31m key");
-        assert_eq!(said(b"<html>"), "");
-        let long = format!(r#"{{"error":"{}s3cret"}}"#, "x".repeat(197));
-        assert!(!said(long.as_bytes()).contains("s3"), "not even its beginning");
     }
 }

@@ -15,10 +15,10 @@ use backfill::demo::stand_in::FaultPlan;
 use backfill::demo::{StandIn, StandInOptions, Universe, UniverseOptions};
 use backfill::embedded::{Server, ServerOptions};
 use backfill::phases::setup::{self, SetupOptions};
+use backfill::source::Source;
 use backfill::store::staging::Tally;
 use backfill::store::workload::Share;
 use backfill::track::checkpoint;
-use backfill::upstream::Source;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use crate::common::{BACKFILL, World, small_universe, sources, stand_ins};
 use backfill::phases::setup::{SetupOptions, run as run_setup};
+use backfill::source::Source;
 use backfill::track::checkpoint::CheckpointFile;
-use backfill::upstream::Source;
 
 const SECRET: &str = "s3cret-0f-mine";
 

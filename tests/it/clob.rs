@@ -19,9 +19,9 @@ use backfill::phases::validate::{self, Baseline, ValidateOptions};
 use backfill::phases::{clob, derive, setup};
 use backfill::pnl::Micro;
 use backfill::report;
+use backfill::source::Source;
 use backfill::track::catalogue::CatalogueResult;
 use backfill::track::{Ending, checkpoint};
-use backfill::upstream::Source;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

@@ -17,6 +17,7 @@ mod prove;
 mod redirects;
 mod repair;
 mod run;
+mod settings;
 mod snapshots;
 mod status;
 mod structure;

@@ -10,8 +10,8 @@ use backfill::phases::merge::MergeOptions;
 use backfill::phases::setup::SetupOptions;
 use backfill::phases::track::TrackOptions;
 use backfill::phases::{merge, setup, track};
+use backfill::source::Source;
 use backfill::track::Ending;
-use backfill::upstream::Source;
 
 fn half() -> SetupOptions {
     SetupOptions::default()

@@ -12,8 +12,8 @@ use backfill::ids::TokenId;
 use backfill::phases::setup::SetupOptions;
 use backfill::phases::track::TrackOptions;
 use backfill::phases::{merge, setup, track};
+use backfill::source::Source;
 use backfill::track::Ending;
-use backfill::upstream::Source;
 use serde_json::Value;
 
 const TRACKS: [Source; 3] = [Source::Dome, Source::Goldsky, Source::Gamma];

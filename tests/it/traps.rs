@@ -14,10 +14,10 @@ use backfill::phases::validate::{Baseline, ValidateOptions, WalletResult};
 use backfill::phases::verify::{VerifyOptions, VerifyResult};
 use backfill::phases::{derive, merge, setup, track, validate, verify};
 use backfill::process_lock::ProcessLock;
+use backfill::source::Source;
 use backfill::store::staging::{NotFoundRow, StagedRow};
 use backfill::track::Ending;
 use backfill::track::checkpoint::{Checkpoint, CheckpointFile};
-use backfill::upstream::Source;
 
 const WALLET: &str = "0xcce2b7c71f21e358b8e5e797e586cbc03160d58b";
 

@@ -11,9 +11,11 @@ use crate::failure::Failure;
 use crate::phases::Context;
 use crate::pnl::Usd;
 use crate::settings::Settings;
+use crate::source::Source;
 use crate::track::quota::{Moment, Quota};
+use crate::upstream::SourceSettings;
+use crate::upstream::UpstreamError;
 use crate::upstream::dome::Dome;
-use crate::upstream::{Source, UpstreamError};
 
 /// Questions under way at once, as many as Dome's track has workers.
 const AT_ONCE: usize = 16;
@@ -25,11 +27,11 @@ const AT_ONCE: usize = 16;
 /// There is no key, Dome does not let us in or stays down, or it knows none of the wallets.
 pub async fn ask_dome(context: &Context, wallets: Vec<Listed>) -> Result<Vec<Baseline>, Failure> {
     let settings = &context.settings;
-    check(settings)?;
+    let reached = check(settings)?;
     context.progress.step("Asking Dome what it expects");
     let asker = Asker {
-        dome: Dome::new(&settings.dome, settings.work.request_timeout).map_err(unusable)?,
-        quota: Mutex::new(Quota::new(&settings.dome.rate_limit, AT_ONCE)),
+        dome: Dome::new(reached, settings.work.request_timeout).map_err(unusable)?,
+        quota: Mutex::new(Quota::new(&reached.rate_limit, AT_ONCE)),
         clock: Instant::now(),
         give_up_after: settings.work.give_up_after,
     };
@@ -65,9 +67,9 @@ pub async fn ask_dome(context: &Context, wallets: Vec<Listed>) -> Result<Vec<Bas
 ///
 /// # Errors
 /// The key is missing.
-pub fn check(settings: &Settings) -> Result<(), Failure> {
-    match settings.dome.api_key {
-        Some(_) => Ok(()),
+pub fn check(settings: &Settings) -> Result<&SourceSettings, Failure> {
+    match settings.source(Source::Dome).filter(|dome| dome.api_key.is_some()) {
+        Some(dome) => Ok(dome),
         None => Err(Failure::Usage(
             "--expected dome needs DOME_API_KEY: set it, or give --baselines FILE.csv with expected_pnl"
                 .to_owned(),

@@ -9,7 +9,7 @@ use super::numbers::{shown, words};
 use super::part::{Column, cell, table};
 use super::result;
 use crate::journal::{History, Sample};
-use crate::upstream::Source;
+use crate::source::Source;
 
 /// How far back the rate of requests looks, in seconds: as the APIs' windows do, within which they allow bursts.
 const WINDOW: f64 = 10.0;

@@ -7,7 +7,7 @@ use super::part::{Column, at, cell, items, mark, table, told};
 use super::result;
 use crate::journal::History;
 use crate::report::text::thousands;
-use crate::upstream::Source;
+use crate::source::Source;
 
 /// A check.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use crate::phases::plan::Step;
 use crate::report::live::{PhaseLook, PhaseState, TrackLook};
 use crate::report::text::{percent1, thousands};
+use crate::source::Source;
 use crate::track::UnderWay;
-use crate::upstream::Source;
 
 /// From this width on, a track has one line; below, two.
 const WIDE: usize = 130;

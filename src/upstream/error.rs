@@ -1,0 +1,51 @@
+//! [`UpstreamError`]: why an API gave no answer, in the kinds that are treated differently.
+
+use std::time::Duration;
+
+/// Why there is no answer, in the kinds that the engine treats differently.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UpstreamError {
+    /// Asked too fast.
+    #[error("rate limited (429)")]
+    Throttled {
+        /// How long the server wants to be left alone, where it says so.
+        retry_after: Option<Duration>,
+    },
+    /// The request or its answer is too large: ask for less.
+    #[error("too large: {0}")]
+    TooLarge(String),
+    /// No whole answer in time.
+    #[error("no answer within {}", humantime::format_duration(*.0))]
+    Timeout(Duration),
+    /// Nobody is there: no connection could be made.
+    #[error("unreachable: {0}")]
+    Unreachable(String),
+    /// Something broke that may work the next time: a 5xx, a reset, a body cut short, an answer of another form.
+    #[error("{0}")]
+    Broken(String),
+    /// The request itself is refused; the same request would be again.
+    #[error("the request was refused: {0}")]
+    BadRequest(String),
+    /// We are not let in, or the service is gone: nothing that is asked will be answered.
+    #[error("{0}")]
+    Shut(String),
+}
+
+impl UpstreamError {
+    /// The kinds by a word each, for counting.
+    pub const REASONS: [&'static str; 7] =
+        ["throttled", "too_large", "timeout", "unreachable", "broken", "refused", "shut"];
+
+    /// The place of this kind in [`UpstreamError::REASONS`].
+    pub const fn reason(&self) -> usize {
+        match self {
+            Self::Throttled { .. } => 0,
+            Self::TooLarge(_) => 1,
+            Self::Timeout(_) => 2,
+            Self::Unreachable(_) => 3,
+            Self::Broken(_) => 4,
+            Self::BadRequest(_) => 5,
+            Self::Shut(_) => 6,
+        }
+    }
+}
