@@ -75,7 +75,7 @@ pub async fn load(
     universe: &Universe,
     options: LoadOptions,
 ) -> Result<(), LoadError> {
-    create(client, database)
+    create_tables(client, database)
         .await
         .map_err(|source| LoadError::Create { database: database.to_owned(), source })?;
     let client = client
@@ -96,7 +96,11 @@ pub async fn load(
     insert_all(&client, "gamma_resolved", universe.winners()).await
 }
 
-async fn create(client: &Client, database: &str) -> clickhouse::error::Result<()> {
+/// Creates the database and its four tables, empty.
+///
+/// # Errors
+/// A table exists already, or ClickHouse refuses.
+pub async fn create_tables(client: &Client, database: &str) -> clickhouse::error::Result<()> {
     let database = format!("`{}`", database.replace('\\', "\\\\").replace('`', "\\`"));
     client.query(&format!("CREATE DATABASE IF NOT EXISTS {database}")).execute().await?;
     for table in TABLES {

@@ -6,13 +6,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::common::{BACKFILL, World};
+use crate::common::{BACKFILL, Scene, World};
 use backfill::demo::stand_in::FaultPlan;
-use backfill::demo::{StandIn, StandInOptions, Universe, UniverseOptions};
+use backfill::demo::{StandIn, Universe, UniverseOptions};
 use backfill::embedded::{Server, ServerOptions};
 use backfill::phases::setup::{self, SetupOptions};
 use backfill::source::Source;
@@ -42,68 +42,50 @@ fn universe(seed: u64) -> Arc<Universe> {
 const BATCH: u32 = 20;
 
 /// A workload of one track, all of the unmapped tokens, and a stand-in that answers a fifth of the time badly.
-struct Scene {
-    batch: u32,
-    world: World,
-    universe: Arc<Universe>,
+struct Campaign {
+    scene: Scene,
     source: Source,
-    stand_in: StandIn,
 }
 
-impl Scene {
-    async fn new(seed: u64, source: Source) -> Self {
+impl Campaign {
+    async fn new(seed: u64, source: Source, batch: u32) -> Self {
         let universe = universe(seed);
         let world = World::with(&universe).await;
-        Self::on(world, universe, source, seed, Duration::from_millis(4)).await
+        Self::on(world, &universe, source, seed, batch).await
     }
 
-    async fn on(world: World, universe: Arc<Universe>, source: Source, seed: u64, latency: Duration) -> Self {
-        let options = StandInOptions::of(source).unwrap();
-        let options =
-            StandInOptions { windows: Vec::new(), latency, faults: FaultPlan::faults(seed, 0.2), ..options };
-        let stand_in = StandIn::start(universe.clone(), options).await.unwrap();
+    async fn on(world: World, universe: &Arc<Universe>, source: Source, seed: u64, batch: u32) -> Self {
+        let scene = Scene::on(world, universe, &[source], |_, options| {
+            options.latency = Duration::from_millis(4);
+            options.faults = FaultPlan::faults(seed, 0.2);
+        })
+        .await;
+        let scene = scene
+            .with("--batch-size", &batch.to_string())
+            .with("--worker-count", "4")
+            .with("--request-timeout", "500ms");
         let options = SetupOptions { shares: vec![Share { source, weight: 1 }], ..SetupOptions::default() };
-        setup::run(&world.context(&[]).await, &options).await.unwrap();
-        Self { batch: BATCH, world, universe, source, stand_in }
+        setup::run(&scene.world.context(&[]).await, &options).await.unwrap();
+        Self { scene, source }
+    }
+
+    fn stand_in(&self) -> &StandIn {
+        self.scene.stand_in(self.source)
     }
 
     fn start(&self, folder: &Path) -> Child {
-        let mut arguments = self.world.arguments();
-        // The last of two folders would be refused as a repetition, so it is put in its place.
-        let place = arguments.iter().position(|it| it == "--checkpoint-dir").unwrap() + 1;
-        arguments[place] = folder.display().to_string();
-        Command::new(BACKFILL)
-            .arg(self.source.name())
-            .args(arguments)
-            .args(["--dome-api-key", "demo", "--dome-api-url", &self.stand_in.url()])
-            .args(["--goldsky-url", &self.stand_in.url(), "--gamma-url", &self.stand_in.url()])
-            .args(["--dome-rate-limit", "100000/1s", "--goldsky-rate-limit", "100000/1s"])
-            .args(["--gamma-rate-limit", "100000/1s"])
-            .args([
-                "--batch-size",
-                &self.batch.to_string(),
-                "--worker-count",
-                "4",
-                "--request-timeout",
-                "500ms",
-            ])
-            .args(["--progress", "none", "--format", "json"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap()
+        self.scene.start(&[self.source.name(), "--checkpoint-dir", folder.to_str().unwrap()])
     }
 
     async fn tally(&self) -> Tally {
-        self.world.store().await.tally(self.source).await.unwrap()
+        self.scene.world.store().await.tally(self.source).await.unwrap()
     }
 
     /// What an undisturbed run stages of the workload, by what the stand-in knows.
     fn expected(&self) -> Mappings {
-        let unmapped = self.universe.traded_tokens().filter(|outcome| !outcome.mapped());
+        let unmapped = self.scene.universe.traded_tokens().filter(|outcome| !outcome.mapped());
         unmapped
-            .filter(|outcome| self.stand_in.knows(&outcome.token()))
+            .filter(|outcome| self.stand_in().knows(&outcome.token()))
             .map(|outcome| {
                 let label = if self.source == Source::Goldsky { "" } else { outcome.label() };
                 let mapping = (outcome.market.condition().to_string(), outcome.index, label.to_owned());
@@ -113,15 +95,13 @@ impl Scene {
     }
 
     async fn staged(&self) -> Mappings {
-        let client = clickhouse::Client::default().with_url(&self.world.url);
         let sql = format!(
-            "SELECT token_id, condition_id_norm, outcome_index, outcome_label FROM {0}.{1} \
-             WHERE token_id IN (SELECT asset_id FROM {0}.{2})",
-            self.world.staging,
+            "SELECT token_id, condition_id_norm, outcome_index, outcome_label FROM {{s}}.{} \
+             WHERE token_id IN (SELECT asset_id FROM {{s}}.{})",
             self.source.staging_table(),
             self.source.workload_table()
         );
-        let rows: Vec<(String, String, u8, String)> = client.query(&sql).fetch_all().await.unwrap();
+        let rows: Vec<(String, String, u8, String)> = self.scene.world.all(&sql).await;
         let count = rows.len();
         let staged: Mappings =
             rows.into_iter().map(|(token, c, index, label)| (token, (c, index, label))).collect();
@@ -138,7 +118,7 @@ impl Scene {
         assert!(expected == staged, "{} expected, {} staged", expected.len(), staged.len());
         let table = self.source.staging_table();
         let (rows, tokens): (u64, u64) =
-            self.world.one(&format!("SELECT count(), uniqExact(token_id) FROM {{s}}.{table}")).await;
+            self.scene.world.one(&format!("SELECT count(), uniqExact(token_id) FROM {{s}}.{table}")).await;
         assert_eq!(rows, tokens, "a sibling is staged twice");
         let tally = self.tally().await;
         assert_eq!(tally.resolved + tally.not_found + tally.rejected, tally.total);
@@ -168,9 +148,9 @@ fn terminate(child: &Child) {
 }
 
 /// Runs the track until it is done. Faults may leave a batch for the next run; a few runs get through any.
-async fn runs_to_its_end(scene: &Scene, folder: &Path) {
+async fn runs_to_its_end(campaign: &Campaign, folder: &Path) {
     for attempt in 0.. {
-        let status = ended(scene.start(folder)).await;
+        let status = ended(campaign.start(folder)).await;
         if status.code() == Some(0) {
             return;
         }
@@ -180,12 +160,12 @@ async fn runs_to_its_end(scene: &Scene, folder: &Path) {
 
 /// Waits until the stand-in holds a request back and, where rows are wanted too, until some were written. Answers that
 /// were all bad write nothing: a dozen requests that are held back then have to do.
-async fn held_back(scene: &Scene, child: &mut Child, requests: u64, more_than: Option<u64>) {
+async fn held_back(campaign: &Campaign, child: &mut Child, requests: u64, more_than: Option<u64>) {
     let deadline = Instant::now() + Duration::from_secs(120);
     loop {
-        let seen = scene.stand_in.counters().requests;
+        let seen = campaign.stand_in().counters().requests;
         let written = match more_than {
-            Some(rows) => seen > requests + 12 || scene.tally().await.inserted > rows,
+            Some(rows) => seen > requests + 12 || campaign.tally().await.inserted > rows,
             None => true,
         };
         if seen > requests && written {
@@ -210,29 +190,29 @@ async fn disturbed_run(seed: u64, kills: u32, batch: u32, gently: f64) {
         (_, true) => Source::Dome,
         (_, false) => Source::Goldsky,
     };
-    let scene = Scene { batch, ..Scene::new(seed, source).await };
-    let folder = scene.world.folder.path().to_owned();
+    let campaign = Campaign::new(seed, source, batch).await;
+    let folder = campaign.scene.world.folder.path().to_owned();
     for _ in 0..kills {
         // After some requests, and half of the time only when something of them was written.
         let (requests, written) = (dice.random_range(1..8), dice.random_bool(0.4));
-        let (before, staged) = (scene.stand_in.counters().requests, scene.tally().await.inserted);
-        scene.stand_in.hold_after(requests);
-        let mut child = scene.start(&folder);
-        held_back(&scene, &mut child, before + requests, written.then_some(staged)).await;
+        let (before, staged) = (campaign.stand_in().counters().requests, campaign.tally().await.inserted);
+        campaign.stand_in().hold_after(requests);
+        let mut child = campaign.start(&folder);
+        held_back(&campaign, &mut child, before + requests, written.then_some(staged)).await;
         if dice.random_bool(gently) {
             terminate(&child);
-            scene.stand_in.let_in();
+            campaign.stand_in().let_in();
             ended(child).await;
         } else {
             let _ = child.kill();
             child.wait().unwrap();
-            scene.stand_in.let_in();
+            campaign.stand_in().let_in();
         }
-        let tally = scene.tally().await;
+        let tally = campaign.tally().await;
         assert!(tally.resolved + tally.not_found + tally.rejected < tally.total, "no work was left");
     }
-    runs_to_its_end(&scene, &folder).await;
-    scene.assert_as_undisturbed(&folder).await;
+    runs_to_its_end(&campaign, &folder).await;
+    campaign.assert_as_undisturbed(&folder).await;
     println!("seed {seed}: {source:?}, {kills} kills, all tokens there once");
 }
 
@@ -278,25 +258,24 @@ async fn restarted_run(seed: u64) {
     let port: u16 = world.url.rsplit(':').next().unwrap().parse().unwrap();
     let client = clickhouse::Client::default().with_url(&world.url);
     backfill::demo::load::load(&client, &world.database, &universe, Default::default()).await.unwrap();
-    let latency = Duration::from_millis(4);
-    let scene = Scene { batch: 4, ..Scene::on(world, universe, Source::Dome, seed, latency).await };
-    let folder = scene.world.folder.path().to_owned();
-    scene.stand_in.hold_after(0);
-    let mut child = scene.start(&folder);
+    let campaign = Campaign::on(world, &universe, Source::Dome, seed, 4).await;
+    let folder = campaign.scene.world.folder.path().to_owned();
+    campaign.stand_in().hold_after(0);
+    let mut child = campaign.start(&folder);
     for _ in 0..2 {
-        let (before, requests) = (scene.stand_in.counters().requests, dice.random_range(1..60));
-        scene.stand_in.hold_after(requests);
-        held_back(&scene, &mut child, before + requests, None).await;
+        let (before, requests) = (campaign.stand_in().counters().requests, dice.random_range(1..60));
+        campaign.stand_in().hold_after(requests);
+        held_back(&campaign, &mut child, before + requests, None).await;
         server.kill().await;
         server = Server::start(options(port), &|_| {}).await.unwrap();
     }
-    scene.stand_in.let_in();
+    campaign.stand_in().let_in();
     let status = ended(child).await;
     assert!(matches!(status.code(), Some(0 | 4)), "{status}");
     if status.code() == Some(4) {
-        runs_to_its_end(&scene, &folder).await;
+        runs_to_its_end(&campaign, &folder).await;
     }
-    scene.assert_as_undisturbed(&folder).await;
+    campaign.assert_as_undisturbed(&folder).await;
     server.stop().await;
     println!("seed {seed}: two restarts of ClickHouse, all tokens there once");
 }
@@ -308,7 +287,7 @@ async fn a_full_disk_under_the_checkpoint_costs_the_checkpoint_and_no_token() {
 
 /// Runs a track with its checkpoint on a full disk, then with room on it.
 async fn full_disk_run(seed: u64) {
-    let scene = Scene::new(seed, Source::Goldsky).await;
+    let campaign = Campaign::new(seed, Source::Goldsky, BATCH).await;
     let disk = tempfile::tempdir().unwrap();
     let mounted =
         Command::new("mount").args(["-t", "tmpfs", "-o", "size=16k", "tmpfs"]).arg(disk.path()).status();
@@ -324,11 +303,11 @@ async fn full_disk_run(seed: u64) {
         .and_then(|mut file| std::io::Write::write_all(&mut file, &[0; 1024]))
         .is_ok()
     {}
-    let full = ended(scene.start(disk.path())).await;
+    let full = ended(campaign.start(disk.path())).await;
     std::fs::remove_file(&filling).unwrap();
-    runs_to_its_end(&scene, disk.path()).await;
+    runs_to_its_end(&campaign, disk.path()).await;
     let checked =
-        tokio::time::timeout(Duration::from_secs(60), scene.assert_as_undisturbed(disk.path())).await;
+        tokio::time::timeout(Duration::from_secs(60), campaign.assert_as_undisturbed(disk.path())).await;
     Command::new("umount").arg(disk.path()).status().unwrap();
     checked.unwrap();
     assert!(matches!(full.code(), Some(0 | 4)), "{full}");

@@ -9,9 +9,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::common::{BACKFILL, World, small_universe, sources, stand_ins};
+use backfill::cli::Cli;
 use backfill::phases::setup::{SetupOptions, run as run_setup};
 use backfill::source::Source;
 use backfill::track::checkpoint::CheckpointFile;
+use clap::CommandFactory;
 
 const SECRET: &str = "s3cret-0f-mine";
 
@@ -135,21 +137,11 @@ async fn a_bad_setting_ends_with_2_names_itself_and_touches_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_command_has_a_help_and_a_wrong_command_line_ends_with_2() {
     let folder = tempfile::tempdir().unwrap();
-    for command in [
-        "setup",
-        "derive",
-        "dome",
-        "goldsky",
-        "prove",
-        "merge",
-        "verify",
-        "validate",
-        "run",
-        "demo",
-        "clickhouse",
-        "completions",
-        "man",
-    ] {
+    let cli = Cli::command();
+    let commands = cli.get_subcommands().filter(|command| !command.is_hide_set());
+    let commands: Vec<&str> = commands.map(clap::Command::get_name).filter(|name| *name != "help").collect();
+    assert!(commands.len() >= 18, "{commands:?}");
+    for command in commands {
         let output = backfill(folder.path(), &[], &[command, "--help"]).await;
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(

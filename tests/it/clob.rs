@@ -5,14 +5,13 @@
 //! `CRASH_SEED=n` repeats a run.
 
 use std::collections::{BTreeMap, HashSet};
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::process::Child;
 use std::time::{Duration, Instant};
 
-use crate::common::{BACKFILL, World, small_universe};
+use crate::common::{Scene, small_universe};
 use backfill::demo::stand_in::{FaultPlan, ListHabits, Outage, Window};
 use backfill::demo::universe::Payout;
-use backfill::demo::{StandIn, StandInOptions, Universe};
+use backfill::demo::{StandIn, StandInOptions};
 use backfill::failure::Exit;
 use backfill::phases::merge::{self, MergeOptions, MergeResult};
 use backfill::phases::validate::{self, Baseline, ValidateOptions};
@@ -30,39 +29,22 @@ type Listed = BTreeMap<(String, String), (u8, String, bool)>;
 
 const LABELS: MergeOptions = MergeOptions { dry_run: false, repair: false, labels: true };
 
-/// A world and its catalogue, without a limit that a test would have to wait for, in small pages.
-struct Scene {
-    world: World,
-    universe: Arc<Universe>,
-    stand_in: StandIn,
+/// A world and its catalogue, in small pages.
+async fn scene(seed: u64, change: impl FnOnce(&mut StandInOptions)) -> Scene {
+    let mut change = Some(change);
+    let scene = Scene::new(&small_universe(seed), &[Source::Clob], |_, options| {
+        options.list.page = 60;
+        if let Some(change) = change.take() {
+            change(options);
+        }
+    })
+    .await;
+    scene.with("--request-timeout", "1s").with("--worker-count", "6")
 }
 
 impl Scene {
-    async fn new(seed: u64, change: impl FnOnce(&mut StandInOptions)) -> Self {
-        let universe = small_universe(seed);
-        let world = World::with(&universe).await;
-        let mut options = StandInOptions::clob();
-        options.windows = Vec::new();
-        options.list.page = 60;
-        change(&mut options);
-        let stand_in = StandIn::start(universe.clone(), options).await.unwrap();
-        Self { world, universe, stand_in }
-    }
-
-    fn settings(&self) -> Vec<String> {
-        let settings = [
-            ("--clob-url", self.stand_in.url()),
-            ("--clob-rate-limit", "100000/1s".to_owned()),
-            ("--request-timeout", "1s".to_owned()),
-            ("--worker-count", "6".to_owned()),
-        ];
-        settings.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect()
-    }
-
-    async fn context(&self) -> backfill::phases::Context {
-        let settings = self.settings();
-        let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
-        self.world.context(&settings).await
+    fn catalogue(&self) -> &StandIn {
+        self.stand_in(Source::Clob)
     }
 
     async fn read(&self) -> CatalogueResult {
@@ -80,26 +62,10 @@ impl Scene {
         panic!("five runs do not get through");
     }
 
-    fn start(&self) -> Child {
-        Command::new(BACKFILL)
-            .arg("clob")
-            .args(self.world.arguments())
-            .args(self.settings())
-            .args(["--progress", "none", "--format", "json"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap()
-    }
-
     async fn listed(&self) -> Listed {
-        let client = clickhouse::Client::default().with_url(&self.world.url);
-        let sql = format!(
-            "SELECT token_id, condition_id_norm, outcome_index, outcome_label, toUInt8(winner) FROM {}.clob_markets FINAL",
-            self.world.staging
-        );
-        let rows: Vec<(String, String, u8, String, u8)> = client.query(&sql).fetch_all().await.unwrap();
+        let sql = "SELECT token_id, condition_id_norm, outcome_index, outcome_label, toUInt8(winner) \
+                   FROM {s}.clob_markets FINAL";
+        let rows: Vec<(String, String, u8, String, u8)> = self.world.all(sql).await;
         rows.into_iter().map(|(token, c, index, label, won)| ((token, c), (index, label, won == 1))).collect()
     }
 
@@ -117,12 +83,8 @@ impl Scene {
 
     /// Every unmapped traded token is staged once, with its proven condition and index.
     async fn assert_staged(&self) {
-        let client = clickhouse::Client::default().with_url(&self.world.url);
-        let sql = format!(
-            "SELECT token_id, condition_id_norm, outcome_index, source FROM {}.clob_asset_map_clob",
-            self.world.staging
-        );
-        let rows: Vec<(String, String, u8, String)> = client.query(&sql).fetch_all().await.unwrap();
+        let sql = "SELECT token_id, condition_id_norm, outcome_index, source FROM {s}.clob_asset_map_clob";
+        let rows: Vec<(String, String, u8, String)> = self.world.all(sql).await;
         let count = rows.len();
         let staged: BTreeMap<String, (String, u8)> = rows
             .into_iter()
@@ -146,7 +108,7 @@ impl Scene {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_market_is_kept_and_what_waits_is_staged_whatever_breaks() {
-    let scene = Scene::new(21, |options| options.faults = FaultPlan::faults(21, 0.2)).await;
+    let scene = scene(21, |options| options.faults = FaultPlan::faults(21, 0.2)).await;
     let result = scene.read_whole().await;
     assert_eq!(scene.listed().await, scene.truth());
     scene.assert_staged().await;
@@ -162,7 +124,7 @@ async fn every_market_is_kept_and_what_waits_is_staged_whatever_breaks() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_catalogue_whose_cursors_are_no_numbers_is_followed() {
-    let scene = Scene::new(22, |options| options.list.texts = true).await;
+    let scene = scene(22, |options| options.list.texts = true).await;
     let result = scene.read().await;
     assert_eq!(scene.listed().await, scene.truth());
     assert_eq!(result.track.requests, (scene.universe.market_count() as u64).div_ceil(60));
@@ -171,7 +133,7 @@ async fn a_catalogue_whose_cursors_are_no_numbers_is_followed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_catalogue_says_without_a_proof_is_kept_as_such_and_never_staged() {
     let plan = FaultPlan { lie_rate: 0.1, ..FaultPlan::faults_and_lies(23, 0.0) };
-    let scene = Scene::new(23, |options| options.faults = plan).await;
+    let scene = scene(23, |options| options.faults = plan).await;
     let result = scene.read().await;
     let truth = scene.truth();
     let mut lies = 0;
@@ -210,7 +172,7 @@ async fn ended(mut child: Child) -> i32 {
 /// Kills the catalogue's track eight times, each time with pages left, and runs it to its end.
 async fn disturbed_run(seed: u64) {
     let mut dice = ChaCha8Rng::seed_from_u64(seed);
-    let scene = Scene::new(seed, |options| {
+    let scene = scene(seed, |options| {
         options.list.page = 30;
         options.latency = Duration::from_millis(3);
         options.faults = FaultPlan::faults(seed, 0.1);
@@ -227,32 +189,32 @@ async fn disturbed_run(seed: u64) {
     for kill in 0..8 {
         let let_in = dice.random_range(8..25);
         let wait = kill == 0 || dice.random_bool(0.5);
-        let requests = scene.stand_in.counters().requests;
-        scene.stand_in.hold_after(let_in);
-        let mut child = scene.start();
-        while scene.stand_in.counters().requests < requests + let_in || wait && written() == before {
+        let requests = scene.catalogue().counters().requests;
+        scene.catalogue().hold_after(let_in);
+        let mut child = scene.start(&["clob"]);
+        while scene.catalogue().counters().requests < requests + let_in || wait && written() == before {
             assert_eq!(child.try_wait().unwrap(), None, "it ended with pages left");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         child.kill().unwrap();
         child.wait().unwrap();
-        scene.stand_in.let_in();
+        scene.catalogue().let_in();
         assert!(written() >= before, "{} after {before}", written());
         before = written();
     }
     assert!(before > 0, "the checkpoint never moves");
     let size = std::fs::metadata(&path).unwrap().len();
     assert!(size < 6_000, "a checkpoint of {size} bytes is not of constant size");
-    let resumed_at = scene.stand_in.counters().requests;
+    let resumed_at = scene.catalogue().counters().requests;
     for attempt in 0.. {
-        match ended(scene.start()).await {
+        match ended(scene.start(&["clob"])).await {
             0 => break,
             code => assert_eq!((code, attempt < 5), (4, true), "seed {seed}"),
         }
     }
     assert_eq!(scene.listed().await, scene.truth());
     scene.assert_staged().await;
-    let again = scene.stand_in.counters().requests - resumed_at;
+    let again = scene.catalogue().counters().requests - resumed_at;
     assert!(
         again < pages - before + pages / 2,
         "{again} requests for the rest of {pages} pages after {before}"
@@ -273,7 +235,7 @@ async fn campaign_of_killed_catalogues_that_go_on_without_a_page_lost() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn read_to_its_end_it_is_read_again_which_brings_winners_up_to_date() {
-    let scene = Scene::new(25, |_| {}).await;
+    let scene = scene(25, |_| {}).await;
     let first = scene.read().await;
     // As if it had been read a while ago, before anything was decided.
     for sql in [
@@ -294,7 +256,7 @@ async fn read_to_its_end_it_is_read_again_which_brings_winners_up_to_date() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn empty_labels_of_the_map_are_filled_once_and_outlive_broken_rows() {
-    let scene = Scene::new(26, |_| {}).await;
+    let scene = scene(26, |_| {}).await;
     // What subgraphs leave behind: rows without labels, some of them beside a broken row from the future.
     let context = scene.context().await;
     derive::run(&context, &derive::DeriveOptions::default()).await.unwrap();
@@ -318,12 +280,8 @@ async fn empty_labels_of_the_map_are_filled_once_and_outlive_broken_rows() {
     assert_eq!(report::merge::json(&merged)["labels_filled"].as_u64(), merged.labels);
     scene.world.run("OPTIMIZE TABLE {d}.ctf_token_map FINAL").await;
     let truth = scene.truth();
-    let client = clickhouse::Client::default().with_url(&scene.world.url);
-    let sql = format!(
-        "SELECT token_id, lower(right(condition_id_norm, 64)), outcome_index, outcome_label FROM {}.ctf_token_map",
-        scene.world.database
-    );
-    let rows: Vec<(String, String, u8, String)> = client.query(&sql).fetch_all().await.unwrap();
+    let sql = "SELECT token_id, lower(right(condition_id_norm, 64)), outcome_index, outcome_label FROM {d}.ctf_token_map";
+    let rows: Vec<(String, String, u8, String)> = scene.world.all(sql).await;
     let tokens: HashSet<&String> = rows.iter().map(|(token, ..)| token).collect();
     assert_eq!(tokens.len(), rows.len());
     for outcome in scene.universe.traded_tokens() {
@@ -339,7 +297,7 @@ async fn empty_labels_of_the_map_are_filled_once_and_outlive_broken_rows() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_map_that_replaces_nothing_keeps_one_row_a_token_when_labels_are_filled() {
-    let scene = Scene::new(27, |_| {}).await;
+    let scene = scene(27, |_| {}).await;
     scene.world.run("CREATE TABLE {d}.plain AS {d}.ctf_token_map ENGINE = MergeTree ORDER BY token_id").await;
     scene
         .world
@@ -347,10 +305,8 @@ async fn a_map_that_replaces_nothing_keeps_one_row_a_token_when_labels_are_fille
               any(condition_id_norm), any(outcome_index) FROM {d}.ctf_token_map WHERE condition_id_norm != '' GROUP BY token_id")
         .await;
     scene.read().await;
-    let mut settings = scene.settings();
-    settings.extend(["--token-map-table".to_owned(), "plain".to_owned()]);
-    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
-    let merged = merge::run(&scene.world.context(&settings).await, &LABELS).await.unwrap();
+    let scene = scene.with("--token-map-table", "plain");
+    let merged = scene.merge(&LABELS).await;
     assert!(merged.labels.unwrap() > 100);
     let twice: u64 = scene
         .world
@@ -361,7 +317,7 @@ async fn a_map_that_replaces_nothing_keeps_one_row_a_token_when_labels_are_fille
 
 #[tokio::test(flavor = "multi_thread")]
 async fn winners_that_no_table_knows_come_from_the_catalogue_by_their_proven_index() {
-    let scene = Scene::new(28, |_| {}).await;
+    let scene = scene(28, |_| {}).await;
     scene.read().await;
     scene.merge(&MergeOptions::default()).await;
     let baselines: Vec<Baseline> = (scene.universe.baselines().iter())
@@ -397,17 +353,14 @@ async fn winners_that_no_table_knows_come_from_the_catalogue_by_their_proven_ind
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_list_is_read_at_the_documented_limit_and_never_refused() {
-    let scene = Scene::new(29, |options| {
+    let scene = scene(29, |options| {
         options.windows = vec![Window { requests: 25, per: Duration::from_millis(400) }];
         options.latency = Duration::from_millis(5);
         options.list = ListHabits { generated: 2_000, page: 60, texts: false };
     })
     .await;
-    let mut settings = scene.settings();
-    let place = settings.iter().position(|it| it == "100000/1s").unwrap();
-    settings[place] = "25/400ms".to_owned();
-    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
-    let result = clob::run(&scene.world.context(&settings).await).await.unwrap();
+    let scene = scene.with("--clob-rate-limit", "25/400ms");
+    let result = scene.read().await;
     assert_eq!((result.track.ending, result.track.throttled), (Ending::Complete, 0));
     assert_eq!(result.markets, scene.universe.market_count() as u64 + 2_000);
     let listed: u64 = scene.world.one("SELECT count() FROM {s}.clob_markets FINAL").await;
@@ -416,11 +369,11 @@ async fn a_long_list_is_read_at_the_documented_limit_and_never_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_begun_anew_or_lost_is_read_from_the_first_page() {
-    let scene = Scene::new(30, |_| {}).await;
+    let scene = scene(30, |_| {}).await;
     let interrupted = async || {
-        scene.stand_in.hold_after(20);
+        scene.catalogue().hold_after(20);
         let path = checkpoint::path(scene.world.folder.path(), Source::Clob);
-        let mut child = scene.start();
+        let mut child = scene.start(&["clob"]);
         let pages = || checkpoint::read(&path).unwrap().and_then(|it| it.catalogue).map_or(0, |it| it.pages);
         while pages() == 0 {
             assert_eq!(child.try_wait().unwrap(), None, "it ended with pages left");
@@ -428,7 +381,7 @@ async fn what_is_begun_anew_or_lost_is_read_from_the_first_page() {
         }
         child.kill().unwrap();
         child.wait().unwrap();
-        scene.stand_in.let_in();
+        scene.catalogue().let_in();
     };
     interrupted().await;
     let options = setup::SetupOptions { reset: true, ..setup::SetupOptions::default() };
@@ -445,25 +398,25 @@ async fn what_is_begun_anew_or_lost_is_read_from_the_first_page() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_catalogue_that_is_gone_is_one_error_after_one_request_and_an_outage_is_waited_out() {
-    let gone = Scene::new(31, |options| options.gone = true).await;
+    let gone = scene(31, |options| options.gone = true).await;
     let error = clob::run(&gone.context().await).await.unwrap_err();
     assert_eq!(error.exit(), Exit::Unusable);
     assert!(error.to_string().contains("gone for good (HTTP 410"), "{error}");
-    assert_eq!(gone.stand_in.counters().requests, 1);
-    let scene = Scene::new(31, |_| {}).await;
-    scene.stand_in.hold_after(30);
+    assert_eq!(gone.catalogue().counters().requests, 1);
+    let scene = scene(31, |_| {}).await;
+    scene.catalogue().hold_after(30);
     let context = scene.context().await;
     let (result, ()) = tokio::join!(clob::run(&context), async {
-        while scene.stand_in.counters().requests < 30 {
+        while scene.catalogue().counters().requests < 30 {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        scene.stand_in.set_outage(Outage::Reset);
-        scene.stand_in.let_in();
+        scene.catalogue().set_outage(Outage::Reset);
+        scene.catalogue().let_in();
         let down = || scene.world.kept.notices.lock().unwrap().iter().any(|it| it.contains("is down"));
         while !down() {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        scene.stand_in.set_outage(Outage::None);
+        scene.catalogue().set_outage(Outage::None);
     });
     assert_eq!(result.unwrap().track.ending, Ending::Complete);
     assert_eq!(scene.listed().await, scene.truth());

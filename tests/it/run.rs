@@ -1,59 +1,29 @@
 //! `backfill run`, the real program: its plan, what it leaves out, how it is interrupted and resumed, its metrics.
 
 use std::collections::BTreeSet;
-use std::process::{Output, Stdio};
+use std::process::Output;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::common::{BACKFILL, World, small_universe, sources, stand_ins};
-use backfill::demo::{StandIn, Universe};
+use crate::common::{Scene, small_universe};
+use backfill::demo::Universe;
 use backfill::report::html::numbers::shown;
+use backfill::source::Source;
 use serde_json::Value;
 use tokio::io::AsyncBufReadExt;
 
-/// A world, the stand-ins of its APIs, and the command line that leads to both.
-struct Scene {
-    world: World,
-    stand_ins: (StandIn, StandIn),
-    arguments: Vec<String>,
+const TRACKS: [Source; 2] = [Source::Dome, Source::Goldsky];
+
+/// The guide's two tracks on a universe of its own. P&L is another test's subject.
+async fn scene(universe: &Arc<Universe>, latency: Duration) -> Scene {
+    let scene = Scene::new(universe, &TRACKS, |_, options| options.latency = latency).await;
+    scene.with("--variance-limit", "100").with("--coverage-target", "50")
 }
 
 impl Scene {
-    async fn new(universe: &Arc<Universe>, latency: Duration) -> Self {
-        let world = World::with(universe).await;
-        let stand_ins = stand_ins(universe, |options| options.latency = latency).await;
-        let mut arguments = world.arguments();
-        arguments.extend(sources(&stand_ins.0, &stand_ins.1));
-        // Winners and resolutions stand in the world's own database; P&L is another test's subject.
-        arguments.extend(["--variance-limit", "100", "--coverage-target", "50"].map(str::to_owned));
-        Self { world, stand_ins, arguments }
-    }
-
-    fn command(&self, arguments: &[&str]) -> tokio::process::Command {
-        let mut command = tokio::process::Command::new(BACKFILL);
-        command
-            .args(&self.arguments)
-            .args(arguments)
-            .current_dir(self.world.folder.path())
-            .env_remove("DOME_API_KEY")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
-        command
-    }
-
-    async fn run(&self, arguments: &[&str]) -> Output {
-        let run = self.command(arguments).output();
-        tokio::time::timeout(Duration::from_secs(120), run).await.expect("it ends").unwrap()
-    }
-
-    /// Runs to the end and answers the object.
-    async fn json(&self, arguments: &[&str]) -> Value {
-        let output = self.run(&[arguments, &["--format", "json"]].concat()).await;
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{:?}: {errors}", output.status);
-        serde_json::from_slice(&output.stdout).expect("one object")
+    /// Runs to its end and answers the object.
+    async fn run(&self, arguments: &[&str]) -> Value {
+        self.json(0, arguments).await.0
     }
 
     /// Begins a run and interrupts it when it has staged more than so many tokens.
@@ -90,13 +60,9 @@ impl Scene {
 
     /// What the map says, and of which tokens nobody knew anything.
     async fn tables(&self) -> (BTreeSet<(String, String, u8)>, u64) {
-        let client = clickhouse::Client::default().with_url(&self.world.url);
-        let sql = format!(
-            "SELECT token_id, lower(replace(condition_id_norm, '0x', '')), outcome_index FROM {}.ctf_token_map \
-             WHERE match(condition_id_norm, '[1-9a-fA-F]') AND outcome_index < 2",
-            self.world.database
-        );
-        let rows: Vec<(String, String, u8)> = client.query(&sql).fetch_all().await.unwrap();
+        let map = "SELECT token_id, lower(replace(condition_id_norm, '0x', '')), outcome_index FROM {d}.ctf_token_map \
+                   WHERE match(condition_id_norm, '[1-9a-fA-F]') AND outcome_index < 2";
+        let rows: Vec<(String, String, u8)> = self.world.all(map).await;
         let left = "SELECT uniqExact(token_id) FROM {s}.not_found WHERE token_id NOT IN \
                     (SELECT token_id FROM {s}.clob_asset_map_dome UNION ALL SELECT token_id FROM {s}.clob_asset_map_goldsky)";
         (rows.into_iter().collect(), self.world.one(left).await)
@@ -112,9 +78,9 @@ fn results(object: &Value) -> Vec<(&str, &str)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn interrupted_twice_and_resumed_it_ends_as_an_undisturbed_run_does() {
     let universe = small_universe(41);
-    let undisturbed = Scene::new(&universe, Duration::ZERO).await;
-    undisturbed.json(&["run", "--derive=false"]).await;
-    let disturbed = Scene::new(&universe, Duration::from_millis(20)).await;
+    let undisturbed = scene(&universe, Duration::ZERO).await;
+    undisturbed.run(&["run", "--derive=false"]).await;
+    let disturbed = scene(&universe, Duration::from_millis(20)).await;
     for (more, signal) in [(0, rustix::process::Signal::INT), (500, rustix::process::Signal::TERM)] {
         let output = disturbed.interrupted(more, signal).await;
         let errors = String::from_utf8_lossy(&output.stderr);
@@ -131,7 +97,7 @@ async fn interrupted_twice_and_resumed_it_ends_as_an_undisturbed_run_does() {
     }
     let page = disturbed.world.folder.path().join("report.html");
     let report = format!("--report={}", page.display());
-    let object = disturbed.json(&["run", "--derive=false", "--batch-size", "20", &report]).await;
+    let object = disturbed.run(&["run", "--derive=false", "--batch-size", "20", &report]).await;
     assert_eq!(object["passed"], true);
     let page = std::fs::read_to_string(page).unwrap();
     let total = object["phases"].as_array().unwrap().iter().find(|it| it["phase"] == "validate").unwrap();
@@ -150,25 +116,15 @@ async fn interrupted_twice_and_resumed_it_ends_as_an_undisturbed_run_does() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_signal_leaves_at_once_and_the_data_is_still_right() {
     let universe = small_universe(46);
-    let undisturbed = Scene::new(&universe, Duration::ZERO).await;
-    undisturbed.json(&["run", "--derive=false"]).await;
+    let undisturbed = scene(&universe, Duration::ZERO).await;
+    undisturbed.run(&["run", "--derive=false"]).await;
     // Longer than anybody waits: who ended has not waited for the answers.
-    let disturbed = Scene::new(&universe, Duration::from_secs(3600)).await;
+    let disturbed = scene(&universe, Duration::from_secs(3600)).await;
     let arguments = ["run", "--derive=false", "--format", "json", "--request-timeout", "10h"];
-    let mut arguments: Vec<&str> = arguments.to_vec();
-    let own: Vec<String> = without(&disturbed.arguments, "--request-timeout");
-    arguments.extend(own.iter().map(String::as_str));
-    let mut command = tokio::process::Command::new(BACKFILL);
-    command
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    let child = command.spawn().unwrap();
+    let child = disturbed.command(&arguments).spawn().unwrap();
     let pid = rustix::process::Pid::from_raw(child.id().unwrap().cast_signed()).unwrap();
     let output = tokio::spawn(child.wait_with_output());
-    while disturbed.stand_ins.0.counters().requests == 0 {
+    while disturbed.stand_in(Source::Dome).counters().requests == 0 {
         assert!(!output.is_finished(), "it ended before it could be interrupted");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -181,30 +137,22 @@ async fn a_second_signal_leaves_at_once_and_the_data_is_still_right() {
     assert_eq!(output.status.code(), Some(130));
     assert!(output.stdout.is_empty(), "it has not waited for a summary");
     assert!(String::from_utf8_lossy(&output.stderr).contains("again to leave at once"));
-    let (dome, goldsky) = stand_ins(&universe, |_| {}).await;
-    let mut resumed = disturbed.world.arguments();
-    resumed.extend(sources(&dome, &goldsky));
-    resumed.extend(["--variance-limit", "100", "--coverage-target", "50"].map(str::to_owned));
-    let resumed = Scene { world: disturbed.world, stand_ins: (dome, goldsky), arguments: resumed };
-    resumed.json(&["run", "--derive=false"]).await;
+    let resumed = Scene::on(disturbed.world, &universe, &TRACKS, |_, _| {}).await;
+    let resumed = resumed.with("--variance-limit", "100").with("--coverage-target", "50");
+    resumed.run(&["run", "--derive=false"]).await;
     assert!(undisturbed.tables().await == resumed.tables().await, "the same tables");
-}
-
-/// The arguments without a flag and its value.
-fn without(arguments: &[String], flag: &str) -> Vec<String> {
-    arguments.chunks(2).filter(|pair| pair[0] != flag).flatten().cloned().collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_plan_comes_first_and_a_dry_run_touches_nothing() {
-    let scene = Scene::new(&small_universe(42), Duration::ZERO).await;
-    let object = scene.json(&["run", "--dry-run"]).await;
+    let scene = scene(&small_universe(42), Duration::ZERO).await;
+    let object = scene.run(&["run", "--dry-run"]).await;
     let actions: Vec<_> = object["plan"].as_array().unwrap().iter().map(|it| &it["action"]).collect();
     assert!(actions.iter().all(|action| *action == "run") && actions.len() == 6, "{object}");
     let databases: u64 = scene.world.one("SELECT count() FROM system.databases WHERE name = '{s}'").await;
     assert_eq!(databases, 0, "nothing was made");
     assert_eq!(std::fs::read_dir(scene.world.folder.path()).unwrap().count(), 0);
-    let text = String::from_utf8(scene.run(&["run", "--to", "dome"]).await.stdout).unwrap();
+    let text = String::from_utf8(scene.output(&["run", "--to", "dome"]).await.stdout).unwrap();
     assert!(text.starts_with("PLAN\n"), "{text}");
     assert!(text.contains("merge     skip  the run ends with tracks"), "{text}");
     let summary = text.split("SUMMARY").nth(1).expect("a summary at the end");
@@ -213,12 +161,12 @@ async fn the_plan_comes_first_and_a_dry_run_touches_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_done_already_is_left_out_with_its_reason_and_stays_right() {
-    let scene = Scene::new(&small_universe(43), Duration::ZERO).await;
-    let first = scene.json(&["run", "--derive=false", "--to", "merge"]).await;
+    let scene = scene(&small_universe(43), Duration::ZERO).await;
+    let first = scene.run(&["run", "--derive=false", "--to", "merge"]).await;
     let done = [("setup", "done"), ("dome", "done"), ("goldsky", "done"), ("merge", "done")];
     assert_eq!(results(&first)[..4], done);
     let before = scene.tables().await;
-    let second = scene.json(&["run", "--from", "merge"]).await;
+    let second = scene.run(&["run", "--from", "merge"]).await;
     assert_eq!(
         results(&second),
         [
@@ -237,22 +185,22 @@ async fn what_is_done_already_is_left_out_with_its_reason_and_stays_right() {
     assert_eq!(scene.tables().await, before);
     // A staged token that the map has not: the merge is due again.
     scene.world.run("ALTER TABLE {d}.ctf_token_map DELETE WHERE token_id IN (SELECT token_id FROM {s}.clob_asset_map_dome LIMIT 1) SETTINGS mutations_sync = 1").await;
-    let third = scene.json(&["run", "--from", "merge", "--to", "merge"]).await;
+    let third = scene.run(&["run", "--from", "merge", "--to", "merge"]).await;
     assert_eq!(results(&third)[3], ("merge", "done"));
     assert_eq!(scene.tables().await, before);
     // Every answer is there and nothing is left that another track could know: the tracks are left out.
     scene.world.run("INSERT INTO {d}.ctf_token_map (token_id, condition_id_norm, outcome_index) SELECT token_id, repeat('1', 64), 0 FROM {s}.not_found").await;
-    let fourth = scene.json(&["run", "--derive=false", "--to", "merge"]).await;
+    let fourth = scene.run(&["run", "--derive=false", "--to", "merge"]).await;
     assert_eq!(results(&fourth)[1..4], [("dome", "skipped"), ("goldsky", "skipped"), ("merge", "skipped")]);
-    let bad = scene.run(&["run", "--from", "merge", "--to", "setup"]).await;
+    let bad = scene.output(&["run", "--from", "merge", "--to", "setup"]).await;
     assert_eq!(bad.status.code(), Some(2));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_phase_that_fails_is_the_last_and_the_summary_comes_all_the_same() {
-    let scene = Scene::new(&small_universe(44), Duration::ZERO).await;
+    let scene = scene(&small_universe(44), Duration::ZERO).await;
     let nowhere = ["--dome-api-url", "http://127.0.0.1:1", "--goldsky-url", "http://127.0.0.1:1"];
-    let output = scene.run(&[&["run", "--format", "json"], &nowhere[..]].concat()).await;
+    let output = scene.output(&[&["run", "--format", "json"], &nowhere[..]].concat()).await;
     assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
     let object: Value = serde_json::from_slice(&output.stdout).unwrap();
     let results = results(&object);
@@ -262,9 +210,9 @@ async fn the_first_phase_that_fails_is_the_last_and_the_summary_comes_all_the_sa
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_track_that_cannot_be_used_is_taken_over_by_the_other_which_says_so() {
-    let scene = Scene::new(&small_universe(44), Duration::ZERO).await;
+    let scene = scene(&small_universe(44), Duration::ZERO).await;
     let arguments = ["run", "--derive=false", "--format", "json", "--dome-api-url", "http://127.0.0.1:1"];
-    let output = scene.run(&arguments).await;
+    let output = scene.output(&arguments).await;
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{errors}");
     assert!(errors.contains("The Dome track cannot go on"), "{errors}");
@@ -280,14 +228,14 @@ async fn a_track_that_cannot_be_used_is_taken_over_by_the_other_which_says_so() 
         "it has staged the tokens of both: {goldsky}"
     );
     assert!(goldsky.get("ended_early").is_none());
-    assert_eq!(scene.stand_ins.0.counters().requests, 0);
+    assert_eq!(scene.stand_in(Source::Dome).counters().requests, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_track_that_could_only_help_and_cannot_is_no_failure() {
-    let scene = Scene::new(&small_universe(47), Duration::ZERO).await;
+    let scene = scene(&small_universe(47), Duration::ZERO).await;
     let shares = ["run", "--derive=false", "--dome-share", "0", "--to", "merge", "--format", "json"];
-    let output = scene.run(&[&shares[..], &["--dome-api-url", "http://127.0.0.1:1"]].concat()).await;
+    let output = scene.output(&[&shares[..], &["--dome-api-url", "http://127.0.0.1:1"]].concat()).await;
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{errors}");
     assert!(errors.contains("The Dome track cannot help: unreachable"), "{errors}");
@@ -297,11 +245,11 @@ async fn a_track_that_could_only_help_and_cannot_is_no_failure() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_track_can_be_scraped_and_an_address_that_is_taken_ends_with_2() {
-    let scene = Scene::new(&small_universe(45), Duration::from_millis(30)).await;
-    scene.json(&["setup"]).await;
+    let scene = scene(&small_universe(45), Duration::from_millis(30)).await;
+    scene.run(&["setup"]).await;
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let output = scene.run(&["dome", "--metrics", &address]).await;
+    let output = scene.output(&["dome", "--metrics", &address]).await;
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("--metrics"), "it says what to change");
     assert_eq!(scene.staged().await, 0, "nothing was touched");

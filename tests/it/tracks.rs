@@ -1,13 +1,12 @@
 //! Any number of tracks: how they split the work, take each other's over, and what Polymarket's own API makes of it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::process::{Output, Stdio};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::common::{BACKFILL, World, small_universe, stand_in_of};
+use crate::common::{Scene, small_universe};
 use backfill::demo::stand_in::FaultPlan;
-use backfill::demo::{StandIn, StandInOptions, Universe, UniverseOptions};
+use backfill::demo::{StandInOptions, Universe, UniverseOptions};
 use backfill::ids::TokenId;
 use backfill::phases::setup::SetupOptions;
 use backfill::phases::track::TrackOptions;
@@ -19,65 +18,25 @@ use serde_json::Value;
 const TRACKS: [Source; 3] = [Source::Dome, Source::Goldsky, Source::Gamma];
 
 /// A world and stand-ins of all three APIs.
-struct Scene {
-    world: World,
-    stand_ins: BTreeMap<Source, StandIn>,
-    settings: Vec<String>,
+async fn scene(universe: &Arc<Universe>, change: impl Fn(Source, &mut StandInOptions)) -> Scene {
+    let change = |source, options: &mut StandInOptions| {
+        options.track_tokens = true;
+        change(source, options);
+    };
+    Scene::new(universe, &TRACKS, change).await
 }
 
 impl Scene {
-    async fn new(universe: &Arc<Universe>, change: impl Fn(Source, &mut StandInOptions)) -> Self {
-        let world = World::with(universe).await;
-        let mut settings = vec!["--dome-api-key".to_owned(), "demo".to_owned()];
-        settings.extend(["--request-timeout".to_owned(), "2s".to_owned()]);
-        let mut stand_ins = BTreeMap::new();
-        for source in TRACKS {
-            let (stand_in, leading) = stand_in_of(universe, source, |options| {
-                options.track_tokens = true;
-                change(source, options);
-            })
-            .await;
-            settings.extend(leading.into_iter().map(|it| it.replace("--dome-url", "--dome-api-url")));
-            stand_ins.insert(source, stand_in);
-        }
-        Self { world, stand_ins, settings }
-    }
-
-    fn settings(&self) -> Vec<&str> {
-        self.settings.iter().map(String::as_str).collect()
-    }
-
-    async fn backfill(&self, arguments: &[&str]) -> Output {
-        let run = tokio::process::Command::new(BACKFILL)
-            .args(self.world.arguments())
-            .args(&self.settings)
-            .args(arguments)
-            .current_dir(self.world.folder.path())
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .output();
-        tokio::time::timeout(Duration::from_secs(300), run).await.expect("it ends").unwrap()
-    }
-
-    /// Runs to an end with this exit code and answers the object and what was said beside it.
-    async fn json(&self, code: i32, arguments: &[&str]) -> (Value, String) {
-        let output = self.backfill(&[arguments, &["--format", "json"]].concat()).await;
-        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(code), "{errors}");
-        (serde_json::from_slice(&output.stdout).expect("one object"), errors)
-    }
-
     async fn setup(&self, tracks: &str) -> setup::SetupResult {
-        let context = self.world.context(&self.settings()).await;
+        let context = self.context().await;
         let tracks: backfill::phases::shares::Tracks = tracks.parse().unwrap();
         let options = SetupOptions { shares: tracks.named(), ..SetupOptions::default() };
         setup::run(&context, &options).await.unwrap()
     }
 
     async fn workload(&self, source: Source) -> BTreeSet<String> {
-        let client = clickhouse::Client::default().with_url(&self.world.url);
-        let sql = format!("SELECT asset_id FROM {}.{}", self.world.staging, source.workload_table());
-        client.query(&sql).fetch_all::<String>().await.unwrap().into_iter().collect()
+        let sql = format!("SELECT asset_id FROM {{s}}.{}", source.workload_table());
+        self.world.all::<String>(&sql).await.into_iter().collect()
     }
 }
 
@@ -97,7 +56,7 @@ async fn with_dome_gone_and_goldsky_knowing_half_a_run_with_auto_passes_by_itsel
         ..UniverseOptions::default()
     };
     let universe = Arc::new(Universe::generate(options).unwrap());
-    let scene = Scene::new(&universe, |source, options| match source {
+    let scene = scene(&universe, |source, options| match source {
         Source::Dome => options.gone = true,
         Source::Goldsky => options.knows = 0.5,
         _ => {}
@@ -124,7 +83,7 @@ async fn with_dome_gone_and_goldsky_knowing_half_a_run_with_auto_passes_by_itsel
 async fn a_service_that_ends_in_the_middle_of_a_run_is_survived_by_it() {
     let universe = small_universe(72);
     // Slow enough that most of it is undone when the service ends.
-    let scene = Scene::new(&universe, |source, options| {
+    let scene = scene(&universe, |source, options| {
         options.latency = Duration::from_millis(if source == Source::Dome { 300 } else { 20 });
         options.knows = if source == Source::Goldsky { 0.5 } else { 1.0 };
     })
@@ -154,7 +113,7 @@ async fn a_service_that_ends_in_the_middle_of_a_run_is_survived_by_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn shares_split_the_tokens_exactly_and_a_track_without_one_is_emptied() {
     let universe = small_universe(73);
-    let scene = Scene::new(&universe, |_, _| {}).await;
+    let scene = scene(&universe, |_, _| {}).await;
     let found = scene.setup("dome:40,goldsky:40,gamma:20").await;
     let sizes: Vec<u64> = found.tracks.iter().map(|split| split.workload.total).collect();
     let cut = |percent: u64| found.unmapped * percent / 100;
@@ -175,17 +134,10 @@ async fn shares_split_the_tokens_exactly_and_a_track_without_one_is_emptied() {
 #[tokio::test(flavor = "multi_thread")]
 async fn auto_splits_by_what_the_limits_allow_and_leaves_out_who_has_no_key() {
     let universe = small_universe(74);
-    let scene = Scene::new(&universe, |_, _| {}).await;
+    let scene = scene(&universe, |_, _| {}).await;
     let arguments = ["setup", "--tracks", "auto", "--dome-rate-limit", "100/10s,10/1s"];
     let limits = ["--goldsky-rate-limit", "50/10s", "--gamma-rate-limit", "300/10s"];
-    let own: Vec<String> = scene
-        .settings
-        .chunks(2)
-        .filter(|pair| !pair[0].ends_with("-rate-limit"))
-        .flatten()
-        .cloned()
-        .collect();
-    let scene = Scene { settings: own, ..scene };
+    let scene = scene.without("-rate-limit");
     let (object, _) = scene.json(0, &[&arguments[..], &limits].concat()).await;
     let share = |object: &Value, name: &str| {
         object["tracks"][name].as_f64().unwrap() / object["unmapped"].as_f64().unwrap()
@@ -195,17 +147,13 @@ async fn auto_splits_by_what_the_limits_allow_and_leaves_out_who_has_no_key() {
         let expected = pace / (900.0 + 5_000.0 + 2_520.0);
         assert!((share(&object, name) - expected).abs() < 0.02, "{name}: {object}");
     }
-    let keyless: Vec<String> =
-        scene.settings.chunks(2).filter(|pair| pair[0] != "--dome-api-key").flatten().cloned().collect();
-    let scene = Scene { settings: keyless, ..scene };
+    let scene = scene.without("--dome-api-key");
     let (object, said) = scene.json(0, &[&["setup", "--tracks", "auto"], &limits[..]].concat()).await;
     assert!(said.contains("Dome is left out") && said.contains("DOME_API_KEY"), "{said}");
     assert!(object["tracks"].get("dome").is_none(), "{object}");
     let nobody = ["--goldsky-url", "http://127.0.0.1:1", "--gamma-url", "http://127.0.0.1:1"];
-    let own: Vec<String> =
-        scene.settings.chunks(2).filter(|pair| !pair[0].ends_with("-url")).flatten().cloned().collect();
-    let scene = Scene { settings: own, ..scene };
-    let output = scene.backfill(&[&["setup", "--tracks", "auto"], &nobody[..]].concat()).await;
+    let scene = scene.without("-url");
+    let output = scene.output(&[&["setup", "--tracks", "auto"], &nobody[..]].concat()).await;
     assert_eq!(output.status.code(), Some(1));
 }
 
@@ -213,19 +161,17 @@ async fn auto_splits_by_what_the_limits_allow_and_leaves_out_who_has_no_key() {
 async fn what_one_track_does_not_know_each_other_is_asked_for_once_and_the_next_run_asks_nobody_again() {
     let universe = small_universe(75);
     // Each knows another half: every token that somebody knows is found, whoever has it in its workload.
-    let scene = Scene::new(&universe, |_, options| options.knows = 0.5).await;
+    let scene = scene(&universe, |_, options| options.knows = 0.5).await;
     scene.setup("dome,goldsky,gamma").await;
-    let context = scene.world.context(&scene.settings()).await;
+    let context = scene.context().await;
     let asked = |source: Source| scene.stand_ins[&source].counters();
     for result in track::run(&context, &TRACKS, &TrackOptions::default()).await.unwrap() {
         let result = result.unwrap();
         assert_eq!((result.ending, result.processed), (Ending::Complete, result.total), "{result:?}");
     }
     merge::run(&context, &merge::MergeOptions::default()).await.unwrap();
-    let client = clickhouse::Client::default().with_url(&scene.world.url);
-    let sql = format!("SELECT token_id FROM {}.ctf_token_map", scene.world.database);
     let mapped: BTreeSet<String> =
-        client.query(&sql).fetch_all::<String>().await.unwrap().into_iter().collect();
+        scene.world.all("SELECT token_id FROM {d}.ctf_token_map").await.into_iter().collect();
     let known = |token: &TokenId| scene.stand_ins.values().any(|it| it.knows(token));
     let unmapped: Vec<_> = universe.traded_tokens().filter(|it| !it.mapped()).map(|it| it.token()).collect();
     let found = unmapped.iter().filter(|token| known(token)).count();
@@ -248,7 +194,7 @@ async fn what_one_track_does_not_know_each_other_is_asked_for_once_and_the_next_
 #[tokio::test(flavor = "multi_thread")]
 async fn gamma_is_asked_for_closed_markets_first_and_with_full_requests_both_times() {
     let universe = small_universe(76);
-    let scene = Scene::new(&universe, |_, _| {}).await;
+    let scene = scene(&universe, |_, _| {}).await;
     let found = scene.setup("gamma").await;
     let (object, _) = scene.json(0, &["gamma", "--worker-count", "2"]).await;
     assert_eq!((&object["total"], &object["processed"]), (&found.unmapped.into(), &found.unmapped.into()));
@@ -277,7 +223,7 @@ async fn gamma_is_asked_for_closed_markets_first_and_with_full_requests_both_tim
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_market_of_all_which_gamma_gives_for_what_it_does_not_know_is_never_believed() {
     let universe = small_universe(77);
-    let scene = Scene::new(&universe, |_, options| {
+    let scene = scene(&universe, |_, options| {
         options.faults = FaultPlan { rate: 0.1, ..FaultPlan::faults_and_lies(77, 0.4) };
     })
     .await;
@@ -286,12 +232,8 @@ async fn the_first_market_of_all_which_gamma_gives_for_what_it_does_not_know_is_
     assert_eq!((&object["processed"], &object["failed"]), (&object["total"], &0.into()), "{said}");
     let gamma = &scene.stand_ins[&Source::Gamma];
     assert!(gamma.counters().lies > 500, "{:?}", gamma.counters());
-    let client = clickhouse::Client::default().with_url(&scene.world.url);
-    let sql = format!(
-        "SELECT token_id, condition_id_norm, outcome_index FROM {}.clob_asset_map_gamma",
-        scene.world.staging
-    );
-    let rows: Vec<(String, String, u8)> = client.query(&sql).fetch_all().await.unwrap();
+    let sql = "SELECT token_id, condition_id_norm, outcome_index FROM {s}.clob_asset_map_gamma";
+    let rows: Vec<(String, String, u8)> = scene.world.all(sql).await;
     let mut staged = BTreeSet::new();
     for (token, condition, index) in rows {
         let outcome = universe.find(&token.parse().unwrap()).unwrap();
@@ -310,7 +252,7 @@ async fn the_first_market_of_all_which_gamma_gives_for_what_it_does_not_know_is_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_staging_database_from_before_a_source_was_there_is_completed_and_not_disturbed() {
     let universe = small_universe(78);
-    let scene = Scene::new(&universe, |_, _| {}).await;
+    let scene = scene(&universe, |_, _| {}).await;
     let found = scene.setup("dome,goldsky").await;
     for table in ["clob_asset_map_gamma", "clob_asset_map_clob"] {
         scene.world.run(&format!("DROP TABLE {{s}}.{table} SYNC")).await;

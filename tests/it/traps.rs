@@ -21,45 +21,6 @@ use backfill::track::checkpoint::{Checkpoint, CheckpointFile};
 
 const WALLET: &str = "0xcce2b7c71f21e358b8e5e797e586cbc03160d58b";
 
-/// A world with the four tables as they stand in production, empty, and no background merges, which would come and go.
-async fn tables() -> World {
-    let world = World::new().await;
-    world
-        .run(
-            "CREATE TABLE {d}.clob_fills (fill_id String, proxy_wallet String, user_eoa String, market_slug String, \
-             condition_id String, asset_id String, outcome LowCardinality(String), side LowCardinality(String), \
-             price Float64, size Float64, fee_rate_bps UInt32, timestamp DateTime, order_hash String, \
-             tx_hash String, bucket_index UInt32, ingested_at DateTime) \
-             ENGINE = MergeTree ORDER BY (proxy_wallet, timestamp, fill_id)",
-        )
-        .await;
-    world
-        .run(
-            "CREATE TABLE {d}.ctf_token_map (token_id String, condition_id_norm String, outcome_index UInt8, \
-             outcome_label String, source String, fetched_at DateTime DEFAULT now()) \
-             ENGINE = ReplacingMergeTree(fetched_at) ORDER BY token_id",
-        )
-        .await;
-    world
-        .run(
-            "CREATE TABLE {d}.gamma_resolved (cid String, winning_outcome String, closed UInt8, fetched_at DateTime) \
-             ENGINE = MergeTree ORDER BY cid",
-        )
-        .await;
-    world
-        .run(
-            "CREATE TABLE {d}.market_resolutions_final (condition_id_norm FixedString(64), \
-             payout_numerators Array(UInt8), payout_denominator UInt8, outcome_count UInt8, \
-             winning_outcome LowCardinality(String), source LowCardinality(String), version UInt8, \
-             resolved_at Nullable(DateTime), updated_at DateTime, winning_index UInt16) \
-             ENGINE = ReplacingMergeTree(updated_at) ORDER BY condition_id_norm",
-        )
-        .await;
-    world.run("SYSTEM STOP MERGES {d}.ctf_token_map").await;
-    world.run("SYSTEM STOP MERGES {d}.market_resolutions_final").await;
-    world
-}
-
 /// The condition with this byte in every place.
 fn condition(byte: u8) -> ConditionId {
     ConditionId::from_bytes([byte; 32])
@@ -121,7 +82,7 @@ async fn run_validate(world: &World) -> WalletResult {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn trap_01_a_left_join_without_nulls_does_not_make_everything_mapped() {
-    let world = tables().await;
+    let world = World::with_tables().await;
     traded(&world, &["1", "2", "3", "4"]).await;
     mapped(&world, "1", &condition(1).to_string(), 0, "Yes", "2025-01-01 00:00:00").await;
     let naive: u64 = world
@@ -140,7 +101,7 @@ async fn trap_01_a_left_join_without_nulls_does_not_make_everything_mapped() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn trap_02_mapped_counts_traded_tokens_with_a_usable_row_and_the_parts_make_the_whole() {
-    let world = tables().await;
+    let world = World::with_tables().await;
     traded(&world, &["1", "2", "3", "4", "5", "6"]).await;
     let (good, at) = (condition(1).to_string(), "2025-01-01 00:00:00");
     mapped(&world, "1", &good, 0, "Yes", at).await;
@@ -162,7 +123,7 @@ async fn trap_02_mapped_counts_traded_tokens_with_a_usable_row_and_the_parts_mak
 
 #[tokio::test(flavor = "multi_thread")]
 async fn trap_03_duplicates_in_map_resolutions_and_fills_count_once() {
-    let world = tables().await;
+    let world = World::with_tables().await;
     let (won, at) = (condition(1).to_string(), ["2025-01-01 00:00:00", "2025-01-02 00:00:00"]);
     mapped(&world, "1", &won, 0, "Yes", at[0]).await;
     mapped(&world, "1", &won, 0, "Yes", at[1]).await;
@@ -194,7 +155,7 @@ async fn trap_03_duplicates_in_map_resolutions_and_fills_count_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn trap_04_conditions_and_wallets_match_in_every_spelling() {
-    let world = tables().await;
+    let world = World::with_tables().await;
     let [a, b, c] = [0xaa, 0xbb, 0xcc].map(|byte| condition(byte).to_string());
     let at = "2025-01-01 00:00:00";
     mapped(&world, "1", &format!("0x{}", a.to_uppercase()), 0, "Yes", at).await;
@@ -227,7 +188,7 @@ async fn trap_04_conditions_and_wallets_match_in_every_spelling() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn trap_05_the_payout_decides_then_the_index_then_the_label() {
-    let world = tables().await;
+    let world = World::with_tables().await;
     let at = "2025-01-01 00:00:00";
     // Each token with its index, its label, what it is paid, and why.
     let tokens = [
@@ -282,7 +243,7 @@ async fn trap_05_the_payout_decides_then_the_index_then_the_label() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn trap_06_counts_that_a_threshold_decides_are_exact() {
-    let world = tables().await;
+    let world = World::with_tables().await;
     world.run("INSERT INTO {d}.clob_fills (fill_id, asset_id) SELECT toString(number), toString(number + 1) FROM numbers(120000)").await;
     let map = |from: u32, to: u32| {
         format!(
@@ -333,7 +294,7 @@ async fn trap_07_no_two_workers_ask_for_the_same_tokens_and_none_is_passed_over(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn trap_08_an_insert_that_is_acknowledged_is_there() {
-    let world = tables().await;
+    let world = World::with_tables().await;
     run_setup(&world, false).await;
     let by_default: String = world.one("SELECT toString(getSetting('async_insert'))").await;
     assert_eq!(by_default, "true", "the trap is there");
@@ -366,7 +327,7 @@ fn staged(token_id: TokenId, condition: ConditionId, index: u8, fetched_at: u32)
 
 #[tokio::test(flavor = "multi_thread")]
 async fn trap_10_a_merged_mapping_outlives_a_broken_row_from_the_future() {
-    let world = tables().await;
+    let world = World::with_tables().await;
     let [good, lost, sound] = [(1, 0), (2, 1), (3, 0)].map(|(byte, index)| token(byte, index).to_string());
     traded(&world, &[&good, &lost, &sound]).await;
     let [past, present, future] = ["2024-01-01 00:00:00", "2025-01-01 00:00:00", "2033-05-18 00:00:00"];
@@ -400,7 +361,7 @@ async fn trap_10_a_merged_mapping_outlives_a_broken_row_from_the_future() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn trap_14_twelve_thousand_wallets_are_not_too_many() {
-    let world = tables().await;
+    let world = World::with_tables().await;
     let wallets: Vec<Wallet> = (0..12_000_u32)
         .map(|number| {
             let mut bytes = [7; 20];
@@ -438,7 +399,7 @@ async fn trap_14_twelve_thousand_wallets_are_not_too_many() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn trap_11_the_same_rows_come_back_after_a_reset_and_never_twice_without_one() {
-    let world = tables().await;
+    let world = World::with_tables().await;
     run_setup(&world, false).await;
     let store = world.store().await;
     let table = store.staging_table("clob_asset_map_dome");
@@ -461,7 +422,7 @@ async fn trap_11_the_same_rows_come_back_after_a_reset_and_never_twice_without_o
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_merge_at_a_time_and_an_interrupted_setup_leaves_no_checkpoint_of_another_workload() {
-    let world = tables().await;
+    let world = World::with_tables().await;
     traded(&world, &["1", "2", "3"]).await;
     let folder = world.folder.path();
     // As a setup leaves it that was killed when it had exchanged the workload.
@@ -481,7 +442,7 @@ async fn one_merge_at_a_time_and_an_interrupted_setup_leaves_no_checkpoint_of_an
 
 #[tokio::test(flavor = "multi_thread")]
 async fn trap_12_an_empty_condition_joins_no_other_empty_one() {
-    let world = tables().await;
+    let world = World::with_tables().await;
     let at = "2025-01-01 00:00:00";
     mapped(&world, "1", "", 0, "Yes", at).await;
     mapped(&world, "2", &condition(2).to_string(), 0, "Yes", at).await;
@@ -510,7 +471,7 @@ async fn trap_12_an_empty_condition_joins_no_other_empty_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn trap_13_ids_that_a_conversion_would_bend_into_tokens_are_malformed() {
-    let world = tables().await;
+    let world = World::with_tables().await;
     let largest = "115792089237316195423570985008687907853269984665640564039457584007913129639935";
     let wrapped = "115792089237316195423570985008687907853269984665640564039457584007913129639936";
     let malformed = ["007", "+5", wrapped, "", " 5", "-1", "5.0", "1e3", "abc"];
@@ -538,7 +499,7 @@ async fn trap_13_ids_that_a_conversion_would_bend_into_tokens_are_malformed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn trap_15_months_are_those_of_utc_whatever_zone_a_column_has() {
-    let world = tables().await;
+    let world = World::with_tables().await;
     world.run("DROP TABLE {d}.clob_fills").await;
     world
         .run(
@@ -565,7 +526,7 @@ async fn trap_15_months_are_those_of_utc_whatever_zone_a_column_has() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn trap_16_a_wallet_is_found_in_every_case_and_its_copies_count_once() {
-    let world = tables().await;
+    let world = World::with_tables().await;
     mapped(&world, "1", &condition(1).to_string(), 0, "Yes", "2025-01-01 00:00:00").await;
     let upper = WALLET.to_uppercase().replacen("0X", "0x", 1);
     // The same fill, delivered once in each spelling, and another.

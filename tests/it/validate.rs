@@ -526,7 +526,8 @@ async fn fuzz(tables: &Tables, seed: u64) {
     // Bytes that are no text, where they are read back: in labels and winners of conditions that are decided by them.
     world
         .run(&format!(
-            "INSERT INTO {{d}}.ctf_token_map SELECT '{}', '{}', 1, toString(MD5('label'))",
+            "INSERT INTO {{d}}.ctf_token_map (token_id, condition_id_norm, outcome_index, outcome_label) \
+             SELECT '{}', '{}', 1, toString(MD5('label'))",
             token(2),
             condition(2)
         ))

@@ -12,20 +12,10 @@ fn token(number: u8) -> String {
     format!("70000000000000000000000000000000000000000000000000000000000000000000000{number:03}")
 }
 
-/// Fresh tables of the facts' shapes, empty.
+/// Empty tables, of the two with winners only the one.
 async fn tables() -> World {
-    let world = World::new().await;
-    for table in [
-        "clob_fills (fill_id String, proxy_wallet String, condition_id String, asset_id String, \
-         side LowCardinality(String), price Float64, size Float64, timestamp DateTime('UTC'), ingested_at DateTime) \
-         ENGINE = MergeTree ORDER BY (proxy_wallet, timestamp, fill_id)",
-        "ctf_token_map (token_id String, condition_id_norm String, outcome_index UInt8, outcome_label String) \
-         ENGINE = MergeTree ORDER BY token_id",
-        "gamma_resolved (cid String, winning_outcome String, closed UInt8, fetched_at DateTime) \
-         ENGINE = MergeTree ORDER BY cid",
-    ] {
-        world.run(&format!("CREATE TABLE {{d}}.{table}")).await;
-    }
+    let world = World::with_tables().await;
+    world.run("DROP TABLE {d}.market_resolutions_final").await;
     world
 }
 
@@ -33,8 +23,8 @@ async fn tables() -> World {
 async fn fill(world: &World, id: &str, asset: &str, price: &str, size: &str, time: &str) {
     world
         .run(&format!(
-            "INSERT INTO {{d}}.clob_fills VALUES ('{id}', '{WALLET}', '', '{asset}', 'BUY', {price}, {size}, \
-             toDateTime('{time}', 'UTC'), 0)"
+            "INSERT INTO {{d}}.clob_fills (fill_id, proxy_wallet, asset_id, side, price, size, timestamp) \
+             VALUES ('{id}', '{WALLET}', '{asset}', 'BUY', {price}, {size}, toDateTime('{time}', 'UTC'))"
         ))
         .await;
 }
@@ -42,7 +32,10 @@ async fn fill(world: &World, id: &str, asset: &str, price: &str, size: &str, tim
 async fn map(world: &World, number: u8, condition: &str, index: u8) {
     let token = token(number);
     world
-        .run(&format!("INSERT INTO {{d}}.ctf_token_map VALUES ('{token}', '{condition}', {index}, '')"))
+        .run(&format!(
+            "INSERT INTO {{d}}.ctf_token_map (token_id, condition_id_norm, outcome_index) \
+             VALUES ('{token}', '{condition}', {index})"
+        ))
         .await;
 }
 
@@ -134,10 +127,16 @@ async fn every_unmapped_token_has_one_cause_and_its_exact_volume() {
 async fn a_percentage_below_the_target_never_reads_as_reached() {
     let world = tables().await;
     world
-        .run("INSERT INTO {d}.clob_fills SELECT toString(number), '0x', '', toString(number + 1), 'BUY', 0.5, 1, now(), now() FROM numbers(100000)")
+        .run(
+            "INSERT INTO {d}.clob_fills (fill_id, proxy_wallet, asset_id, side, price, size, timestamp) \
+              SELECT toString(number), '0x', toString(number + 1), 'BUY', 0.5, 1, now() FROM numbers(100000)",
+        )
         .await;
     world
-        .run("INSERT INTO {d}.ctf_token_map SELECT toString(number + 1), repeat('ab', 32), 0, '' FROM numbers(94999)")
+        .run(
+            "INSERT INTO {d}.ctf_token_map (token_id, condition_id_norm) \
+              SELECT toString(number + 1), repeat('ab', 32) FROM numbers(94999)",
+        )
         .await;
     let result = verified(&world, &[]).await;
     assert!(!result.global_passes());
@@ -148,7 +147,10 @@ async fn a_percentage_below_the_target_never_reads_as_reached() {
         "{text}"
     );
     world
-        .run(&format!("INSERT INTO {{d}}.ctf_token_map VALUES ('95000', '{}', 0, '')", "ab".repeat(32)))
+        .run(&format!(
+            "INSERT INTO {{d}}.ctf_token_map (token_id, condition_id_norm) VALUES ('95000', '{}')",
+            "ab".repeat(32)
+        ))
         .await;
     let result = verified(&world, &[]).await;
     assert!(result.global_passes());

@@ -1,7 +1,11 @@
 //! What the tests share: one genuine engine a test binary, a fresh pair of databases a test, and progress that is kept
 //! for the test to look at.
 
-#![allow(dead_code, reason = "each test binary uses another part of it")]
+#![allow(dead_code, unused_imports, reason = "each test binary uses another part of it")]
+
+mod scene;
+
+pub use scene::{Scene, small_universe, sources, stand_ins};
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use backfill::cli::Cli;
-use backfill::demo::{StandIn, StandInOptions, Universe, UniverseOptions, load};
+use backfill::demo::{Universe, load};
 use backfill::embedded::{Server, ServerOptions};
 use backfill::phases::Context;
 use backfill::report::Progress;
@@ -112,12 +116,29 @@ impl World {
         Self { url, database, staging, folder: tempfile::tempdir().unwrap(), kept: Arc::default() }
     }
 
+    /// Fresh databases with the four tables as they stand in production, empty. Nothing is merged in the background.
+    pub async fn with_tables() -> Self {
+        let world = Self::new().await;
+        load::create_tables(&world.client(), &world.database).await.unwrap();
+        // Stopping merges would stop mutations too.
+        let never =
+            ["max", "min"].map(|it| format!("max_bytes_to_merge_at_{it}_space_in_pool = 1")).join(", ");
+        for table in ["ctf_token_map", "market_resolutions_final"] {
+            world.run(&format!("ALTER TABLE {{d}}.{table} MODIFY SETTING {never}")).await;
+        }
+        world
+    }
+
     /// Fresh databases with the four tables, and a universe in them.
     pub async fn with(universe: &Universe) -> Self {
         let world = Self::new().await;
-        let client = clickhouse::Client::default().with_url(&world.url);
-        load::load(&client, &world.database, universe, load::LoadOptions::default()).await.unwrap();
+        load::load(&world.client(), &world.database, universe, load::LoadOptions::default()).await.unwrap();
         world
+    }
+
+    /// A client of the engine that is no part of what is tested.
+    pub fn client(&self) -> clickhouse::Client {
+        clickhouse::Client::default().with_url(&self.url)
     }
 
     /// The command line that leads into this world, for `backfill` itself.
@@ -157,8 +178,7 @@ impl World {
     /// Runs a statement in which `{d}` is the users' database and `{s}` the staging database.
     pub async fn run(&self, sql: &str) {
         let sql = self.named(sql);
-        let client = clickhouse::Client::default().with_url(&self.url);
-        client.query_raw(&sql).execute().await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        self.client().query_raw(&sql).execute().await.unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 
     /// The one value of a query.
@@ -167,69 +187,19 @@ impl World {
         T: clickhouse::RowOwned + clickhouse::RowRead,
     {
         let sql = self.named(sql);
-        let client = clickhouse::Client::default().with_url(&self.url);
-        client.query_raw(&sql).fetch_one().await.unwrap_or_else(|error| panic!("{sql}: {error}"))
+        self.client().query_raw(&sql).fetch_one().await.unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    /// All rows of a query.
+    pub async fn all<T>(&self, sql: &str) -> Vec<T>
+    where
+        T: clickhouse::RowOwned + clickhouse::RowRead,
+    {
+        let sql = self.named(sql);
+        self.client().query_raw(&sql).fetch_all().await.unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
     fn named(&self, sql: &str) -> String {
         sql.replace("{d}", &self.database).replace("{s}", &self.staging)
     }
-}
-
-/// A small universe: everything the large one has, in a second.
-pub fn small_universe(seed: u64) -> Arc<Universe> {
-    let options = UniverseOptions {
-        seed,
-        traded_tokens: 6_000,
-        mapped_tokens: 1_000,
-        fills: 20_000,
-        ..UniverseOptions::default()
-    };
-    Arc::new(Universe::generate(options).unwrap())
-}
-
-/// Stand-ins of both APIs without limits that a test would have to wait for.
-pub async fn stand_ins(universe: &Arc<Universe>, change: impl Fn(&mut StandInOptions)) -> (StandIn, StandIn) {
-    let mut options = [StandInOptions::dome(), StandInOptions::goldsky()];
-    for options in &mut options {
-        options.windows = Vec::new();
-        change(options);
-    }
-    let [dome, goldsky] = options;
-    (
-        StandIn::start(universe.clone(), dome).await.unwrap(),
-        StandIn::start(universe.clone(), goldsky).await.unwrap(),
-    )
-}
-
-/// The settings that lead to these stand-ins.
-pub fn sources(dome: &StandIn, goldsky: &StandIn) -> Vec<String> {
-    [
-        ("--dome-api-url", dome.url()),
-        ("--dome-api-key", "demo".to_owned()),
-        ("--dome-rate-limit", "100000/1s".to_owned()),
-        ("--goldsky-url", goldsky.url()),
-        ("--goldsky-rate-limit", "100000/1s".to_owned()),
-        ("--request-timeout", "2s".to_owned()),
-    ]
-    .into_iter()
-    .flat_map(|(name, value)| [name.to_owned(), value])
-    .collect()
-}
-
-/// A stand-in of one source without a limit that a test would have to wait for, and the settings that lead to it.
-pub async fn stand_in_of(
-    universe: &Arc<Universe>,
-    source: Source,
-    change: impl Fn(&mut StandInOptions),
-) -> (StandIn, Vec<String>) {
-    let mut options = StandInOptions::of(source).unwrap();
-    options.windows = Vec::new();
-    change(&mut options);
-    let stand_in = StandIn::start(universe.clone(), options).await.unwrap();
-    let name = source.name();
-    let settings =
-        [(format!("--{name}-url"), stand_in.url()), (format!("--{name}-rate-limit"), "100000/1s".to_owned())];
-    let settings = settings.into_iter().flat_map(|(name, value)| [name, value]).collect();
-    (stand_in, settings)
 }

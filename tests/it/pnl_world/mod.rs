@@ -67,22 +67,7 @@ fn quoted(text: &str) -> String {
 impl Tables {
     /// Fresh tables, empty.
     pub async fn new() -> Self {
-        let world = World::new().await;
-        for table in [
-            "clob_fills (fill_id String, proxy_wallet String, asset_id String, side LowCardinality(String), \
-             price Float64, size Float64, timestamp DateTime, ingested_at DateTime) ENGINE = MergeTree \
-             ORDER BY (proxy_wallet, timestamp, fill_id)",
-            "ctf_token_map (token_id String, condition_id_norm String, outcome_index UInt8, outcome_label String) \
-             ENGINE = MergeTree ORDER BY token_id",
-            "gamma_resolved (cid String, winning_outcome String, closed UInt8, fetched_at DateTime) \
-             ENGINE = MergeTree ORDER BY cid",
-            "market_resolutions_final (condition_id_norm FixedString(64), payout_numerators Array(UInt8), \
-             payout_denominator UInt8, outcome_count UInt8, winning_outcome LowCardinality(String), \
-             source LowCardinality(String), version UInt8, resolved_at Nullable(DateTime), updated_at DateTime, \
-             winning_index UInt16) ENGINE = MergeTree ORDER BY condition_id_norm",
-        ] {
-            world.run(&format!("CREATE TABLE {{d}}.{table}")).await;
-        }
+        let world = World::with_tables().await;
         Self { world }
     }
 
@@ -96,7 +81,8 @@ impl Tables {
         let label = quoted(label);
         self.world
             .run(&format!(
-                "INSERT INTO {{d}}.ctf_token_map VALUES ('{token}', '{condition}', {index}, {label})"
+                "INSERT INTO {{d}}.ctf_token_map (token_id, condition_id_norm, outcome_index, outcome_label) \
+                 VALUES ('{token}', '{condition}', {index}, {label})"
             ))
             .await;
     }
@@ -154,11 +140,12 @@ impl Tables {
             .map(|fill| {
                 let [id, asset, side] = [&fill.fill_id, &fill.asset, &fill.side].map(|text| quoted(text));
                 format!(
-                    "({id}, '{}', {asset}, {side}, {}, {}, 0, {})",
+                    "({id}, '{}', {asset}, {side}, {}, {}, {})",
                     fill.wallet, fill.price, fill.size, fill.ingested_at
                 )
             })
             .collect();
-        self.world.run(&format!("INSERT INTO {{d}}.clob_fills VALUES {}", rows.join(", "))).await;
+        let columns = "fill_id, proxy_wallet, asset_id, side, price, size, ingested_at";
+        self.world.run(&format!("INSERT INTO {{d}}.clob_fills ({columns}) VALUES {}", rows.join(", "))).await;
     }
 }
