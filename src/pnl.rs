@@ -3,9 +3,11 @@
 
 mod average_cost;
 mod certain;
+mod decide;
 mod definitions;
 mod flows;
 mod history;
+pub mod labels;
 mod ledger;
 mod money;
 mod payout;
@@ -13,11 +15,13 @@ mod position;
 mod variance;
 
 pub use average_cost::{AverageCost, Redemptions};
+pub use decide::{Decision, Evidence, ListedWinner, PayoutSource, Resolution, decide};
 pub use definitions::{Appraisal, Definitions, Difference, Gap, Method, appraise};
 pub use flows::{FlowSums, add_flows};
 pub use history::{Flow, FlowKind, Leg, Trade, TransferRule};
+pub use labels::Labels;
 pub use money::{BadAmount, Micro, Usd};
-pub use payout::{Decision, ListedWinner, Payout, Resolution, decide};
+pub use payout::{Payout, PayoutVector};
 pub use position::{Charged, Position, Repeated};
 pub use variance::Variance;
 

@@ -18,7 +18,7 @@ pub struct Usd(pub(super) BigRational);
 pub struct BadAmount;
 
 /// A decimal text as an exact number: digits with an optional sign and point.
-fn decimal(text: &str) -> Option<BigRational> {
+pub(super) fn decimal(text: &str) -> Option<BigRational> {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text),

@@ -1,9 +1,9 @@
-//! [`Payout`] and [`decide`]: what a condition pays for an outcome, and by which of the tables.
+//! [`Payout`]: what one share pays; [`PayoutVector`]: what a condition pays its outcomes.
 
 use num_rational::BigRational;
 use num_traits::{One, Signed, Zero};
 
-use super::money::exact;
+use super::money::{decimal, exact};
 
 /// What one share pays: a part of a USD.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,14 +20,9 @@ impl Payout {
         Self(if won { BigRational::one() } else { BigRational::zero() })
     }
 
-    /// Whether this is all where a label says lost, or nothing where it says won. A part refutes nothing: there is no
-    /// label for it.
-    fn refutes(&self, label_says_won: Option<bool>) -> bool {
-        match label_says_won {
-            Some(true) => self.0.is_zero(),
-            Some(false) => self.0.is_one(),
-            None => false,
-        }
+    /// Whether one is all where the other is nothing. A part refutes nothing: there is no label for it.
+    pub(super) fn refutes(&self, other: &Self) -> bool {
+        (self.0.is_zero() && other.0.is_one()) || (self.0.is_one() && other.0.is_zero())
     }
 
     /// Whether anything is paid.
@@ -41,120 +36,66 @@ impl Payout {
     }
 }
 
-/// What the resolutions table says of a condition, its newest row.
+/// What a condition pays its outcomes, as parts of a denominator.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Resolution {
-    /// What each outcome is paid, of the denominator.
-    pub numerators: Vec<u64>,
-    /// The whole.
-    pub denominator: u64,
-    /// The winner's index, where the row has one below 2.
-    pub winning_index: Option<u64>,
-    /// The winner's label, or empty.
-    pub winning_outcome: String,
+pub struct PayoutVector {
+    numerators: Vec<BigRational>,
+    denominator: BigRational,
 }
 
-/// What a condition pays for an outcome, and what is odd about it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Decision {
-    /// The payout; `None` where the condition has none.
-    pub payout: Option<Payout>,
-    /// The label of the winner, empty where nothing says so.
-    pub winner: String,
-    /// Whether either table has a row of the condition.
-    pub listed: bool,
-    /// Other rows of the condition in the same table decide otherwise; the newest counts.
-    pub rows_disagree: bool,
-    /// The row contradicts itself: the vector does not add up, or the index or the label names another winner.
-    pub contradicts_itself: bool,
-    /// The other table's label names another winner than the payout that counts.
-    pub tables_disagree: bool,
-    /// The vector has a denominator of zero: such a row decides nothing.
-    pub zero_denominator: bool,
-    /// A winner is named, but this token has no label to compare with.
-    pub undecidable: bool,
-    /// A catalogue names the winner, by its proven outcome index, since no table of resolutions has the condition.
-    pub from_catalogue: bool,
-}
+impl PayoutVector {
+    /// A vector of whole numbers.
+    pub fn whole(numerators: &[u64], denominator: u64) -> Self {
+        let whole = |number: u64| BigRational::from_integer(number.into());
+        Self { numerators: numerators.iter().copied().map(whole).collect(), denominator: whole(denominator) }
+    }
 
-/// The winner that a catalogue names.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ListedWinner {
-    /// Its outcome index, as the hash proves it.
-    pub index: u8,
-    /// Its label.
-    pub label: String,
-}
-
-impl Decision {
-    /// The decision with what a catalogue says of the winner, where nothing else decides: the resolutions lack the
-    /// condition, and no winner's label can be compared with the one of the token at `index`.
-    pub fn or_listed(self, index: u8, resolved: bool, listed: Option<&ListedWinner>) -> Self {
-        match listed {
-            Some(listed) if self.payout.is_none() && !resolved => Self {
-                payout: Some(Payout::of_winner(listed.index == index)),
-                winner: listed.label.clone(),
-                listed: true,
-                undecidable: false,
-                from_catalogue: true,
-                ..self
-            },
-            _ => self,
+    /// A vector whose numbers are decimal texts of any length. What is no number makes it an empty one, which decides
+    /// nothing.
+    pub fn parse<T: AsRef<str>>(numerators: &[T], denominator: &str) -> Self {
+        let numerators: Option<Vec<BigRational>> =
+            numerators.iter().map(|text| decimal(text.as_ref())).collect();
+        Self {
+            numerators: numerators.unwrap_or_default(),
+            denominator: decimal(denominator).unwrap_or_else(BigRational::zero),
         }
     }
-}
 
-/// What the token at `index` with `label` is paid: by the payout vector, else the winning index, else the winner's
-/// label, first the resolution's, then `winner` from the other table.
-pub fn decide(index: u8, label: &str, resolution: Option<&Resolution>, winner: &str) -> Decision {
-    let own_winner = resolution.map_or("", |resolution| &resolution.winning_outcome);
-    let mut decision = Decision {
-        winner: if own_winner.is_empty() { winner } else { own_winner }.to_owned(),
-        listed: resolution.is_some() || !winner.is_empty(),
-        ..Decision::default()
-    };
-    if let Some(resolution) = resolution {
-        if let Some(numerator) = resolution.numerators.get(usize::from(index)) {
-            decision.zero_denominator = resolution.denominator == 0;
-            decision.payout = Payout::new(*numerator, resolution.denominator);
-            decision.contradicts_itself = resolution.contradicts_itself();
-        } else if let Some(winning) = resolution.winning_index {
-            decision.payout = Some(Payout::of_winner(winning == u64::from(index)));
+    /// What the outcome at `index` is paid; `None` where the vector decides nothing: without a denominator, without two
+    /// outcomes, all zero, or beyond what a share can pay.
+    pub fn payout(&self, index: u8) -> Option<Payout> {
+        if !self.pays() {
+            return None;
         }
-        if let Some(payout) = &decision.payout {
-            decision.contradicts_itself |= payout.refutes(says(own_winner, index, label));
-            decision.tables_disagree = payout.refutes(says(winner, index, label));
-        }
+        Some(Payout(self.numerators.get(usize::from(index))? / &self.denominator))
     }
-    if decision.payout.is_none() && !decision.zero_denominator && !decision.winner.is_empty() {
-        decision.payout = says(&decision.winner, index, label).map(Payout::of_winner);
-        decision.undecidable = decision.payout.is_none();
-    }
-    decision
-}
 
-/// Whether a winner's label means that this token won; `None` where it says nothing about it.
-fn says(winner: &str, index: u8, label: &str) -> Option<bool> {
-    let winner = winner.to_lowercase();
-    match (label.is_empty(), winner.as_str()) {
-        (_, "") => None,
-        (false, winner) => Some(label.to_lowercase() == winner),
-        // Only a token without a label may take yes and no for indexes.
-        (true, "yes") => Some(index == 0),
-        (true, "no") => Some(index == 1),
-        (true, _) => None,
+    /// Whether it decides anything.
+    pub fn pays(&self) -> bool {
+        self.denominator.is_positive()
+            && self.numerators.len() >= 2
+            && self.numerators.iter().all(|it| !it.is_negative() && *it <= self.denominator)
+            && self.numerators.iter().any(Signed::is_positive)
     }
-}
 
-impl Resolution {
-    /// Whether the vector does not add up to its denominator, or the index names another winner.
-    fn contradicts_itself(&self) -> bool {
-        let sum: u128 = self.numerators.iter().map(|it| u128::from(*it)).sum();
-        let pays_most = |winning: u64| {
-            let of_winner = usize::try_from(winning).ok().and_then(|it| self.numerators.get(it));
-            of_winner == self.numerators.iter().max()
-        };
-        sum != u128::from(self.denominator) || !self.winning_index.is_none_or(pays_most)
+    /// Whether it names any outcome's part.
+    pub fn is_listed(&self) -> bool {
+        !self.numerators.is_empty()
+    }
+
+    /// Whether its denominator is no number above zero.
+    pub fn is_over_zero(&self) -> bool {
+        !self.denominator.is_positive()
+    }
+
+    /// Whether its parts make the whole.
+    pub(super) fn adds_up(&self) -> bool {
+        self.numerators.iter().sum::<BigRational>() == self.denominator
+    }
+
+    /// Whether no outcome is paid more than the one at `index`.
+    pub(super) fn pays_most(&self, index: u8) -> bool {
+        self.numerators.get(usize::from(index)) == self.numerators.iter().max()
     }
 }
 
@@ -162,38 +103,25 @@ impl Resolution {
 mod tests {
     use super::*;
 
-    fn vector(numerators: &[u64], denominator: u64, winning_index: Option<u64>) -> Resolution {
-        Resolution { numerators: numerators.to_vec(), denominator, winning_index, ..Resolution::default() }
-    }
-
     #[test]
-    fn the_payout_vector_decides_then_the_index_then_the_label() {
-        let paid = |decision: Decision| decision.payout.map(|payout| payout.exact());
-        let half = vector(&[1, 1], 2, None);
-        assert_eq!(paid(decide(0, "Yes", Some(&half), "No")).as_deref(), Some("0.5"));
-        let third = vector(&[1, 2], 3, Some(1));
-        assert_eq!(paid(decide(0, "", Some(&third), "")).as_deref(), Some("1/3"));
-        let by_index = vector(&[], 0, Some(1));
-        assert_eq!(paid(decide(1, "Up", Some(&by_index), "Up")).as_deref(), Some("1"));
-        assert_eq!(paid(decide(0, "Lakers", None, "LAKERS")).as_deref(), Some("1"));
-        assert_eq!(paid(decide(0, "Lakers", None, "Yes")).as_deref(), Some("0"), "a label is not an index");
-        assert_eq!(paid(decide(0, "", None, "Yes")).as_deref(), Some("1"));
-        assert_eq!(paid(decide(1, "", None, "no")).as_deref(), Some("1"));
-        assert!(decide(1, "", None, "Lakers").undecidable);
-        assert_eq!(paid(decide(1, "", None, "")), None);
-    }
-
-    #[test]
-    fn rows_that_contradict_themselves_or_divide_by_zero_are_named() {
-        assert!(decide(0, "", Some(&vector(&[1, 1], 1, None)), "").contradicts_itself);
-        assert!(decide(0, "", Some(&vector(&[1, 0], 1, Some(1))), "").contradicts_itself);
-        assert!(!decide(0, "", Some(&vector(&[1, 1], 2, Some(0))), "").contradicts_itself);
-        let by_label = Resolution { winning_outcome: "Yes".to_owned(), ..vector(&[0, 1], 1, Some(1)) };
-        assert!(decide(0, "Yes", Some(&by_label), "").contradicts_itself);
-        assert!(!decide(0, "Up", Some(&vector(&[1, 0], 1, None)), "UP").tables_disagree);
-        assert!(decide(0, "Up", Some(&vector(&[1, 0], 1, None)), "Down").tables_disagree);
-        assert!(!decide(0, "Up", Some(&vector(&[1, 1], 2, None)), "Down").tables_disagree);
-        let zero = decide(0, "Yes", Some(&vector(&[0, 0], 0, None)), "Yes");
-        assert!(zero.zero_denominator && zero.payout.is_none());
+    fn a_vector_of_any_numbers_is_exact_and_one_that_cannot_be_paid_decides_nothing() {
+        let paid = |numerators: &[&str], denominator| {
+            PayoutVector::parse(numerators, denominator).payout(1).map(|payout| payout.exact())
+        };
+        assert_eq!(paid(&["0", "1000000000000000000"], "1000000000000000000").as_deref(), Some("1"));
+        assert_eq!(paid(&["0.5", "0.5"], "1").as_deref(), Some("0.5"));
+        let huge = "115792089237316195423570985008687907853269984665640564039457584007913129639935";
+        assert_eq!(paid(&["0", huge], huge).as_deref(), Some("1"));
+        for (numerators, denominator) in [
+            (vec![], "1"),
+            (vec!["1"], "1"),
+            (vec!["0", "0"], "1"),
+            (vec!["0", "1"], "0"),
+            (vec!["0", "1"], ""),
+            (vec!["-1", "2"], "1"),
+            (vec!["0", "nan"], "1"),
+        ] {
+            assert_eq!(paid(&numerators, denominator), None, "{numerators:?} / {denominator}");
+        }
     }
 }

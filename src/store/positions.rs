@@ -10,8 +10,8 @@ use super::wallets::{among, long};
 use super::{Store, StoreError, Table};
 use crate::ids::Wallet;
 use crate::pnl::{
-    BadAmount, Charged, Decision, FlowSums, ListedWinner, Micro, Position, Repeated, Resolution, Trade,
-    decide,
+    BadAmount, Charged, Decision, Evidence, FlowSums, Labels, ListedWinner, Micro, Payout, PayoutSource,
+    PayoutVector, Position, Repeated, Resolution, Trade, decide,
 };
 use crate::source::Source;
 
@@ -38,14 +38,22 @@ struct Traded {
     condition_id: String,
     outcome_index: u8,
     label: String,
+    /// The label of the condition's other outcome.
+    other_label: String,
+    /// The numerators that the chain reported, none where it did not.
+    chain: Vec<String>,
+    chain_whole: String,
     has_resolution: bool,
-    numerators: Vec<u64>,
-    denominator: u64,
+    numerators: Vec<String>,
+    denominator: String,
     winning_index: u64,
     winning_outcome: String,
+    dated: bool,
     contradicting: bool,
     winner: String,
     winner_contradicting: bool,
+    /// What a source of tokens says that the token is paid, in halves plus 1; 0 for nothing.
+    fact: u8,
     /// The outcome index plus 1 of the winner that a catalogue names, 0 for none.
     catalogue_winning: u16,
     catalogue_label: String,
@@ -91,8 +99,11 @@ pub struct Oddities {
     pub zero_denominator: u64,
     /// Positions whose two tables name different winners; the payout of the resolutions counts.
     pub tables_disagree: u64,
-    /// Positions without a label to compare the winner with: unresolved.
+    /// Positions whose winner's text is not exactly one of the condition's two labels, and that nothing else decides:
+    /// unresolved.
     pub undecidable: u64,
+    /// Positions of a condition with a label that contradicts its place ("Yes" at index 1), which was not taken.
+    pub misplaced_labels: u64,
     /// Positions whose winner is named by a catalogue alone.
     pub from_catalogue: u64,
 }
@@ -163,8 +174,8 @@ impl Store {
                 creatable: false,
             });
         }
-        let nothing = "SELECT '' AS condition, true AS has, emptyArrayUInt64() AS vector, toUInt64(0) AS whole, \
-                       toUInt64(0) AS winning, '' AS outcome, false AS contradicting WHERE false";
+        let nothing = "SELECT '' AS condition, true AS has, emptyArrayString() AS vector, '' AS whole, \
+                       toUInt64(0) AS winning, '' AS outcome, false AS dated, false AS contradicting WHERE false";
         let resolutions = resolutions.unwrap_or_else(|| nothing.to_owned());
         let nobody = "SELECT '' AS condition, '' AS outcome, false AS contradicting WHERE false";
         let winners = winners.unwrap_or_else(|| nobody.to_owned());
@@ -174,6 +185,8 @@ impl Store {
             .unwrap_or_else(|| {
                 "SELECT '' AS condition, toUInt16(0) AS winning, '' AS label WHERE false".to_owned()
             });
+        let (chain, facts) = (self.chain_payouts_sql().await?, self.token_facts_sql().await?);
+        let labels = self.labels_sql(&label).await?;
         Ok(format!(
             // Columns of text may hold bytes that are none; what is shown of those is a replacement character.
             // Every delivery's own worth, or zeros where it is odd: 10^18 micro-shares at 42 decimals are 60 of the 76
@@ -218,14 +231,18 @@ impl Store {
                     arrayMap(it -> (it.1, toString(it.2), toString(it.3), toString(it.4), toString(it.5)), \
                              arraySort(it -> it.1, by_second)) AS seconds, \
                     toUInt8(multiIf(k.token_id = '', 0, k.disagreeing, 1, 2)) AS state, \
-                    k.condition_id_norm AS condition_id, k.outcome_index AS outcome_index, toValidUTF8(k.label) AS label, \
-                    r.has AS has_resolution, r.vector AS numerators, r.whole AS denominator, \
-                    r.winning AS winning_index, toValidUTF8(r.outcome) AS winning_outcome, r.contradicting AS contradicting, \
-                    toValidUTF8(w.outcome) AS winner, w.contradicting AS winner_contradicting, \
+                    k.condition_id_norm AS condition_id, k.outcome_index AS outcome_index, toValidUTF8(if(k.label = '', [b.first, b.second][k.outcome_index + 1], k.label)) AS label, \
+                    toValidUTF8([b.second, b.first][k.outcome_index + 1]) AS other_label, \
+                    h.vector AS chain, h.whole AS chain_whole, r.has AS has_resolution, r.vector AS numerators, r.whole AS denominator, \
+                    r.winning AS winning_index, toValidUTF8(r.outcome) AS winning_outcome, r.dated AS dated, r.contradicting AS contradicting, \
+                    toValidUTF8(w.outcome) AS winner, w.contradicting AS winner_contradicting, f.fact AS fact, \
                     c.winning AS catalogue_winning, c.label AS catalogue_label \
              FROM traded AS t \
              GLOBAL LEFT ANY JOIN (SELECT token_id, condition_id_norm, outcome_index, disagreeing, label FROM mapped) AS k \
                ON t.asset = k.token_id \
+             GLOBAL LEFT ANY JOIN ({labels}) AS b ON k.condition_id_norm = b.condition \
+             GLOBAL LEFT ANY JOIN ({chain}) AS h ON k.condition_id_norm = h.condition \
+             GLOBAL LEFT ANY JOIN ({facts}) AS f ON k.token_id = f.token_id \
              GLOBAL LEFT ANY JOIN ({resolutions}) AS r ON k.condition_id_norm = r.condition \
              GLOBAL LEFT ANY JOIN ({winners}) AS w ON k.condition_id_norm = w.condition \
              GLOBAL LEFT ANY JOIN ({catalogue}) AS c ON k.condition_id_norm = c.condition \
@@ -249,24 +266,87 @@ impl Store {
         let index = column_or(&columns, "winning_index", "65535");
         let outcome = column_or(&columns, "winning_outcome", "''");
         let updated = column_or(&columns, "updated_at", "0");
+        let dated = match columns.iter().any(|column| column.name == "resolved_at") {
+            true => "ifNull(toUnixTimestamp(resolved_at), 0) > 0",
+            false => "false",
+        };
         let row = format!(
-            "(CAST(payout_numerators, 'Array(UInt64)'), toUInt64(payout_denominator), toUInt64({index}), \
-             toString({outcome}))"
+            "(arrayMap(part -> toString(part), payout_numerators), toString(payout_denominator), toUInt64({index}), \
+             toString({outcome}), {dated})"
         );
         // What a row says, however it says it: two that pay alike contradict each other in nothing, nor does one that
         // decided nothing yet. A condition is resolved once and for good, so an older row that pays otherwise does.
         let says = format!(
-            "if(payout_denominator > 0 AND notEmpty(payout_numerators), \
+            "multiIf(payout_denominator > 0 AND arrayExists(part -> part > 0, payout_numerators), \
                 arrayMap(part -> part / payout_denominator, payout_numerators), \
-                if({index} < 2, [toFloat64({index} = 0), toFloat64({index} = 1)], []))"
+                {index} < 2 AND ({outcome} != '' OR payout_denominator > 0 AND empty(payout_numerators) OR {dated}), \
+                [toFloat64({index} = 0), toFloat64({index} = 1)], [])"
         );
+        // The newest row that decides counts, then the newest that names a winner at all.
         Ok(Some(format!(
             "SELECT normed AS condition, true AS has, newest.1 AS vector, newest.2 AS whole, newest.3 AS winning, \
-                    newest.4 AS outcome, versions > 1 AS contradicting \
-             FROM (SELECT {condition} AS normed, argMax({row}, ({updated}, {row})) AS newest, \
+                    newest.4 AS outcome, newest.5 AS dated, versions > 1 AS contradicting \
+             FROM (SELECT {condition} AS normed, \
+                          argMax({row}, (notEmpty(said), {outcome} != '', {updated}, {row})) AS newest, \
                           uniqExactIf({says} AS said, notEmpty(said)) AS versions \
                    FROM {table} GROUP BY normed) WHERE condition != ''"
         )))
+    }
+
+    /// The payouts that the chain reported, one row a condition; none where the chain was not read.
+    async fn chain_payouts_sql(&self) -> Result<String, StoreError> {
+        let table = self.staging_table("chain_resolutions");
+        if self.columns(&table).await?.is_none() {
+            return Ok(
+                "SELECT '' AS condition, emptyArrayString() AS vector, '' AS whole WHERE false".to_owned()
+            );
+        }
+        Ok(format!(
+            "SELECT condition_id_norm AS condition, any(arrayMap(part -> toString(part), payout_numerators)) AS vector, \
+                    any(toString(arraySum(payout_numerators))) AS whole \
+             FROM {table} WHERE condition_id_norm != '' GROUP BY condition"
+        ))
+    }
+
+    /// What a source of tokens says that a token is paid, in halves plus 1, where all of them agree.
+    async fn token_facts_sql(&self) -> Result<String, StoreError> {
+        let table = self.staging_table("token_facts");
+        if self.columns(&table).await?.is_none() {
+            return Ok("SELECT '' AS token_id, toUInt8(0) AS fact WHERE false".to_owned());
+        }
+        Ok(format!(
+            "SELECT token_id, toUInt8(any(payout) * 2 + 1) AS fact FROM (SELECT token_id, assumeNotNull(payout) AS payout \
+               FROM {table} WHERE resolved = 1 AND payout IN (0, 0.5, 1)) \
+             GROUP BY token_id HAVING uniqExact(payout) = 1"
+        ))
+    }
+
+    /// The labels of both outcomes of a condition, one row a condition: the map's, else the first that is staged, else
+    /// the catalogue's.
+    async fn labels_sql(&self, label: &str) -> Result<String, StoreError> {
+        let (map, usable) = (&self.names().token_map, super::sql::usable_row());
+        let mut parts = vec![format!(
+            "SELECT {} AS condition, toUInt8(outcome_index) AS index, toString({label}) AS label, toUInt8(0) AS rank \
+             FROM {map} WHERE {usable} AND {label} != ''",
+            condition_norm("condition_id_norm")
+        )];
+        for (rank, source) in (1_u8..).zip(Source::ALL) {
+            for (table, is_listed) in [(source.staging_table(), false), (source.catalogue_table(), true)] {
+                let table = self.staging_table(&table);
+                if self.columns(&table).await?.is_some() {
+                    let rank = rank + if is_listed { 100 } else { 0 };
+                    parts.push(format!(
+                        "SELECT condition_id_norm, outcome_index, outcome_label, toUInt8({rank}) FROM {table} \
+                         WHERE condition_id_norm != '' AND outcome_label != '' AND outcome_index < 2 AND collateral != ''"
+                    ));
+                }
+            }
+        }
+        Ok(format!(
+            "SELECT condition, argMinIf(label, (rank, label), index = 0) AS first, \
+                    argMinIf(label, (rank, label), index = 1) AS second FROM ({}) GROUP BY condition",
+            parts.join(" UNION ALL ")
+        ))
     }
 
     /// One winner a condition. `None` where there is no such table.
@@ -282,6 +362,39 @@ impl Store {
                           uniqExact(lower(winning_outcome)) AS versions \
                    FROM {table} WHERE {closed} = 1 AND winning_outcome != '' GROUP BY normed) WHERE condition != ''"
         )))
+    }
+}
+
+impl Traded {
+    /// What is known of how the token's condition ended.
+    fn evidence(&self) -> Evidence {
+        let own = usize::from(self.outcome_index.min(1));
+        let labels = [&self.label, &self.other_label];
+        let (first, second) = (labels[own], labels[1 - own]);
+        let resolution = self.has_resolution.then(|| Resolution {
+            vector: PayoutVector::parse(&self.numerators, &self.denominator),
+            winning_index: u8::try_from(self.winning_index).ok().filter(|index| *index < 2),
+            winning_outcome: self.winning_outcome.clone(),
+            dated: self.dated,
+        });
+        let halves = self.fact.checked_sub(1).map(u64::from).filter(|halves| *halves <= 2);
+        let fact = |halves: u64| Payout::new(halves, 2);
+        let [first_fact, second_fact] = match halves {
+            Some(halves) if own == 0 => [fact(halves), fact(2 - halves)],
+            Some(halves) => [fact(2 - halves), fact(halves)],
+            None => [None, None],
+        };
+        Evidence {
+            labels: Labels::new(first, second),
+            chain: Some(PayoutVector::parse(&self.chain, &self.chain_whole)).filter(PayoutVector::pays),
+            resolution,
+            winner: self.winner.clone(),
+            facts: [first_fact, second_fact],
+            listed: self.catalogue_winning.checked_sub(1).map(|index| ListedWinner {
+                index: u8::try_from(index).unwrap_or(u8::MAX),
+                label: self.catalogue_label.clone(),
+            }),
+        }
     }
 }
 
@@ -316,33 +429,18 @@ impl Holdings {
             });
             return Ok(());
         };
-        let resolution = row.has_resolution.then(|| Resolution {
-            numerators: row.numerators,
-            denominator: row.denominator,
-            winning_index: Some(row.winning_index).filter(|index| *index < 2),
-            winning_outcome: row.winning_outcome,
-        });
-        let listed = row.catalogue_winning.checked_sub(1).map(|index| ListedWinner {
-            index: u8::try_from(index).unwrap_or(u8::MAX),
-            label: row.catalogue_label.clone(),
-        });
-        let decided = |index| {
-            decide(index, &row.label, resolution.as_ref(), &row.winner).or_listed(
-                index,
-                resolution.is_some(),
-                listed.as_ref(),
-            )
-        };
-        let by_winner = resolution.is_none() && row.winner_contradicting;
+        let evidence = row.evidence();
+        let by_winner = !row.has_resolution && row.winner_contradicting;
         let rows_disagree = row.contradicting || by_winner;
-        let decision = Decision { rows_disagree, ..decided(row.outcome_index) };
-        let otherwise = decided(1 - row.outcome_index.min(1)).payout;
+        let decision = Decision { rows_disagree, ..decide(row.outcome_index, &evidence) };
+        let otherwise = decide(1 - row.outcome_index.min(1), &evidence).payout;
         oddities.contradicting += u64::from(decision.rows_disagree);
         oddities.self_contradicting += u64::from(decision.contradicts_itself);
         oddities.zero_denominator += u64::from(decision.zero_denominator);
         oddities.tables_disagree += u64::from(decision.tables_disagree);
         oddities.undecidable += u64::from(decision.undecidable);
-        oddities.from_catalogue += u64::from(decision.from_catalogue);
+        oddities.misplaced_labels += u64::from(decision.misplaced_label);
+        oddities.from_catalogue += u64::from(decision.source == Some(PayoutSource::Catalogue));
         self.positions.push(Position {
             wallet: self.wallet,
             token_id,

@@ -194,10 +194,10 @@ async fn trap_05_the_payout_decides_then_the_index_then_the_label() {
     let tokens = [
         ("1", 1, 0, "Yes", Some("1"), "the vector, although the label says No"),
         ("2", 1, 1, "No", Some("0"), "the vector"),
-        ("3", 2, 1, "Down", Some("1"), "the index, where there is no vector"),
+        ("3", 2, 1, "Down", Some("1"), "the index that a label beside it supports, where there is no vector"),
         ("4", 3, 1, "Lakers", Some("1"), "the label, ignoring case"),
         ("5", 4, 0, "", Some("1"), "yes is index 0 where there is no label"),
-        ("6", 5, 1, "Up", Some("0"), "no is not index 1 where there is a label"),
+        ("6", 5, 1, "Up", None, "no is neither of the labels, so it says nothing of either"),
         ("7", 6, 0, "Up", Some("0.5"), "a half"),
         ("8", 6, 1, "Down", Some("0.5"), "the other half"),
         ("9", 7, 0, "", None, "a team cannot be told without a label"),
@@ -205,11 +205,15 @@ async fn trap_05_the_payout_decides_then_the_index_then_the_label() {
     for (token, byte, index, label, ..) in tokens {
         mapped(&world, token, &condition(byte).to_string(), index, label, at).await;
     }
+    // A text is compared with both labels of its condition.
+    for (token, byte, index, label) in [("13", 3, 0, "Celtics"), ("15", 5, 0, "Down")] {
+        mapped(&world, token, &condition(byte).to_string(), index, label, at).await;
+    }
     let c = |byte| condition(byte).to_string();
     world
         .run(&format!(
             "INSERT INTO {{d}}.market_resolutions_final (condition_id_norm, payout_numerators, payout_denominator, \
-             winning_outcome, winning_index) VALUES ('{}', [1, 0], 1, 'No', 0), ('{}', [], 0, '', 1), \
+             winning_outcome, winning_index) VALUES ('{}', [1, 0], 1, 'No', 0), ('{}', [], 0, 'Down', 1), \
              ('{}', [1, 1], 2, '', 65535)",
             c(1),
             c(2),
@@ -236,9 +240,9 @@ async fn trap_05_the_payout_decides_then_the_index_then_the_label() {
     for (token, _, _, _, payout, why) in tokens {
         assert_eq!(paid[token].as_deref(), payout, "token {token}: {why}");
     }
-    // 4 shares each: four winners and two halves are paid 4 x $4 + 2 x $2, all eight cost $1 each.
-    assert_eq!(result.total.exact(), "12");
-    assert_eq!(result.oddities.undecidable, 1);
+    // 4 shares each: four winners and two halves are paid 4 x $4 + 2 x $2, all seven cost $1 each.
+    assert_eq!(result.total.exact(), "13");
+    assert_eq!(result.oddities.undecidable, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -125,7 +125,7 @@ async fn the_payout_at_the_tokens_index_decides_before_any_label() {
         case(1, "No", Some(("[3, 1]", 4)), "", "-0.15"),
         // Without a vector the label is compared, and only without a label yes is the first outcome.
         case(0, "Up", None, "uP", "0.6"),
-        case(0, "No", None, "No", "0.6"),
+        case(1, "No", None, "No", "0.6"),
         case(0, "", None, "YES", "0.6"),
         case(1, "", None, "yes", "-0.4"),
     ];
@@ -137,9 +137,13 @@ async fn the_payout_at_the_tokens_index_decides_before_any_label() {
         if !case.winner.is_empty() {
             tables.winner(number, case.winner).await;
         }
+        if case.label == "Up" {
+            // A text is compared with both labels of its condition.
+            tables.map(100 + number, number, 1, "Down").await;
+        }
         tables.fills(&[Fill::buy(1, number, "0.4", "1000000")]).await;
     }
-    // The index alone; no winner at all is no winner, not the first outcome.
+    // The index, which a date supports; no winner at all is no winner, not the first outcome.
     tables.map(9, 9, 1, "").await;
     tables.resolve_by_index(9, 1).await;
     tables.map(10, 10, 0, "").await;
@@ -168,6 +172,30 @@ async fn the_payout_at_the_tokens_index_decides_before_any_label() {
     assert_eq!((result.oddities.undecidable, result.oddities.zero_denominator), (1, 1));
     assert_eq!(result.oddities.tables_disagree, 1, "the vector and the winner's label of market 2");
     assert_eq!(result.status, Status::Skipped, "nothing was expected");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_winner_that_is_neither_label_loses_nobody_a_dollar_and_is_told_with_them() {
+    let tables = Tables::new().await;
+    for (token, index, label) in [(1, 0, "Democratic"), (2, 1, "Republican")] {
+        tables.map(token, 1, index, label).await;
+        tables.fills(&[Fill::buy(1, token, "0.5", "100000000")]).await;
+    }
+    tables.winner(1, "Democrat").await;
+    let result = validated(&tables, 1, "1000").await;
+    assert_eq!((result.total.cents(), result.resolved().count()), ("$0.00".to_owned(), 0));
+    assert_eq!(result.oddities.undecidable, 2);
+    assert_eq!(cause(&result, "neither of the two labels"), Some((2, "$100.00".to_owned())));
+    // A placeholder of the resolutions decides nothing either, and the winners are asked behind it.
+    tables.resolution(&condition(1), "[]", 0, 0, 1_700_000_000).await;
+    assert_eq!(validated(&tables, 1, "1000").await.oddities.undecidable, 2);
+    tables.world.run("TRUNCATE TABLE {d}.gamma_resolved").await;
+    let result = validated(&tables, 1, "1000").await;
+    assert_eq!((result.resolved().count(), result.oddities.undecidable), (0, 0));
+    assert_eq!(cause(&result, "decides nothing"), Some((2, "$100.00".to_owned())));
+    tables.winner(1, " REPUBLICAN ").await;
+    let result = validated(&tables, 1, "0").await;
+    assert_eq!((result.total.cents(), result.resolved().count()), ("$0.00".to_owned(), 2));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -80,9 +80,10 @@ fn doubt(
     let decision = &position.decision;
     let cost = position.cashflow.units().abs();
     let Some(realized) = realized else {
-        let cause = match decision.listed {
-            true => "positions whose resolution decides nothing",
-            false => "positions in conditions without a resolution",
+        let cause = match (decision.undecidable, decision.listed) {
+            (true, _) => "positions whose winner is named by neither of the two labels",
+            (_, true) => "positions whose resolution decides nothing",
+            (_, false) => "positions in conditions without a resolution",
         };
         return Some((cause, cost));
     };

@@ -97,9 +97,15 @@ impl Tables {
         self.resolution(condition, vector, denominator, 65_535, 1_700_000_000).await;
     }
 
-    /// A row of the resolutions that has the winner's index alone.
+    /// A row of the resolutions that has the winner's index and the date of the resolution, and nothing else.
     pub async fn resolve_by_index(&self, market: u8, index: u16) {
-        self.resolution(&condition(market), "[]", 0, index, 1_700_000_000).await;
+        let condition = condition(market);
+        self.world
+            .run(&format!(
+                "INSERT INTO {{d}}.market_resolutions_final (condition_id_norm, winning_index, resolved_at) \
+                 VALUES ('{condition}', {index}, 1700000000)"
+            ))
+            .await;
     }
 
     /// A row of the resolutions.

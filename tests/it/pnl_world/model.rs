@@ -20,6 +20,10 @@ struct Market {
     mapped: bool,
     ambiguous: bool,
     label: &'static str,
+    /// The label of the other outcome.
+    other: &'static str,
+    /// Whether the map has the other outcome, too.
+    sibling: bool,
     index: u8,
     ending: Ending,
 }
@@ -34,6 +38,8 @@ enum Ending {
     Index { won: bool },
     /// A label in the winners.
     Label { won: bool },
+    /// A text in the winners that is neither label.
+    Neither,
     /// A vector over zero.
     Zero,
     /// The vector, beside an older row and a label that say the contrary.
@@ -41,10 +47,17 @@ enum Ending {
 }
 
 impl Market {
+    /// Whether both labels are known, or, as for yes and no, follow from one or from none.
+    fn has_labels(&self) -> bool {
+        self.sibling || matches!(self.label, "" | "Yes" | "No")
+    }
+
     /// What it pays to the token of its number, in [`PARTS`] of a USD; `None` where nobody can say.
     fn payout(&self) -> Option<i128> {
         match self.ending {
-            Ending::Open | Ending::Zero => None,
+            Ending::Open | Ending::Zero | Ending::Neither => None,
+            // A text is compared with two labels: one that is not known may be the same.
+            Ending::Label { .. } if !self.has_labels() => None,
             Ending::Vector { own, of } | Ending::Disputed { own, of } => Some(own * (PARTS / of)),
             Ending::Index { won } | Ending::Label { won } => Some(if won { PARTS } else { 0 }),
         }
@@ -129,7 +142,10 @@ impl Model {
     /// Writes the map and the endings.
     pub async fn load(&self, tables: &Tables) {
         for (number, market) in (0_u8..).zip(&self.markets) {
-            let Market { index, label, .. } = *market;
+            let Market { index, label, other, .. } = *market;
+            if market.sibling {
+                tables.map(100 + number, number, 1 - index, other).await;
+            }
             if market.mapped {
                 tables.map(number, number, index, label).await;
             }
@@ -141,7 +157,7 @@ impl Model {
                 ("", true, 0) | ("", false, 1) => "YES",
                 ("", ..) => "no",
                 (_, true, _) => label,
-                (_, false, _) => "the other one",
+                (_, false, _) => other,
             };
             match market.ending {
                 Ending::Open => {}
@@ -152,6 +168,7 @@ impl Model {
                     tables.resolve_by_index(number, u16::from(if won { index } else { 1 - index })).await;
                 }
                 Ending::Label { won } => tables.winner(number, winner(won)).await,
+                Ending::Neither => tables.winner(number, "neither").await,
                 Ending::Zero => tables.resolve(number, "[1, 1]", 0).await,
                 Ending::Disputed { own, of } => {
                     let (new, old) = (vector(own, of - own), vector(of - own, own));
@@ -231,17 +248,22 @@ fn market(rng: &mut ChaCha8Rng) -> Market {
     let won = below(rng, 2) == 0;
     let of = 1 + i128::from(below(rng, 7));
     let own = i128::from(below(rng, of as u64 + 1));
+    let index = below(rng, 2) as u8;
+    let pair = [["", ""], ["Yes", "No"], ["Up", "Down"], ["Lakers", "Celtics"]][below(rng, 4) as usize];
     Market {
         mapped,
         ambiguous: mapped && below(rng, 12) == 0,
-        label: ["", "Yes", "Up", "Lakers"][below(rng, 4) as usize],
-        index: below(rng, 2) as u8,
-        ending: match below(rng, 9) {
+        label: pair[usize::from(index)],
+        other: pair[1 - usize::from(index)],
+        sibling: below(rng, 3) > 0,
+        index,
+        ending: match below(rng, 10) {
             0 => Ending::Open,
             1..4 => Ending::Vector { own, of },
             4 => Ending::Index { won },
             5 | 6 => Ending::Label { won },
             7 => Ending::Zero,
+            8 => Ending::Neither,
             _ => Ending::Disputed { own, of },
         },
     }
