@@ -131,8 +131,8 @@ async fn of_source(settings: &Settings, source: Source, timeout: Duration) -> Ch
     let probed = tokio::time::timeout(timeout + Duration::from_secs(5), api.probe(of, timeout)).await;
     let Probed { answer, latency, seen } = match probed {
         Ok(Ok(probed)) => probed,
-        Ok(Err(error)) => return refused(subject, source, &error),
-        Err(_) => return refused(subject, source, &UpstreamError::Timeout(timeout)),
+        Ok(Err(error)) => return refused(subject, &error),
+        Err(_) => return refused(subject, &UpstreamError::Timeout(timeout)),
     };
     match answer {
         Ok(says) => {
@@ -141,24 +141,13 @@ async fn of_source(settings: &Settings, source: Source, timeout: Duration) -> Ch
             let detail = format!("{says}; {} is kept{told}", of.rate_limit);
             Check::good(subject, detail).timed(latency, seen.clock_ahead)
         }
-        Err(error) => refused(subject, source, &error).timed(latency, seen.clock_ahead),
+        Err(error) => refused(subject, &error).timed(latency, seen.clock_ahead),
     }
 }
 
 /// A source that cannot be used.
-fn refused(subject: String, source: Source, error: &UpstreamError) -> Check {
-    let name = source.name().to_uppercase();
-    let otherwise = match error {
-        UpstreamError::Throttled { .. } => {
-            format!("someone else uses its limit: wait, or lower {name}_RATE_LIMIT")
-        }
-        UpstreamError::Timeout(_) => "it is slow or hangs: try again, or raise REQUEST_TIMEOUT".to_owned(),
-        UpstreamError::Unreachable(_) => {
-            "check its URL, this machine's network and its proxy settings".to_owned()
-        }
-        _ => "try again; where it stays, check its URL".to_owned(),
-    };
-    Check::red(subject, &error.to_string(), &otherwise)
+fn refused(subject: String, error: &UpstreamError) -> Check {
+    Check::red(subject, &error.to_string(), &error.advice())
 }
 
 async fn clickhouse(settings: &Settings) -> Vec<Check> {

@@ -287,7 +287,7 @@ impl Crawl {
 
     /// Makes rows of a page, unless it cannot be what it says.
     async fn answered(self: Arc<Self>, page: Page, slot: Slot, answer: CataloguePage) -> Option<Delivery> {
-        let CataloguePage { markets, next } = answer;
+        let CataloguePage { markets, next, .. } = answer;
         let count = markets.len();
         let (track, rules, at) = (self.clone(), self.plan.rules.clone(), unix_time());
         // A thousand markets are twenty milliseconds of hashing: not on the threads that wait for the network.

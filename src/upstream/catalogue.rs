@@ -3,8 +3,8 @@
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use super::UpstreamError;
 use super::probe::Probed;
+use super::{OddRecord, UpstreamError};
 use crate::ids::TokenId;
 use crate::source::Source;
 
@@ -45,6 +45,8 @@ pub struct Listing {
 pub struct CataloguePage {
     /// The markets.
     pub markets: Vec<Listing>,
+    /// Records of which something could not be read.
+    pub odd: Vec<OddRecord>,
     /// Where the next page begins; `None` behind the last one.
     pub next: Option<Place>,
 }

@@ -6,9 +6,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::catalogue::{Catalogue, CataloguePage, ListedToken, Listing, Place};
 use super::probe::Probed;
+use super::record::{Cost, Field, OddRecord, frame, read};
 use super::{ApiInfo, Http, OpenFn, SettingInfo, SourceInfo, SourceSettings, UpstreamError};
 use crate::source::Source;
 
@@ -67,16 +69,25 @@ impl Clob {
 
     async fn markets(&self, place: &Place) -> Result<CataloguePage, UpstreamError> {
         let body = self.http.send(self.http.get("/markets", &[("next_cursor", &cursor(place))])).await?;
-        let page: Page = serde_json::from_slice(&body).map_err(|error| {
-            UpstreamError::Broken(format!("an answer that is not the documented JSON ({error})"))
-        })?;
-        if page.next_cursor.is_empty() {
-            // It would lead to the beginning again.
-            return Err(UpstreamError::Broken("a page without a cursor to the next one".to_owned()));
-        }
-        let markets = page.data.into_iter().map(Market::listing).collect();
-        Ok(CataloguePage { markets, next: behind(page.next_cursor) })
+        page(&String::from_utf8_lossy(&body))
     }
+}
+
+/// Reads a page of the list.
+fn page(text: &str) -> Result<CataloguePage, UpstreamError> {
+    let page: Page<'_> = frame(text)?;
+    if page.next_cursor.is_empty() {
+        // It would lead to the beginning again.
+        return Err(UpstreamError::Broken("a page without a cursor to the next one".to_owned()));
+    }
+    let mut read_page = CataloguePage { next: behind(page.next_cursor), ..CataloguePage::default() };
+    for record in page.data {
+        match read::<Market<'_>>(record) {
+            Ok(market) => market.listing(record, &mut read_page),
+            Err(odd) => read_page.odd.push(odd),
+        }
+    }
+    Ok(read_page)
 }
 
 /// The cursor of a place: a number in base64, and nothing for the beginning.
@@ -123,37 +134,62 @@ impl Catalogue for Clob {
 }
 
 #[derive(Deserialize)]
-struct Page {
-    data: Vec<Market>,
+struct Page<'a> {
+    #[serde(borrow)]
+    data: Vec<&'a RawValue>,
     next_cursor: String,
 }
 
 #[derive(Deserialize)]
-struct Market {
-    condition_id: String,
-    #[serde(default)]
-    closed: bool,
-    tokens: Option<Vec<Token>>,
+struct Market<'a> {
+    #[serde(borrow, default)]
+    condition_id: Field<'a>,
+    #[serde(borrow, default)]
+    closed: Field<'a>,
+    #[serde(borrow, default)]
+    tokens: Field<'a>,
 }
 
 #[derive(Deserialize)]
-struct Token {
-    token_id: String,
-    outcome: String,
-    #[serde(default)]
-    winner: bool,
+struct Token<'a> {
+    #[serde(borrow, default)]
+    token_id: Field<'a>,
+    #[serde(borrow, default)]
+    outcome: Field<'a>,
+    #[serde(borrow, default)]
+    winner: Field<'a>,
 }
 
-impl Market {
-    /// Some old markets have empty token ids: such a token says nothing.
-    fn listing(self) -> Listing {
-        let token = |it: Token| {
-            Some(ListedToken { token: it.token_id.parse().ok()?, label: it.outcome, winner: it.winner })
-        };
-        Listing {
-            condition: self.condition_id,
-            closed: self.closed,
-            tokens: self.tokens.unwrap_or_default().into_iter().filter_map(token).collect(),
+impl Market<'_> {
+    /// Some old markets have no tokens, or empty token ids: those say nothing.
+    fn listing(&self, record: &RawValue, page: &mut CataloguePage) {
+        let tokens: Option<Vec<Field<'_>>> = self.tokens.object();
+        if tokens.is_none() && !self.tokens.is_null() {
+            page.odd.push(OddRecord::new(record, Cost::Unnamed, "tokens is no list"));
+        }
+        let mut listed = Vec::new();
+        for token in tokens.unwrap_or_default() {
+            let token: Option<Token<'_>> = token.object();
+            let Some((Some(id), token)) = token.map(|it| (it.token_id.text_or_number(), it)) else {
+                page.odd.push(OddRecord::new(record, Cost::Unnamed, "a token has no token_id"));
+                continue;
+            };
+            let Ok(id) = id.parse() else { continue };
+            let label = token.outcome.text();
+            if label.is_none() {
+                page.odd.push(OddRecord::new(record, Cost::Detail, "an outcome is no text"));
+            }
+            let label = label.unwrap_or_default();
+            listed.push(ListedToken { token: id, label, winner: token.winner.is_true() });
+        }
+        match self.condition_id.text() {
+            Some(condition) => {
+                page.markets.push(Listing { condition, closed: self.closed.is_true(), tokens: listed });
+            }
+            None => {
+                let tokens = listed.iter().map(|it| it.token).collect();
+                page.odd.push(OddRecord::new(record, Cost::Tokens(tokens), "condition_id is no text"));
+            }
         }
     }
 }

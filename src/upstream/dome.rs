@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::probe::Probed;
+use super::record::{Cost, Field, OddRecord, frame, read};
 use super::{
     Answer, ApiInfo, Claim, Http, KeyInfo, OpenFn, Room, SettingInfo, SourceInfo, SourceSettings, Upstream,
     UpstreamError,
@@ -78,17 +80,7 @@ impl Dome {
         query.extend(ids.iter().map(|id| ("token_id", id.as_str())));
         query.extend(page.map(|key| ("pagination_key", key)));
         let body = self.http.send(self.http.get("/polymarket/markets", &query)).await?;
-        let page: Page = parse(&body)?;
-        let more = match (page.pagination.has_more, page.pagination.pagination_key) {
-            (false, _) => None,
-            (true, Some(key)) if !key.is_empty() => Some(key),
-            (true, _) => {
-                return Err(UpstreamError::TooLarge(
-                    "more markets than one page, and no key to them".to_owned(),
-                ));
-            }
-        };
-        Ok(Answer { markets: page.markets.into_iter().map(Market::claims).collect(), more, again: false })
+        answer(&String::from_utf8_lossy(&body))
     }
 
     /// A wallet's realized P&L to date, the shortest decimal of what the API sends; `None` where it knows no point of it.
@@ -98,7 +90,8 @@ impl Dome {
     pub async fn realized_pnl(&self, wallet: &Wallet) -> Result<Option<Usd>, UpstreamError> {
         let path = format!("/polymarket/wallet/pnl/{wallet}");
         let body = self.http.send(self.http.get(&path, &[("granularity", "all")])).await?;
-        let pnl: WalletPnl = parse(&body)?;
+        let body = String::from_utf8_lossy(&body);
+        let pnl: WalletPnl = frame(&body)?;
         let last = pnl.pnl_over_time.into_iter().max_by_key(|point| point.timestamp);
         // As text the float is its shortest decimal, without an exponent.
         let amount = |point: PnlPoint| point.pnl_to_date.to_string().parse();
@@ -131,22 +124,38 @@ impl Upstream for Dome {
 
     fn probe(&self) -> BoxFuture<'_, Probed> {
         let understood = |body: &[u8]| {
-            let page: Page = parse(body)?;
+            let body = String::from_utf8_lossy(body);
+            let page: Page<'_> = frame(&body)?;
             Ok(format!("the key lets us in, and {} market was shown", page.markets.len()))
         };
         Box::pin(self.http.probe(self.http.get("/polymarket/markets", &[("limit", "1")]), understood))
     }
 }
 
-fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, UpstreamError> {
-    serde_json::from_slice(body).map_err(|error| {
-        UpstreamError::Broken(format!("an answer that is not the documented JSON ({error})"))
-    })
+/// Reads a page of markets.
+fn answer(text: &str) -> Result<Answer, UpstreamError> {
+    let page: Page<'_> = frame(text)?;
+    let more = match (page.pagination.has_more, page.pagination.pagination_key) {
+        (false, _) => None,
+        (true, Some(key)) if !key.is_empty() => Some(key),
+        (true, _) => {
+            return Err(UpstreamError::TooLarge("more markets than one page, and no key to them".to_owned()));
+        }
+    };
+    let mut answer = Answer { more, ..Answer::default() };
+    for record in page.markets {
+        match read::<Market<'_>>(record) {
+            Ok(market) => market.claims(record, &mut answer),
+            Err(odd) => answer.odd.push(odd),
+        }
+    }
+    Ok(answer)
 }
 
 #[derive(Deserialize)]
-struct Page {
-    markets: Vec<Market>,
+struct Page<'a> {
+    #[serde(borrow)]
+    markets: Vec<&'a RawValue>,
     pagination: Pagination,
 }
 
@@ -158,16 +167,21 @@ struct Pagination {
 }
 
 #[derive(Deserialize)]
-struct Market {
-    condition_id: String,
-    side_a: Side,
-    side_b: Side,
+struct Market<'a> {
+    #[serde(borrow, default)]
+    condition_id: Field<'a>,
+    #[serde(borrow, default)]
+    side_a: Field<'a>,
+    #[serde(borrow, default)]
+    side_b: Field<'a>,
 }
 
 #[derive(Deserialize)]
-struct Side {
-    id: String,
-    label: String,
+struct Side<'a> {
+    #[serde(borrow, default)]
+    id: Field<'a>,
+    #[serde(borrow, default)]
+    label: Field<'a>,
 }
 
 #[derive(Deserialize)]
@@ -181,18 +195,32 @@ struct PnlPoint {
     pnl_to_date: f64,
 }
 
-impl Market {
-    /// One claim a side. Which side is which index is not promised, so no index is claimed. A side whose id is no
-    /// token id says nothing.
-    fn claims(self) -> Vec<Claim> {
-        let claim = |side: Side| {
-            Some(Claim {
-                token: side.id.parse().ok()?,
-                condition: self.condition_id.clone(),
-                outcome_index: None,
-                label: side.label,
-            })
+impl Market<'_> {
+    /// One claim a side. Which side is which index is not promised, so no index is claimed. A side whose id is a text
+    /// but no token id says nothing.
+    fn claims(&self, record: &RawValue, answer: &mut Answer) {
+        let mut sides = Vec::new();
+        for side in [self.side_a, self.side_b] {
+            let side: Option<Side<'_>> = side.object();
+            match side.map(|side| (side.id.text_or_number(), side.label)) {
+                Some((Some(id), label)) => sides.extend(id.parse::<TokenId>().map(|token| (token, label))),
+                _ => answer.odd.push(OddRecord::new(record, Cost::Unnamed, "a side has no token id")),
+            }
+        }
+        let Some(condition) = self.condition_id.text() else {
+            let tokens = sides.iter().map(|(token, _)| *token).collect();
+            answer.odd.push(OddRecord::new(record, Cost::Tokens(tokens), "condition_id is no text"));
+            return;
         };
-        [self.side_a, self.side_b].into_iter().filter_map(claim).collect()
+        let mut claims = Vec::new();
+        for (token, label) in sides {
+            let label = label.text();
+            if label.is_none() {
+                answer.odd.push(OddRecord::new(record, Cost::Detail, "a side's label is no text"));
+            }
+            let label = label.unwrap_or_default();
+            claims.push(Claim { token, condition: condition.clone(), outcome_index: None, label });
+        }
+        answer.markets.push(claims);
     }
 }

@@ -31,7 +31,49 @@ pub enum UpstreamError {
     Shut(String),
 }
 
+/// What an error means for whoever asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorClass {
+    /// Asked too fast: wait.
+    Throttled,
+    /// Ask for less at once.
+    TooLarge,
+    /// It may work the next time.
+    Passing,
+    /// This request alone is refused; others may be answered.
+    ThisRequest,
+    /// Nothing that is asked will be answered.
+    Permanent,
+}
+
 impl UpstreamError {
+    /// What this means for whoever asked.
+    pub const fn class(&self) -> ErrorClass {
+        match self {
+            Self::Throttled { .. } => ErrorClass::Throttled,
+            Self::TooLarge(_) => ErrorClass::TooLarge,
+            Self::Timeout(_) | Self::Unreachable(_) | Self::Broken(_) => ErrorClass::Passing,
+            Self::BadRequest(_) => ErrorClass::ThisRequest,
+            Self::Shut(_) => ErrorClass::Permanent,
+        }
+    }
+
+    /// What to do about it: what its own message says behind a semicolon, else what helps with its kind.
+    pub fn advice(&self) -> String {
+        let text = self.to_string();
+        let own = text.split_once("; ").map(|(_, advice)| advice);
+        let of_kind = match self {
+            Self::Throttled { .. } => "someone else uses its limit: wait, or lower its RATE_LIMIT",
+            Self::TooLarge(_) => "lower BATCH_SIZE",
+            Self::Timeout(_) => "it is slow or hangs: try again, or raise REQUEST_TIMEOUT",
+            Self::Unreachable(_) => "check its URL, this machine's network and its proxy settings",
+            Self::Broken(_) | Self::BadRequest(_) | Self::Shut(_) => {
+                "try again; where it stays, check its URL"
+            }
+        };
+        own.unwrap_or(of_kind).to_owned()
+    }
+
     /// The kinds by a word each, for counting.
     pub const REASONS: [&'static str; 7] =
         ["throttled", "too_large", "timeout", "unreachable", "broken", "refused", "shut"];

@@ -5,8 +5,11 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::json;
+use serde_json::value::RawValue;
 
+use super::graphql;
 use super::probe::Probed;
+use super::record::{Cost, Field, OddRecord, read};
 use super::{
     Answer, ApiInfo, Claim, Http, KeyInfo, OpenFn, Room, SettingInfo, SourceInfo, SourceSettings, Upstream,
     UpstreamError,
@@ -77,19 +80,13 @@ impl Goldsky {
 
     async fn conditions(&self, tokens: &[TokenId]) -> Result<Answer, UpstreamError> {
         let body = json!({"query": QUERY, "variables": {"ids": tokens, "first": FIRST}});
-        let rows = self.rows(&self.http.send(self.http.post(&body)).await?)?;
-        Ok(Answer { markets: rows.into_iter().map(TokenIdCondition::claims).collect(), ..Answer::default() })
+        let body = self.http.send(self.http.post(&body)).await?;
+        self.answer(&String::from_utf8_lossy(&body))
     }
 
-    fn rows(&self, body: &[u8]) -> Result<Vec<TokenIdCondition>, UpstreamError> {
-        let reply: Reply = serde_json::from_slice(body).map_err(|error| {
-            UpstreamError::Broken(format!("an answer that is not the documented JSON ({error})"))
-        })?;
-        if let Some(error) = reply.errors.unwrap_or_default().into_iter().next() {
-            return Err(graphql_error(&self.http.without_key(error.message.clone())));
-        }
-        let rows = reply.data.and_then(|data| data.token_id_conditions);
-        rows.ok_or_else(|| UpstreamError::Broken("an answer with neither data nor errors".to_owned()))
+    fn answer(&self, text: &str) -> Result<Answer, UpstreamError> {
+        let rows: Rows<'_> = graphql::data(text, &|text| self.http.without_key(text))?;
+        Ok(rows.answer())
     }
 }
 
@@ -114,106 +111,72 @@ impl Upstream for Goldsky {
     fn probe(&self) -> BoxFuture<'_, Probed> {
         // With no id in it: what counts is that the subgraph has these fields.
         let body = json!({"query": QUERY, "variables": {"ids": Vec::<String>::new(), "first": 1}});
-        let understood = |body: &[u8]| self.rows(body).map(|_| "a positions subgraph answers".to_owned());
+        let understood = |body: &[u8]| {
+            self.answer(&String::from_utf8_lossy(body)).map(|_| "a positions subgraph answers".to_owned())
+        };
         Box::pin(self.http.probe(self.http.post(&body), understood))
     }
 }
 
-/// Errors come as HTTP 200; what they mean stands only in their words.
-fn graphql_error(message: &str) -> UpstreamError {
-    let shown: String = message.chars().filter(|c| !c.is_control()).take(200).collect();
-    let lower = message.to_lowercase();
-    let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    if says(&["timeout", "timed out", "too complex", "complexity", "too large"]) {
-        UpstreamError::TooLarge(shown)
-    } else if says(&["rate limit", "too many requests"]) {
-        UpstreamError::Throttled { retry_after: None }
-    } else if says(&[
-        "cannot query",
-        "unknown field",
-        "no field",
-        "type `query` has",
-        "syntax",
-        "parse error",
-    ]) {
-        UpstreamError::BadRequest(format!("{shown}; is GOLDSKY_URL a positions subgraph?"))
-    } else if says(&["subgraph", "deployment"]) && says(&["not found", "does not exist", "no subgraph"]) {
-        UpstreamError::Shut(format!("{shown}; check GOLDSKY_URL"))
-    } else {
-        UpstreamError::Broken(shown)
+#[derive(Deserialize)]
+struct Rows<'a> {
+    #[serde(rename = "tokenIdConditions", borrow)]
+    token_id_conditions: Vec<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct TokenIdCondition<'a> {
+    #[serde(borrow, default)]
+    id: Field<'a>,
+    #[serde(borrow, default)]
+    condition: Field<'a>,
+    #[serde(borrow, default)]
+    complement: Field<'a>,
+    #[serde(rename = "outcomeIndex", borrow, default)]
+    outcome_index: Field<'a>,
+}
+
+#[derive(Deserialize)]
+struct Condition<'a> {
+    #[serde(borrow, default)]
+    id: Field<'a>,
+}
+
+impl Rows<'_> {
+    fn answer(&self) -> Answer {
+        let mut answer = Answer::default();
+        for record in &self.token_id_conditions {
+            match read::<TokenIdCondition<'_>>(record) {
+                Ok(row) => row.claims(record, &mut answer),
+                Err(odd) => answer.odd.push(odd),
+            }
+        }
+        answer
     }
 }
 
-#[derive(Deserialize)]
-struct Reply {
-    data: Option<Rows>,
-    errors: Option<Vec<GraphqlError>>,
-}
-
-#[derive(Deserialize)]
-struct GraphqlError {
-    message: String,
-}
-
-#[derive(Deserialize)]
-struct Rows {
-    #[serde(rename = "tokenIdConditions")]
-    token_id_conditions: Option<Vec<TokenIdCondition>>,
-}
-
-#[derive(Deserialize)]
-struct TokenIdCondition {
-    id: String,
-    condition: Condition,
-    complement: Option<String>,
-    #[serde(rename = "outcomeIndex")]
-    outcome_index: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Condition {
-    id: String,
-}
-
-impl TokenIdCondition {
-    /// The token, and its complement: the other token of the same condition.
-    fn claims(self) -> Vec<Claim> {
-        let index: Option<i64> = self.outcome_index.and_then(|index| index.parse().ok());
-        let claim = |id: &str, outcome_index| {
-            let condition = self.condition.id.clone();
-            Some(Claim { token: id.parse().ok()?, condition, outcome_index, label: String::new() })
+impl TokenIdCondition<'_> {
+    /// The token, and its complement: the other token of the same condition. The index may be null, and is but a hint.
+    fn claims(&self, record: &RawValue, answer: &mut Answer) {
+        let index = self.outcome_index.integer();
+        let Some(token) = self.id.token() else {
+            answer.odd.push(OddRecord::new(record, Cost::Unnamed, "id is no token id"));
+            return;
         };
-        let other = match index {
-            Some(index @ (0 | 1)) => Some(1 - index),
-            _ => None,
+        let nested: Option<Condition<'_>> = self.condition.object();
+        let Some(condition) = nested.map_or(self.condition, |condition| condition.id).text() else {
+            let reason = "condition is null or names no id";
+            answer.odd.push(OddRecord::new(record, Cost::Tokens(vec![token]), reason));
+            return;
         };
-        let complement = self.complement.as_deref().and_then(|id| claim(id, other));
-        claim(&self.id, index).into_iter().chain(complement).collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_is_sure_to_stay_so_ends_a_track() {
-        let kind = |message: &str| graphql_error(message).reason();
-        let (broken, refused, shut) = (4, 5, 6);
-        assert_eq!(UpstreamError::REASONS[broken..=shut], ["broken", "refused", "shut"]);
-        for passes in ["unexpected error", "Unexpected end of file", "block 0x12 not found", "Store error: x"]
-        {
-            assert_eq!(kind(passes), broken, "{passes}");
-        }
-        for stays in
-            ["Type `Query` has no field `tokenIdConditions`", "query parse error: Parse error at 1:1"]
-        {
-            assert_eq!(kind(stays), refused, "{stays}");
-        }
-        for gone in
-            ["subgraph not found", "deployment `Qm` does not exist", "No subgraph found under this name"]
-        {
-            assert_eq!(kind(gone), shut, "{gone}");
-        }
+        let claim = |token, outcome_index| Claim {
+            token,
+            condition: condition.clone(),
+            outcome_index,
+            label: String::new(),
+        };
+        let other = index.filter(|index| matches!(index, 0 | 1)).map(|index| 1 - index);
+        let complement = self.complement.token().map(|token| claim(token, other));
+        answer.markets.push([claim(token, index)].into_iter().chain(complement).collect());
     }
 }

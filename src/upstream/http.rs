@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
+use serde::Deserialize;
 
+use super::record::Field;
 use super::{UpstreamError, probe};
 use crate::values::{HttpUrl, Secret};
 
@@ -67,7 +69,7 @@ impl Http {
     /// # Errors
     /// What went wrong, sorted.
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Result<Vec<u8>, UpstreamError> {
-        self.exchange(request).await.1
+        self.exchange(request).await.answer
     }
 
     /// Sends a request and looks at its answer, which `understood` puts into a few words.
@@ -77,37 +79,35 @@ impl Http {
         understood: impl FnOnce(&[u8]) -> Result<String, UpstreamError>,
     ) -> probe::Probed {
         let began = Instant::now();
-        let (headers, answer) = self.exchange(request).await;
+        let Exchange { headers, answer, .. } = self.exchange(request).await;
         let answer = answer.and_then(|body| understood(&body));
         probe::Probed::new(answer, headers.as_ref(), began, &|text| self.without_key(text))
     }
 
-    /// The headers, where an answer came, and the body of a 200.
-    async fn exchange(
-        &self,
-        request: reqwest::RequestBuilder,
-    ) -> (Option<HeaderMap>, Result<Vec<u8>, UpstreamError>) {
+    /// Sends a request and keeps all of what came of it.
+    pub(super) async fn exchange(&self, request: reqwest::RequestBuilder) -> Exchange {
         let request = match &self.key {
             Some(key) => request.bearer_auth(key.expose()),
             None => request,
         };
-        let mut headers = None;
+        let mut seen = None;
         // The watchdog: whatever the connection does, this request is over when its time is.
-        let answer = match tokio::time::timeout(self.timeout, self.read(request, &mut headers)).await {
+        let answer = match tokio::time::timeout(self.timeout, self.read(request, &mut seen)).await {
             Ok(answer) => answer,
             Err(_) => Err(UpstreamError::Timeout(self.timeout)),
         };
-        (headers, answer)
+        let (status, headers) = seen.unzip();
+        Exchange { status, headers, answer }
     }
 
     async fn read(
         &self,
         request: reqwest::RequestBuilder,
-        seen: &mut Option<HeaderMap>,
+        seen: &mut Option<(u16, HeaderMap)>,
     ) -> Result<Vec<u8>, UpstreamError> {
         let mut response = request.send().await.map_err(|error| self.sorted(&error))?;
         let status = response.status().as_u16();
-        let headers = seen.insert(response.headers().clone());
+        let (_, headers) = seen.insert((status, response.headers().clone()));
         let mut body = Vec::new();
         loop {
             match response.chunk().await {
@@ -151,7 +151,9 @@ impl Http {
     }
 
     fn refused(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> UpstreamError {
-        let said = said(body, |text| self.without_key(text));
+        let body = String::from_utf8_lossy(body);
+        let body = ErrorBody::read(&body);
+        let said = body.said(|text| self.without_key(text));
         let url = &self.url;
         match status {
             429 => UpstreamError::Throttled { retry_after: retry_after(headers) },
@@ -166,25 +168,79 @@ impl Http {
             300..400 | 404 | 405 => UpstreamError::Shut(format!(
                 "nothing answers under {url} (HTTP {status}{said}); check the URL"
             )),
+            400..500 if body.retryable.is_true() => UpstreamError::Broken(format!("HTTP {status}{said}")),
             400..500 => UpstreamError::BadRequest(format!("HTTP {status}{said}")),
-            _ => UpstreamError::Broken(format!("HTTP {status}")),
+            _ if body.is_final() => UpstreamError::BadRequest(format!("HTTP {status}{said}")),
+            _ => UpstreamError::Broken(format!("HTTP {status}{said}")),
         }
     }
 }
 
-/// What a JSON error says, for the end of a sentence; nothing of an HTML page.
-fn said(body: &[u8], cleaned: impl FnOnce(String) -> String) -> String {
-    let json: Option<serde_json::Value> = serde_json::from_slice(body).ok();
-    let text =
-        json.as_ref().and_then(|json| ["message", "error"].iter().find_map(|key| json.get(key)?.as_str()));
-    // The key goes before the text is cut: half of one would not be recognised.
-    text.map(|text| {
-        format!(
-            ": {}",
-            cleaned(text.to_owned()).chars().filter(|c| !c.is_control()).take(200).collect::<String>()
-        )
-    })
-    .unwrap_or_default()
+/// What came of one request.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    /// The status, where an answer came.
+    pub(super) status: Option<u16>,
+    /// Its headers.
+    pub(super) headers: Option<HeaderMap>,
+    /// The body of a 200.
+    pub(super) answer: Result<Vec<u8>, UpstreamError>,
+}
+
+impl Exchange {
+    /// What the server says instead of an answer: in an error, or in a 200 that is an object with an `error`.
+    pub(super) fn told(&self) -> Option<String> {
+        match &self.answer {
+            Err(error) => Some(error.to_string()),
+            Ok(body) if body.first() == Some(&b'{') => {
+                let text = String::from_utf8_lossy(body);
+                Some(ErrorBody::read(&text).said(|text| text)).filter(|said| !said.is_empty())
+            }
+            Ok(_) => None,
+        }
+    }
+}
+
+/// What an error's JSON says, in the forms that these APIs have: `message` or `error`, `errors` of GraphQL, and at the
+/// Data API the parameter that is meant, whether asking again helps, and what to name when asking the vendor.
+#[derive(Debug, Default, Deserialize)]
+struct ErrorBody<'a> {
+    #[serde(borrow, default)]
+    message: Field<'a>,
+    #[serde(borrow, default)]
+    error: Field<'a>,
+    #[serde(borrow, default)]
+    parameter: Field<'a>,
+    #[serde(borrow, default)]
+    retryable: Field<'a>,
+    #[serde(borrow, default)]
+    trace_id: Field<'a>,
+}
+
+impl<'a> ErrorBody<'a> {
+    /// Nothing of an HTML page.
+    fn read(body: &'a str) -> Self {
+        serde_json::from_str(body).unwrap_or_default()
+    }
+
+    /// Whether it says that the same request will never be answered.
+    fn is_final(&self) -> bool {
+        !self.retryable.is_null() && !self.retryable.is_true()
+    }
+
+    /// Its words, for the end of a sentence; keys are taken out by `cleaned`.
+    fn said(&self, cleaned: impl Fn(String) -> String) -> String {
+        // The key goes before the text is cut: half of one would not be recognised.
+        let shown = |field: Field<'_>, most: usize| -> Option<String> {
+            let text = cleaned(field.text()?);
+            Some(text.chars().filter(|c| !c.is_control()).take(most).collect())
+        };
+        let text = shown(self.message, 200).or_else(|| shown(self.error, 200));
+        let of = |name: &str, field| shown(field, 60).map(|value| format!(", {name} {value}"));
+        let details = [of("parameter", self.parameter), of("trace", self.trace_id)];
+        let details: String = details.into_iter().flatten().collect();
+        text.map_or(String::new(), |text| format!(": {text}{details}"))
+    }
 }
 
 /// Seconds, or an HTTP date; a wait of more than an hour is a mistake and taken for one.
@@ -240,10 +296,14 @@ mod tests {
 
     #[test]
     fn what_a_server_says_is_cut_and_cleaned() {
-        let said = |body: &[u8]| said(body, |text| text.replace("s3cret", "***"));
-        assert_eq!(said(br#"{"error":"unauthorized","message":"bad\u001b[31m key"}"#), ": bad[31m key");
-        assert_eq!(said(b"<html>"), "");
+        let said = |body: &str| ErrorBody::read(body).said(|text| text.replace("s3cret", "***"));
+        assert_eq!(said(r#"{"error":"unauthorized","message":"bad\u001b[31m key"}"#), ": bad[31m key");
+        assert_eq!(said("<html>"), "");
+        let of_data_api =
+            r#"{"error":"bad id","code":"invalid","retryable":false,"trace_id":"t1","parameter":"token_id"}"#;
+        assert_eq!(said(of_data_api), ": bad id, parameter token_id, trace t1");
+        assert!(ErrorBody::read(of_data_api).is_final() && !ErrorBody::read("{}").is_final());
         let long = format!(r#"{{"error":"{}s3cret"}}"#, "x".repeat(197));
-        assert!(!said(long.as_bytes()).contains("s3"), "not even its beginning");
+        assert!(!said(&long).contains("s3"), "not even its beginning");
     }
 }

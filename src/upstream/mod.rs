@@ -9,9 +9,11 @@ pub mod dome;
 pub mod error;
 pub mod gamma;
 pub mod goldsky;
+mod graphql;
 mod http;
 mod info;
 pub mod probe;
+mod record;
 mod registry;
 pub mod settings;
 
@@ -19,9 +21,11 @@ use std::time::Instant;
 
 use futures_util::future::BoxFuture;
 
-pub use error::UpstreamError;
+pub use error::{ErrorClass, UpstreamError};
 pub use http::Http;
 pub use info::{ApiInfo, KeyInfo, ModeInfo, OpenFn, Opened, SettingInfo, SourceInfo, SourceSettings};
+
+pub use record::{Cost, OddRecord};
 
 use crate::ids::TokenId;
 use crate::source::Source;
@@ -50,11 +54,33 @@ pub struct Claim {
     pub label: String,
 }
 
+/// What an API tells of a token beside its mapping: unproven, for labels, reports and as the last word on payouts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenFacts {
+    /// The token.
+    pub token: TokenId,
+    /// The outcome's label, empty where the answer has none.
+    pub label: String,
+    /// What a share of the outcome pays, in millionths of a dollar: 0, 500,000 or 1,000,000. Any other price of a
+    /// resolved market says nothing.
+    pub payout: Option<u32>,
+    /// Whether the market is resolved.
+    pub resolved: bool,
+    /// The market's question.
+    pub title: String,
+    /// The market's slug.
+    pub slug: String,
+}
+
 /// One page of an answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answer {
     /// The claims, in groups of tokens that share a market: both sides of one stand together.
     pub markets: Vec<Vec<Claim>>,
+    /// Records of which something could not be read.
+    pub odd: Vec<OddRecord>,
+    /// What it tells of tokens beside their mappings.
+    pub facts: Vec<TokenFacts>,
     /// Where the answer says that it has more: what to ask with for the rest.
     pub more: Option<String>,
     /// Whether the tokens that are missing from it may be known all the same: they are to be asked again, with others.
