@@ -1,4 +1,4 @@
-//! Every message that the program can end with stands in the README, with what to do about it.
+//! Every message that the program can end with stands in docs/messages.md, with what to do about it.
 //!
 //! The messages are read from the sources: the texts of the error types, and those that are put together where a
 //! command fails. Whoever adds one is told here which row is missing.
@@ -100,8 +100,8 @@ fn messages() -> Vec<(String, String)> {
 
 /// The cells of every row of the table below the heading.
 fn rows() -> Vec<Vec<String>> {
-    let readme = fs::read_to_string("README.md").unwrap();
-    let section = readme.split("## Every message at the end").nth(1).expect("the README has the section");
+    let page = fs::read_to_string("docs/messages.md").unwrap();
+    let section = page.split("## Every message at the end").nth(1).expect("the page has the section");
     let section = section.split("\n## ").next().unwrap_or_default();
     let rows = section.lines().filter(|line| line.starts_with("| `"));
     rows.map(|row| row.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect()).collect()
@@ -115,14 +115,14 @@ fn tells(row: &[String], message: &str) -> bool {
 }
 
 #[test]
-fn every_message_at_the_end_is_in_the_readme_with_what_to_do() {
+fn every_message_at_the_end_is_documented_with_what_to_do() {
     let rows = rows();
     let missing: Vec<String> = messages()
         .into_iter()
         .filter(|(message, _)| !rows.iter().any(|row| tells(row, message)))
         .map(|(message, path)| format!("| `{message}` |   |   |    <- {path}"))
         .collect();
-    assert!(missing.is_empty(), "README.md, \"Every message at the end\", lacks:\n{}", missing.join("\n"));
+    assert!(missing.is_empty(), "docs/messages.md lacks:\n{}", missing.join("\n"));
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod clob;
 mod cluster;
 mod demo;
 mod derive;
+mod docs;
 mod doctor;
 mod endings;
 mod ids;

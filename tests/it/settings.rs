@@ -1,4 +1,4 @@
-//! A setting's default stands in one place, in the program; the README's table and `.env.example` say the same.
+//! A setting's default stands in one place, in the program; the table of docs/settings.md and `.env.example` say the same.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -58,8 +58,8 @@ fn values(cell: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_readme_names_every_setting_and_no_other_default() {
-    let text = fs::read_to_string("README.md").unwrap();
+fn the_page_of_settings_names_every_one_and_no_other_default() {
+    let text = fs::read_to_string("docs/settings.md").unwrap();
     let mut told = BTreeMap::new();
     for line in text.lines().filter(|line| line.starts_with("| `")) {
         let cells: Vec<&str> = line.trim_matches('|').split('|').collect();
@@ -70,13 +70,13 @@ fn the_readme_names_every_setting_and_no_other_default() {
         }
     }
     for (name, default) in settings() {
-        let value = told.get(&name).unwrap_or_else(|| panic!("the README's table lacks {name}"));
+        let value = told.get(&name).unwrap_or_else(|| panic!("docs/settings.md lacks {name}"));
         // Words instead of a value are fine ("the public URL"); a value has to be the right one.
         let is_value = value.starts_with('`') || value.starts_with(|c: char| c.is_ascii_digit());
         let right = value.trim_matches('`') == default;
         assert!(
             default.is_empty() || !is_value || right,
-            "{name}: {value} in the README, {default} in truth"
+            "{name}: {value} in docs/settings.md, {default} in truth"
         );
     }
 }
