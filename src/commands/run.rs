@@ -72,7 +72,11 @@ pub(super) fn options(
     }
     Ok(RunOptions {
         setup: phases::setup::SetupOptions { shares: Vec::new(), derive, ..Default::default() },
-        track: phases::track::TrackOptions { accept_unproven, probed: *tracks == Tracks::Auto },
+        track: phases::track::TrackOptions {
+            accept_unproven,
+            probed: *tracks == Tracks::Auto,
+            abandoned: plan::usable(settings, &sources).1.into_iter().map(|(source, _)| source).collect(),
+        },
         verify: phases::verify::VerifyOptions {
             wallets: baselines.iter().map(|baseline| baseline.wallet).collect(),
             gaps_file: None,

@@ -6,8 +6,8 @@ use super::Context;
 use super::track::not_asked;
 use crate::failure::Failure;
 use crate::source::Source;
-use crate::track::catalogue::{CatalogueResult, Crawl};
-use crate::track::engine::Plan;
+use crate::track::catalogue::{CatalogueResult, CatalogueTrack};
+use crate::track::engine::TrackConfig;
 use crate::track::judge::Rules;
 use crate::track::traded::Traded;
 use crate::upstream::clob::Clob;
@@ -29,7 +29,7 @@ pub async fn run(context: &Context) -> Result<CatalogueResult, Failure> {
     store.create_catalogue(Source::Clob).await?;
     context.progress.step("Listing the traded tokens");
     let traded = Traded::read(store).await?;
-    let plan = Plan {
+    let config = TrackConfig {
         workers: settings.work.worker_count.map_or(WORKERS, NonZeroUsize::get),
         batch_size: None,
         probed: false,
@@ -39,14 +39,14 @@ pub async fn run(context: &Context) -> Result<CatalogueResult, Failure> {
         started: context.started,
     };
     context.progress.step("Reading the catalogue");
-    let crawl = Crawl::open(
+    let track = CatalogueTrack::open(
         Box::new(clob),
         store.clone(),
-        plan,
+        config,
         traded,
         &settings.work.checkpoint_dir,
         context.progress.clone(),
         context.stop.clone(),
     );
-    Ok(crawl.await?.run().await?)
+    Ok(track.await?.run().await?)
 }

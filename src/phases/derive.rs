@@ -15,7 +15,7 @@ use crate::store::conditions::{ConditionColumn, Conditions};
 use crate::store::staging::StagedRow;
 use crate::track::checkpoint::CheckpointFile;
 use crate::track::traded::Traded;
-use crate::track::writer::{Delivery, Load, Writer};
+use crate::track::writer::{AnswerRows, InsertBatch, Writer};
 
 /// Conditions that are worked on at once.
 const CHUNK: usize = 16_384;
@@ -185,31 +185,31 @@ impl Desk {
     /// Reads, computes and writes at once: while one chunk is computed, the next is read and rows are written.
     async fn derive(&self, mut sources: Sources, mut result: DeriveResult) -> Result<DeriveResult, Failure> {
         let mut staged = vec![false; self.traded.len()];
-        let mut load = Load::default();
+        let mut batch = InsertBatch::default();
         let mut chunk = sources.chunk(&mut result.malformed).await?;
         while !chunk.is_empty() {
             result.conditions += chunk.len() as u64;
             result.candidates += (chunk.len() * 2 * self.collaterals.len()) as u64;
             let computing = self.compute(chunk);
-            if load.is_large() {
-                self.writer.write(&load).await?;
-                load = Load::default();
+            if batch.is_large() {
+                self.writer.write(&batch).await?;
+                batch = InsertBatch::default();
             }
             chunk = sources.chunk(&mut result.malformed).await?;
             let found = computing
                 .await
                 .map_err(|error| Failure::Unusable(format!("a computation broke: {error}")))?;
-            let mut delivery = Delivery::default();
+            let mut rows = AnswerRows::default();
             for found in found {
                 // A file may repeat what a table has.
                 if !std::mem::replace(&mut staged[found.place], true) {
-                    delivery.staged.push(found.row);
+                    rows.staged.push(found.row);
                 }
             }
-            result.inserted += delivery.staged.len() as u64;
-            load.add(delivery);
+            result.inserted += rows.staged.len() as u64;
+            batch.add(rows);
         }
-        self.writer.write(&load).await?;
+        self.writer.write(&batch).await?;
         Ok(result)
     }
 

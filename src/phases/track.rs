@@ -1,17 +1,16 @@
 //! Phases 1 and 2: the tracks, alone or side by side.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
-
-use tokio::sync::Notify;
 
 use super::Context;
 use crate::failure::Failure;
 use crate::settings::Settings;
 use crate::source::Source;
 use crate::track::TrackResult;
-use crate::track::engine::{Engine, Plan, TrackError};
+use crate::track::engine::{TrackConfig, TrackError};
 use crate::track::judge::Rules;
+use crate::track::lookup::LookupTrack;
+use crate::track::rounds;
 use crate::upstream::SourceSettings;
 use crate::upstream::{ApiInfo, OpenFn, Upstream};
 
@@ -22,6 +21,8 @@ pub struct TrackOptions {
     pub accept_unproven: bool,
     /// Whether each source was asked once a moment ago, which its limit counts.
     pub probed: bool,
+    /// Tracks with a workload that cannot be asked with these settings: the others take it up.
+    pub abandoned: Vec<Source>,
 }
 
 /// One source with the settings that the engine needs of it.
@@ -76,7 +77,7 @@ pub(super) fn choose(settings: &Settings, source: Source) -> Result<Chosen, Fail
     })
 }
 
-/// Runs one track, or several side by side: one that has nothing left helps the others.
+/// Runs one track, or several side by side, and then rounds over what they have left.
 ///
 /// # Errors
 /// The first track's failure; the others have saved what they did.
@@ -88,11 +89,10 @@ pub async fn run(
     let settings = &context.settings;
     // What a source that is newer than the last setup lacks.
     context.store.complete_staging(sources).await?;
-    let changed = Arc::new(Notify::new());
-    let mut engines = Vec::new();
+    let mut tracks = Vec::new();
     for source in sources {
         let chosen = choose(settings, *source)?;
-        let plan = Plan {
+        let config = TrackConfig {
             workers: chosen.workers,
             batch_size: chosen.batch_size,
             probed: options.probed,
@@ -104,33 +104,17 @@ pub async fn run(
             },
             started: context.started,
         };
-        let engine = Engine::open(
+        let track = LookupTrack::open(
             chosen.upstream,
             context.store.clone(),
-            plan,
+            config,
             &settings.work.checkpoint_dir,
             context.progress.clone(),
             context.stop.clone(),
-            changed.clone(),
         );
-        engines.push(engine.await?);
+        tracks.push(track.await?);
     }
-    for engine in &engines {
-        let others = engines.iter().filter(|other| !Arc::ptr_eq(other, engine));
-        engine.beside(others.map(Arc::downgrade).collect());
-    }
-    let runs: Vec<_> = engines.iter().map(|engine| tokio::spawn(engine.clone().run())).collect();
-    let mut ends = Vec::new();
-    for run in runs {
-        // A panic inside a track would be a defect of ours; it is told as one, not passed on.
-        ends.push(run.await.map_err(|error| Failure::Unusable(format!("a track broke: {error}")))?);
-    }
-    let mut results = Vec::new();
-    for (engine, end) in engines.iter().zip(ends) {
-        results.push(match end {
-            Ok(at) => engine.finish(at).await,
-            Err(error) => Err(error),
-        });
-    }
-    Ok(results)
+    // A panic inside a track would be a defect of ours; it is told as one, not passed on.
+    let broke = |error| Failure::Unusable(format!("a track broke: {error}"));
+    rounds::run(&tracks, &options.abandoned).await.map_err(broke)
 }

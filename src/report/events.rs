@@ -2,7 +2,7 @@
 
 use crate::ids::TokenId;
 use crate::track::events::{GiveUpCause, TrackEvent, TrackEventKind, WorkStart};
-use crate::upstream::catalogue::Place;
+use crate::upstream::catalogue::PageCursor;
 
 /// The notice for an event; `None` for one that is shown otherwise or not at all.
 pub fn notice(event: &TrackEvent<'_>) -> Option<String> {
@@ -54,7 +54,8 @@ pub fn notice(event: &TrackEvent<'_>) -> Option<String> {
     })
 }
 
-fn work_start(at: &WorkStart<'_>) -> String {
+/// Where a worker's job begins, in a few characters.
+pub fn work_start(at: &WorkStart) -> String {
     match at {
         WorkStart::Token(token) => beginning(token),
         WorkStart::Page(place) => format!("the page at {}", page(place)),
@@ -66,10 +67,10 @@ fn beginning(token: &TokenId) -> String {
     token.to_string().chars().take(16).collect()
 }
 
-fn page(place: &Place) -> String {
+fn page(place: &PageCursor) -> String {
     match place {
-        Place::At(offset) => offset.to_string(),
-        Place::Cursor(text) => text.clone(),
+        PageCursor::At(offset) => offset.to_string(),
+        PageCursor::Text(text) => text.clone(),
     }
 }
 
@@ -83,7 +84,7 @@ mod tests {
     #[test]
     fn every_notice_names_its_source_and_what_happens_next() {
         let (token, down) = ("7".repeat(77).parse().unwrap(), UpstreamError::Broken("HTTP 503".to_owned()));
-        let (limit, place) = ("50/10s".parse().unwrap(), Place::At(3_000));
+        let (limit, place) = ("50/10s".parse().unwrap(), PageCursor::At(3_000));
         let said = |kind| notice(&TrackEvent { source: Source::Goldsky, kind });
         let told = [
             (
@@ -115,7 +116,7 @@ mod tests {
                 TrackEventKind::Stalled {
                     worker: 3,
                     time: Duration::from_secs(61),
-                    at: WorkStart::Token(&token),
+                    at: &WorkStart::Token(token),
                 },
                 "⚠️  Worker 3 stalled for 61s on 7777777777777777...\n   Consider restarting if this persists.",
             ),

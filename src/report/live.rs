@@ -159,7 +159,7 @@ impl Live {
                 resolved: read(&gauges.resolved),
                 inserted: read(&gauges.inserted),
                 rate: track.tokens.per_second(),
-                workers: gauges.workers,
+                workers: read(&gauges.workers),
                 active: read(&gauges.active),
                 throttled: read(&gauges.throttled),
                 retries: read(&gauges.retries),

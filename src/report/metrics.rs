@@ -71,7 +71,7 @@ const GAUGES: [(&str, &str, Number<f64>); 11] = [
     ("quota_use_ratio", "Requests over the last ten seconds by what the limit allows", |track| {
         track.requests.per_second() / track.gauges.allowed_per_second
     }),
-    ("workers", "Workers in the pool", |track| track.gauges.workers as f64),
+    ("workers", "Workers in the pool", |track| read(&track.gauges.workers) as f64),
     ("active_workers", "Workers with a request under way", |track| read(&track.gauges.active) as f64),
     ("running", "1 while the track runs, 0 when it has ended", |track| f64::from(u8::from(!track.ended))),
 ];

@@ -12,7 +12,7 @@ pub fn opening(gauges: &Gauges) -> String {
     if done > 0 {
         page.line(format!("Already processed: {}", thousands(done)));
     }
-    page.line(format!("Worker count: {}", gauges.workers)).blank().line("Starting workers...");
+    page.line(format!("Worker count: {}", read(&gauges.workers))).blank().line("Starting workers...");
     page.into_text()
 }
 
@@ -45,6 +45,13 @@ pub fn text(result: &TrackResult) -> String {
         thousands(result.throttled),
         thousands(result.retries)
     ));
+    if let Some(round) = &result.round {
+        page.line(format!(
+            "Of what other tracks had left: {} asked for, {} resolved",
+            thousands(round.tokens),
+            thousands(round.resolved)
+        ));
+    }
     if let Some(why) = &result.ended_early {
         page.line(format!("Ended early ({why}): the other tracks took over what was left"));
     }

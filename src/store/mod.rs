@@ -14,6 +14,7 @@ pub mod lease;
 pub mod merge;
 pub mod positions;
 pub mod repair;
+pub mod rounds;
 mod schema;
 mod settings;
 pub mod sql;

@@ -3,10 +3,13 @@
 
 use std::time::Duration;
 
-use super::quota::Moment;
+use super::quota::TrackTime;
 
 /// Failures in a row, with no answer between them, after which the host is taken to be down.
 const DOWN_AFTER: u32 = 8;
+
+/// The same for a host that has never answered: whether it is the host or what was asked of it is to be found out.
+const DOWN_AFTER_AT_START: u32 = 3;
 
 /// Whether the host answers at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,21 +19,21 @@ pub enum Host {
     /// Not since this moment; it is probed again at `next_probe`.
     Down {
         /// When the failures in a row began.
-        since: Moment,
+        since: TrackTime,
         /// When the next request may be sent to it.
-        next_probe: Moment,
+        next_probe: TrackTime,
     },
 }
 
 /// Whether a request may be sent now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Passage {
+pub enum Permit {
     /// Like any other.
     Free,
     /// As the one that finds out whether the host is there.
     Probe,
     /// Not before this moment.
-    Until(Moment),
+    Until(TrackTime),
     /// Not while another one finds out.
     Wait,
 }
@@ -41,9 +44,9 @@ pub struct Breaker {
     host: Host,
     probing: bool,
     failures_in_a_row: u32,
-    refusals_in_a_row: u32,
-    failing_since: Moment,
-    probes: u32,
+    unanswered_in_a_row: u32,
+    failing_since: TrackTime,
+    failed_probes: u32,
     ever_answered: bool,
 }
 
@@ -53,9 +56,9 @@ impl Default for Breaker {
             host: Host::Up,
             probing: false,
             failures_in_a_row: 0,
-            refusals_in_a_row: 0,
+            unanswered_in_a_row: 0,
             failing_since: Duration::ZERO,
-            probes: 0,
+            failed_probes: 0,
             ever_answered: false,
         }
     }
@@ -63,56 +66,70 @@ impl Default for Breaker {
 
 impl Breaker {
     /// Whether a request may be sent at `now`.
-    pub fn passage(&self, now: Moment) -> Passage {
+    pub fn permit(&self, now: TrackTime) -> Permit {
         match self.host {
-            Host::Up => Passage::Free,
-            Host::Down { .. } if self.probing => Passage::Wait,
-            Host::Down { next_probe, .. } if now < next_probe => Passage::Until(next_probe),
-            Host::Down { .. } => Passage::Probe,
+            Host::Up => Permit::Free,
+            Host::Down { .. } if self.probing => Permit::Wait,
+            Host::Down { next_probe, .. } if now < next_probe => Permit::Until(next_probe),
+            Host::Down { .. } => Permit::Probe,
         }
     }
 
-    /// A request goes out that has had this passage; `true` where it is a probe.
-    pub fn sent(&mut self, passage: Passage) -> bool {
-        let probe = passage == Passage::Probe;
-        self.probing |= probe;
-        probe
+    /// A probe goes out.
+    pub fn probe_sent(&mut self) {
+        self.probing = true;
     }
 
-    /// A request is over, whatever it brought.
-    pub fn over(&mut self, probe: bool) {
-        self.probing &= !probe;
+    /// A probe is over, whatever it brought.
+    pub fn probe_over(&mut self) {
+        self.probing = false;
     }
 
-    /// The host answered; `true` where it had been down.
+    /// A job was answered; `true` where the host had been down.
     pub fn answered(&mut self) -> bool {
-        let recovered = self.ever_answered && matches!(self.host, Host::Down { .. });
+        let recovered = self.ever_answered && self.is_down();
         *self = Self { ever_answered: true, ..Self::default() };
         recovered
     }
 
-    /// Counts a failure of the host; `true` while it is taken to be down.
-    pub fn failed(&mut self, now: Moment, pause: Duration) -> bool {
+    /// A probe was answered; `true` where the host had been down. That no job is answered is still remembered.
+    pub fn probe_answered(&mut self) -> bool {
+        let unanswered_in_a_row = self.unanswered_in_a_row;
+        let recovered = self.answered();
+        self.unanswered_in_a_row = unanswered_in_a_row;
+        recovered
+    }
+
+    /// Counts a failure that may be the host's; `true` where that takes the host to be down.
+    pub fn failed(&mut self, now: TrackTime, pause: Duration, probe: bool) -> bool {
         if self.failures_in_a_row == 0 {
             self.failing_since = now;
         }
         self.failures_in_a_row += 1;
-        let down = self.failures_in_a_row >= DOWN_AFTER || matches!(self.host, Host::Down { .. });
-        if down {
-            self.probes += 1;
+        self.failed_probes += u32::from(probe);
+        let limit = if self.ever_answered { DOWN_AFTER } else { DOWN_AFTER_AT_START };
+        if self.is_down() || self.failures_in_a_row >= limit {
+            let went_down = !self.is_down();
             self.host = Host::Down { since: self.failing_since, next_probe: now + pause };
+            return went_down;
         }
-        down
+        self.unanswered_in_a_row += 1;
+        false
     }
 
-    /// Counts a request that was refused for what it says: the host is there.
-    pub fn refused(&mut self) {
-        self.refusals_in_a_row += 1;
+    /// Counts a job that was refused for what it says. Where nothing was ever answered, a probe is to find out whether
+    /// anything is.
+    pub fn refused(&mut self, now: TrackTime) {
+        self.unanswered_in_a_row += 1;
+        if !self.ever_answered && !self.is_down() {
+            self.failing_since = now;
+            self.host = Host::Down { since: now, next_probe: now };
+        }
     }
 
-    /// How many were, with no answer between them.
-    pub fn refusals_in_a_row(&self) -> u32 {
-        self.refusals_in_a_row
+    /// Jobs in a row that the host, which was there, did not answer.
+    pub fn unanswered_in_a_row(&self) -> u32 {
+        self.unanswered_in_a_row
     }
 
     /// Whether the host answers.
@@ -120,9 +137,14 @@ impl Breaker {
         self.host
     }
 
-    /// How many requests in a row found the host down.
-    pub fn probes(&self) -> u32 {
-        self.probes
+    /// Whether the host is taken to be down.
+    pub fn is_down(&self) -> bool {
+        matches!(self.host, Host::Down { .. })
+    }
+
+    /// Probes in a row that failed.
+    pub fn failed_probes(&self) -> u32 {
+        self.failed_probes
     }
 
     /// Whether any request was ever answered.
@@ -133,5 +155,46 @@ impl Breaker {
     /// How often in a row the host has failed, for the length of the next pause.
     pub fn failures_in_a_row(&self) -> u32 {
         self.failures_in_a_row
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_host_that_is_down_is_probed_by_one_request_at_a_time_until_it_answers() {
+        let mut breaker = Breaker::default();
+        breaker.answered();
+        let went_down: Vec<bool> = (0..10).map(|_| breaker.failed(Duration::ZERO, SECOND, false)).collect();
+        assert_eq!(went_down.iter().position(|it| *it), Some(DOWN_AFTER as usize - 1));
+        assert_eq!(went_down.iter().filter(|it| **it).count(), 1, "it goes down once");
+        assert_eq!(breaker.permit(Duration::ZERO), Permit::Until(SECOND));
+        for round in 1..1_000 {
+            let now = SECOND * round;
+            assert_eq!(breaker.permit(now), Permit::Probe);
+            breaker.probe_sent();
+            assert_eq!(breaker.permit(now), Permit::Wait, "one probe at a time");
+            breaker.probe_over();
+            assert!(!breaker.failed(now, SECOND, true));
+        }
+        assert_eq!(breaker.failed_probes(), 999);
+        assert!(breaker.probe_answered(), "it had been down");
+        assert_eq!((breaker.permit(SECOND), breaker.failures_in_a_row()), (Permit::Free, 0));
+        assert_eq!(breaker.unanswered_in_a_row(), DOWN_AFTER - 1, "a probe is no answer to a job");
+    }
+
+    #[test]
+    fn a_first_refusal_is_followed_by_a_probe_and_a_later_one_is_not() {
+        let mut breaker = Breaker::default();
+        breaker.refused(SECOND);
+        assert_eq!(breaker.permit(SECOND), Permit::Probe);
+        breaker.probe_sent();
+        breaker.probe_over();
+        assert!(!breaker.probe_answered(), "it was never known to be up");
+        breaker.refused(SECOND);
+        assert_eq!((breaker.permit(SECOND), breaker.unanswered_in_a_row()), (Permit::Free, 2));
     }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::pages::Position;
+use super::page_queue::CatalogueCursor;
 use crate::atomic_file;
 use crate::ids::TokenId;
 use crate::process_lock::ProcessLock;
@@ -68,7 +68,7 @@ pub struct Checkpoint {
     pub gaps: Vec<Gap>,
     /// Where a catalogue's pages stand; other tracks have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub catalogue: Option<Position>,
+    pub catalogue: Option<CatalogueCursor>,
     /// When the track was first started, in UTC.
     pub started_at: jiff::Timestamp,
     /// When this was written, in UTC.
@@ -218,6 +218,13 @@ impl Checkpoint {
             started_at: now,
             updated_at: now,
         }
+    }
+}
+
+impl Checkpoint {
+    /// The tokens that got no usable answer.
+    pub fn failed_tokens(&self) -> impl Iterator<Item = TokenId> {
+        self.gaps.iter().filter(|gap| gap.failure.is_some()).map(|gap| gap.first)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::ids::TokenId;
 use crate::source::Source;
 use crate::store::StoreError;
 use crate::upstream::UpstreamError;
-use crate::upstream::catalogue::Place;
+use crate::upstream::catalogue::PageCursor;
 use crate::values::RateLimit;
 
 /// Something that happened on a track.
@@ -35,7 +35,7 @@ pub enum TrackEventKind<'a> {
         /// For how long it has been at its batch.
         time: Duration,
         /// Where its batch begins.
-        at: WorkStart<'a>,
+        at: &'a WorkStart,
     },
     /// The API has stopped answering; one request at a time finds out when it is back.
     HostDown(&'a UpstreamError),
@@ -80,7 +80,7 @@ pub enum TrackEventKind<'a> {
     /// A page of a catalogue got no usable answer after all retries.
     PageFailed {
         /// Where it begins.
-        place: &'a Place,
+        place: &'a PageCursor,
         /// What the last answer was.
         error: &'a UpstreamError,
     },
@@ -93,12 +93,12 @@ pub enum TrackEventKind<'a> {
 }
 
 /// Where a worker's batch begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WorkStart<'a> {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WorkStart {
     /// At this token.
-    Token(&'a TokenId),
+    Token(TokenId),
     /// At this place of a catalogue.
-    Page(&'a Place),
+    Page(PageCursor),
 }
 
 /// Why an API is not waited for any longer.

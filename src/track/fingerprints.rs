@@ -3,6 +3,8 @@
 //! A hash set keeps up to half of its places empty and, while it grows, a copy of itself: over six million tokens
 //! (three million and their siblings) that is twice as much as a track may use altogether.
 
+use parking_lot::Mutex;
+
 /// How many sorted runs there are: with millions of tokens each is still short enough that making room in it costs
 /// nothing beside proving the token.
 const RUNS: usize = 1 << RUN_BITS;
@@ -52,11 +54,25 @@ impl Fingerprints {
     }
 }
 
-impl Extend<u128> for Fingerprints {
-    fn extend<T: IntoIterator<Item = u128>>(&mut self, fingerprints: T) {
-        for fingerprint in fingerprints {
-            self.insert(fingerprint);
-        }
+/// The tokens that a source has staged, shared by whoever stages and whoever asks.
+#[derive(Debug, Default)]
+pub struct StagedTokens(Mutex<Fingerprints>);
+
+impl StagedTokens {
+    /// Whether the token is staged.
+    pub fn contains(&self, fingerprint: u128) -> bool {
+        self.0.lock().contains(fingerprint)
+    }
+
+    /// Adds a token; `false` where it was there already.
+    pub fn insert(&self, fingerprint: u128) -> bool {
+        self.0.lock().insert(fingerprint)
+    }
+
+    /// Adds tokens, and says how many were not there yet.
+    pub fn extend(&self, fingerprints: impl IntoIterator<Item = u128>) -> u64 {
+        let mut staged = self.0.lock();
+        fingerprints.into_iter().map(|it| u64::from(staged.insert(it))).sum()
     }
 }
 
@@ -81,7 +97,9 @@ mod tests {
     #[test]
     fn consecutive_numbers_are_spread_over_the_runs() {
         let mut set = Fingerprints::default();
-        set.extend(0..1_000_000);
+        for fingerprint in 0..1_000_000 {
+            set.insert(fingerprint);
+        }
         assert!(set.runs.iter().all(|run| run.len() < 100));
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::desk::Batch;
 use crate::ctf::{self, Collateral};
 use crate::ids::{ConditionId, TokenId};
 use crate::source::Source;
@@ -93,9 +92,9 @@ pub struct Rules {
     pub accept_unproven: bool,
 }
 
-/// Sorts the `pages` of the answer to `batch`.
-pub fn judge(batch: &Batch, pages: &[Answer], rules: &Rules) -> Verdict {
-    let asked: HashSet<&TokenId> = batch.tokens.iter().collect();
+/// Sorts the `pages` of the answer about `tokens`.
+pub fn judge(tokens: &[TokenId], pages: &[Answer], rules: &Rules) -> Verdict {
+    let asked: HashSet<&TokenId> = tokens.iter().collect();
     let mut mappings: HashMap<TokenId, Mapping> = HashMap::new();
     let mut rejected: HashMap<TokenId, Rejection> = HashMap::new();
     let mut unasked = false;
@@ -125,7 +124,7 @@ pub fn judge(batch: &Batch, pages: &[Answer], rules: &Rules) -> Verdict {
     }
     let again = pages.last().is_some_and(|page| page.again);
     let mut verdict = Verdict::default();
-    for token in &batch.tokens {
+    for token in tokens {
         match rejected.remove(token) {
             _ if mappings.contains_key(token) => {}
             Some(rejection) => verdict.rejected.push(rejection),
@@ -165,9 +164,6 @@ fn weigh(claim: &Claim, rules: &Rules) -> Result<Mapping, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::track::desk::{Desk, Order};
-    use crate::upstream::Room;
-    use std::time::Duration;
 
     #[test]
     fn without_a_proof_only_what_was_asked_is_accepted_and_never_against_a_proof() {
@@ -180,15 +176,12 @@ mod tests {
             outcome_index: Some(index),
             label: String::new(),
         };
-        let mut desk = Desk::new(Room { tokens: 10, bytes: usize::MAX, overhead: 0 });
-        desk.load([token(0), token(1)]);
-        let Order::Ask(batch) = desk.take(Duration::ZERO) else { panic!("it has work") };
         let foreign: TokenId = "12345".parse().unwrap();
         let markets = vec![
             vec![claim(token(0), wrong, 0), claim(token(1), wrong, 1), claim(foreign, wrong, 1)],
             vec![claim(token(1), right, 1)],
         ];
-        let verdict = judge(&batch, &[Answer { markets, ..Answer::default() }], &rules);
+        let verdict = judge(&[token(0), token(1)], &[Answer { markets, ..Answer::default() }], &rules);
         let found: HashMap<TokenId, &Mapping> = verdict.mappings.iter().map(|it| (it.token, it)).collect();
         assert_eq!((found[&token(0)].condition, found[&token(0)].collateral.as_str()), (wrong, ""));
         assert_eq!(found[&token(1)].condition, right, "the proven one, although it came last");

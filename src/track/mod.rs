@@ -1,39 +1,45 @@
-//! What every track shares: the worker pool ([`engine`]), who asks for what ([`desk`]), when ([`quota`]), what an
-//! answer is worth ([`judge`]), how it is written ([`writer`]) and where the track stands ([`checkpoint`]).
+//! What every track shares: the worker pool ([`engine`]), what is asked for ([`batch_queue`], [`page_queue`]), how and
+//! when ([`requester`], [`quota`], [`breaker`]), what an answer is worth ([`judge`]), how it is written ([`writer`]),
+//! where the track stands ([`checkpoint`]), and how tracks run side by side ([`rounds`]).
 
+pub mod backoff;
+pub mod batch_queue;
 pub mod breaker;
 pub mod catalogue;
 pub mod checkpoint;
-pub mod desk;
 pub mod engine;
 pub mod events;
 pub mod fingerprints;
 pub mod judge;
-pub mod line;
-pub mod pages;
+pub mod lookup;
+pub mod page_queue;
 pub mod quota;
+pub mod requester;
+pub mod retry_queue;
+pub mod rounds;
 pub mod settings;
 pub mod traded;
 pub mod writer;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use prometheus_client::metrics::histogram::Histogram;
 use serde::Serialize;
 
-use crate::ids::TokenId;
+use self::events::WorkStart;
+use self::lookup::RoundCounts;
 use crate::source::Source;
 use crate::upstream::UpstreamError;
 use crate::values::RateLimit;
 
-/// A worker's batch that is under way.
-#[derive(Debug, Clone, Copy)]
+/// A worker's job that is under way.
+#[derive(Debug, Clone)]
 pub struct UnderWay {
-    /// Its first token.
-    pub token: TokenId,
+    /// Where it begins.
+    pub at: WorkStart,
     /// Since when the worker is at it.
     pub since: Instant,
     /// Whether the operator was told that it takes long.
@@ -50,7 +56,7 @@ pub struct Gauges {
     /// Tokens in its workload.
     pub total: u64,
     /// Workers in its pool.
-    pub workers: u64,
+    pub workers: AtomicU64,
     /// Tokens of the workload that have an answer, or are given up for this run.
     pub processed: AtomicU64,
     /// Tokens of the workload that are resolved.
@@ -74,7 +80,7 @@ pub struct Gauges {
     /// Workers with a request under way.
     pub active: AtomicU64,
     /// What each worker is at.
-    pub under_way: Mutex<HashMap<usize, UnderWay>>,
+    under_way: Mutex<HashMap<usize, UnderWay>>,
     /// Rows that ClickHouse has acknowledged in this run.
     pub written: AtomicU64,
     /// When the checkpoint was saved last, in milliseconds since 1970; 0 where this run has saved none.
@@ -96,7 +102,7 @@ impl Gauges {
             source,
             began: Instant::now(),
             total,
-            workers: workers as u64,
+            workers: AtomicU64::new(workers as u64),
             processed: zero(),
             resolved: zero(),
             inserted: zero(),
@@ -116,15 +122,15 @@ impl Gauges {
         }
     }
 
-    /// What each worker is at. No holder can panic between two changes that belong together.
+    /// What each worker is at.
     fn under_way(&self) -> MutexGuard<'_, HashMap<usize, UnderWay>> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+        self.under_way.lock()
     }
 
     /// The worker that has been at its batch for the longest, and that batch.
     pub fn slowest(&self) -> Option<(usize, UnderWay)> {
         let under_way = self.under_way();
-        under_way.iter().map(|(worker, it)| (*worker, *it)).min_by_key(|(_, it)| it.since)
+        under_way.iter().map(|(worker, it)| (*worker, it.clone())).min_by_key(|(_, it)| it.since)
     }
 }
 
@@ -188,6 +194,10 @@ pub struct TrackResult {
     /// that are counted here as theirs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_early: Option<String>,
+    /// What it was answered about tokens that other tracks had left, where it took up any: they are none of the counts
+    /// above, but that what it staged of them is inserted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub round: Option<RoundCounts>,
     /// Tokens of the workload that are resolved.
     #[serde(skip)]
     pub resolved: u64,

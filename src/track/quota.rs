@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::values::{RateLimit, Window};
 
 /// A moment of the track's own clock: the time since it started.
-pub type Moment = Duration;
+pub type TrackTime = Duration;
 
 /// The distance kept beyond the estimate of arrivals, for clocks and schedulers that are a little late.
 const GUARD: Duration = Duration::from_millis(8);
@@ -31,9 +31,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 /// A request that holds a place in every window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Slot {
+pub struct QuotaSlot {
     number: u64,
-    sent: Moment,
+    sent: TrackTime,
 }
 
 /// What a refusal changes: worth telling once, not with every request that was under way.
@@ -49,13 +49,13 @@ pub enum Refusal {
 #[derive(Debug, Clone, Copy)]
 struct Arrival {
     /// When it arrived at the latest; when it was sent, while it is under way.
-    at: Moment,
-    slot: Slot,
-    answered: Option<Moment>,
+    at: TrackTime,
+    slot: QuotaSlot,
+    answered: Option<TrackTime>,
 }
 
 impl Arrival {
-    fn order(&self) -> (Moment, u64) {
+    fn order(&self) -> (TrackTime, u64) {
         (self.at, self.slot.number)
     }
 
@@ -84,8 +84,8 @@ pub struct Quota {
     way: Duration,
     /// The share of each window that is used, 1 but after a refusal.
     share: f64,
-    paused_until: Moment,
-    refused_at: Option<Moment>,
+    paused_until: TrackTime,
+    refused_at: Option<TrackTime>,
     refusals_in_a_row: u32,
 }
 
@@ -108,7 +108,7 @@ impl Quota {
     }
 
     /// The earliest moment from `now` on at which one more request may be sent.
-    pub fn next(&self, now: Moment) -> Moment {
+    pub fn next(&self, now: TrackTime) -> TrackTime {
         let opens = |window: &Window| {
             // At least one request always fits; the product is below the count, which is a usize.
             let allowed = ((window.requests as f64 * self.share) as usize).max(1);
@@ -120,17 +120,17 @@ impl Quota {
     }
 
     /// Takes a place in every window for a request that is sent `now`.
-    pub fn take(&mut self, now: Moment) -> Slot {
+    pub fn take(&mut self, now: TrackTime) -> QuotaSlot {
         self.forget(now);
         self.climb(now);
         self.sent += 1;
-        let slot = Slot { number: self.sent, sent: now };
+        let slot = QuotaSlot { number: self.sent, sent: now };
         self.insert(Arrival { at: now, slot, answered: None });
         slot
     }
 
     /// Gives back the place of a request that was not sent after all.
-    pub fn release(&mut self, slot: Slot) {
+    pub fn release(&mut self, slot: QuotaSlot) {
         self.remove(slot);
     }
 
@@ -141,14 +141,14 @@ impl Quota {
     }
 
     /// Takes out a request that is under way, which stands where it was sent.
-    fn remove(&mut self, slot: Slot) -> Option<Arrival> {
+    fn remove(&mut self, slot: QuotaSlot) -> Option<Arrival> {
         let place = self.arrivals.binary_search_by_key(&(slot.sent, slot.number), Arrival::order).ok()?;
         self.arrivals.remove(place)
     }
 
     /// The request was answered: from the time it took follows when it can have arrived at the latest. The next refusal
     /// is a first one again, and its pause a short one.
-    pub fn answered(&mut self, slot: Slot, now: Moment) {
+    pub fn answered(&mut self, slot: QuotaSlot, now: TrackTime) {
         self.refusals_in_a_row = 0;
         let took = now.saturating_sub(slot.sent);
         if slot.number > self.cold {
@@ -167,11 +167,11 @@ impl Quota {
     }
 
     /// The request came to no answer. That may be quick, and says nothing of how fast an answer is.
-    pub fn broke(&mut self, slot: Slot, now: Moment) {
+    pub fn broke(&mut self, slot: QuotaSlot, now: TrackTime) {
         self.settle(slot, now);
     }
 
-    fn settle(&mut self, slot: Slot, now: Moment) {
+    fn settle(&mut self, slot: QuotaSlot, now: TrackTime) {
         if let Some(mut arrival) = self.remove(slot) {
             arrival.answered = Some(now.max(slot.sent));
             arrival.estimate(self.way);
@@ -180,7 +180,7 @@ impl Quota {
     }
 
     /// The server refused the request in `slot` for asking too fast, though we did not: someone else uses the key.
-    pub fn refused(&mut self, slot: Slot, now: Moment, retry_after: Option<Duration>) -> Refusal {
+    pub fn refused(&mut self, slot: QuotaSlot, now: TrackTime, retry_after: Option<Duration>) -> Refusal {
         let resting = now.saturating_add(retry_after.unwrap_or_default());
         if self.refused_at.is_some_and(|refused| slot.sent <= refused) {
             if retry_after.is_some() {
@@ -209,7 +209,7 @@ impl Quota {
     }
 
     /// Back up, by a half every second in which requests went out unrefused.
-    fn climb(&mut self, now: Moment) {
+    fn climb(&mut self, now: TrackTime) {
         let Some(since) = self.refused_at else { return };
         if now.saturating_sub(since.max(self.paused_until)) < Duration::from_secs(1) {
             return;
@@ -221,7 +221,7 @@ impl Quota {
         }
     }
 
-    fn forget(&mut self, now: Moment) {
+    fn forget(&mut self, now: TrackTime) {
         let longest = self.windows.iter().map(|window| window.window).max().unwrap_or_default();
         let horizon = now.saturating_sub(longest + GUARD + LONGEST_DELAY);
         while self.arrivals.front().is_some_and(|arrival| arrival.at < horizon) {
@@ -231,8 +231,8 @@ impl Quota {
 }
 
 /// The earliest moment at which all windows together let the last of `requests` be sent: what no client can beat.
-pub fn ceiling(limit: &RateLimit, requests: usize) -> Moment {
-    let mut sent: Vec<Moment> = Vec::with_capacity(requests);
+pub fn ceiling(limit: &RateLimit, requests: usize) -> TrackTime {
+    let mut sent: Vec<TrackTime> = Vec::with_capacity(requests);
     for number in 0..requests {
         let opens = |window: &Window| Some(*sent.get(number.checked_sub(window.requests)?)? + window.window);
         sent.push(limit.0.iter().filter_map(opens).max().unwrap_or_default());
@@ -254,13 +254,13 @@ mod tests {
 
     /// How a server counts: each answers whether a request that arrives now is let in.
     trait Server {
-        fn admits(&mut self, now: Moment) -> bool;
+        fn admits(&mut self, now: TrackTime) -> bool;
     }
 
-    struct Sliding(Vec<(Window, VecDeque<Moment>)>);
+    struct Sliding(Vec<(Window, VecDeque<TrackTime>)>);
 
     impl Server for Sliding {
-        fn admits(&mut self, now: Moment) -> bool {
+        fn admits(&mut self, now: TrackTime) -> bool {
             for (window, seen) in &mut self.0 {
                 while seen.front().is_some_and(|at| *at + window.window <= now) {
                     seen.pop_front();
@@ -275,7 +275,7 @@ mod tests {
     struct Fixed(Vec<(Window, u128, usize)>);
 
     impl Server for Fixed {
-        fn admits(&mut self, now: Moment) -> bool {
+        fn admits(&mut self, now: TrackTime) -> bool {
             let mut room = true;
             for (window, current, count) in &mut self.0 {
                 let index = now.as_nanos() / window.window.as_nanos();
@@ -289,10 +289,10 @@ mod tests {
         }
     }
 
-    struct Bucket(Vec<(Window, f64, Moment)>);
+    struct Bucket(Vec<(Window, f64, TrackTime)>);
 
     impl Server for Bucket {
-        fn admits(&mut self, now: Moment) -> bool {
+        fn admits(&mut self, now: TrackTime) -> bool {
             let mut room = true;
             for (window, tokens, filled) in &mut self.0 {
                 let rate = window.requests as f64 / window.window.as_secs_f64();
@@ -316,7 +316,7 @@ mod tests {
 
     struct Outcome {
         refused: usize,
-        last_sent: Moment,
+        last_sent: TrackTime,
     }
 
     /// Sends `requests` through a quota by `workers`, each answer after `latency` give or take a fifth, half of it on
@@ -330,7 +330,7 @@ mod tests {
     ) -> Outcome {
         #[derive(PartialEq, Eq, PartialOrd, Ord)]
         enum What {
-            Arrives(usize, Moment),
+            Arrives(usize, TrackTime),
             Answered(usize),
         }
         let mut rng = ChaCha8Rng::seed_from_u64(7);
@@ -396,7 +396,7 @@ mod tests {
     fn a_refusal_halts_and_halves_and_is_told_once() {
         let limit: RateLimit = "10/1s".parse().unwrap();
         let mut quota = Quota::new(&limit, 0);
-        let slots: Vec<Slot> = (0..4).map(|i| quota.take(ms(i))).collect();
+        let slots: Vec<QuotaSlot> = (0..4).map(|i| quota.take(ms(i))).collect();
         assert_eq!(quota.refused(slots[0], ms(10), Some(ms(3_000))), Refusal::SlowedDown(ms(3_000)));
         assert_eq!(quota.refused(slots[1], ms(11), None), Refusal::KnownAlready);
         assert_eq!(quota.next(ms(12)), ms(3_010));

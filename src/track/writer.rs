@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -12,6 +11,7 @@ use crate::store::catalogue::ListedRow;
 use crate::store::staging::{NotFoundRow, RejectedRow, StagedRow};
 use crate::store::{Store, StoreError};
 
+use super::backoff::pause;
 use super::events::{TrackEvent, TrackEventKind, TrackListener};
 
 /// Rows that are collected before an insert is worth its trip.
@@ -22,9 +22,9 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What one answer gave, to be written together.
 #[derive(Debug, Default)]
-pub struct Delivery {
-    /// The batch that was answered.
-    pub batch: u64,
+pub struct AnswerRows {
+    /// The number of the job that was answered.
+    pub job: u64,
     /// Mappings.
     pub staged: Vec<StagedRow>,
     /// Tokens that are not known.
@@ -35,17 +35,15 @@ pub struct Delivery {
     pub listed: Vec<ListedRow>,
     /// Markets of a catalogue.
     pub markets: u64,
-    /// Tokens of the workload that this resolves, siblings that were pending included.
+    /// Tokens of the list that this resolves, siblings that were pending included.
     pub resolved: u64,
-    /// Whether the batch was lent by another track, so that what was not found is none of this one's workload.
-    pub lent: bool,
 }
 
 /// What is collected for the next insert.
 #[derive(Debug, Default)]
-pub struct Load {
-    /// The batches whose answers are in it.
-    pub batches: Vec<u64>,
+pub struct InsertBatch {
+    /// The jobs whose answers are in it.
+    pub jobs: Vec<u64>,
     /// Mappings.
     pub staged: Vec<StagedRow>,
     /// Tokens that are not known.
@@ -58,34 +56,26 @@ pub struct Load {
     pub markets: u64,
     /// Pages that list any.
     pub pages: u64,
-    /// Tokens of the workload that it resolves.
+    /// Tokens of the list that it resolves.
     pub resolved: u64,
-    /// Of the tokens that are not known, those of the workload.
-    pub own_not_found: u64,
-    /// Of the claims without a proof, those of the workload.
-    pub own_rejected: u64,
 }
 
-impl Load {
+impl InsertBatch {
     /// Adds what one answer gave. Both tokens of a market stay in one insert.
-    pub fn add(&mut self, delivery: Delivery) {
-        self.batches.push(delivery.batch);
-        if !delivery.lent {
-            self.own_not_found += delivery.not_found.len() as u64;
-            self.own_rejected += delivery.rejected.len() as u64;
-        }
-        self.staged.extend(delivery.staged);
-        self.not_found.extend(delivery.not_found);
-        self.rejected.extend(delivery.rejected);
-        self.listed.extend(delivery.listed);
-        self.markets += delivery.markets;
-        self.pages += u64::from(delivery.markets > 0);
-        self.resolved += delivery.resolved;
+    pub fn add(&mut self, rows: AnswerRows) {
+        self.jobs.push(rows.job);
+        self.staged.extend(rows.staged);
+        self.not_found.extend(rows.not_found);
+        self.rejected.extend(rows.rejected);
+        self.listed.extend(rows.listed);
+        self.markets += rows.markets;
+        self.pages += u64::from(rows.markets > 0);
+        self.resolved += rows.resolved;
     }
 
     /// Whether there is nothing to write and nothing to report.
     pub fn is_empty(&self) -> bool {
-        self.batches.is_empty()
+        self.jobs.is_empty()
     }
 
     /// Rows to be written.
@@ -118,29 +108,29 @@ impl Writer {
         Self { store, source, give_up_after, listener }
     }
 
-    /// Collects deliveries into large inserts until their senders are gone, and tells `acknowledged` of each that
+    /// Collects answers into large inserts until their senders are gone, and tells `acknowledged` of each that
     /// ClickHouse has.
     ///
     /// # Errors
     /// As [`Writer::write`].
     pub async fn run(
         &self,
-        mut deliveries: mpsc::Receiver<Delivery>,
-        acknowledged: &(dyn Fn(&Load) + Send + Sync),
+        mut answers: mpsc::Receiver<AnswerRows>,
+        acknowledged: &(dyn Fn(&InsertBatch) + Send + Sync),
     ) -> Result<(), StoreError> {
         let mut open = true;
         while open {
-            let mut load = Load::default();
+            let mut batch = InsertBatch::default();
             let mut since: Option<tokio::time::Instant> = None;
-            while !load.is_large() {
+            while !batch.is_large() {
                 let next = match since {
-                    None => Ok(deliveries.recv().await),
-                    Some(since) => timeout(PATIENCE.saturating_sub(since.elapsed()), deliveries.recv()).await,
+                    None => Ok(answers.recv().await),
+                    Some(since) => timeout(PATIENCE.saturating_sub(since.elapsed()), answers.recv()).await,
                 };
                 match next {
-                    Ok(Some(delivery)) => {
+                    Ok(Some(rows)) => {
                         since.get_or_insert_with(tokio::time::Instant::now);
-                        load.add(delivery);
+                        batch.add(rows);
                     }
                     Ok(None) => {
                         open = false;
@@ -149,35 +139,35 @@ impl Writer {
                     Err(_) => break,
                 }
             }
-            if !load.is_empty() {
-                self.write(&load).await?;
-                acknowledged(&load);
+            if !batch.is_empty() {
+                self.write(&batch).await?;
+                acknowledged(&batch);
             }
         }
         Ok(())
     }
 
-    /// Writes a load; when it returns, ClickHouse has acknowledged all of it.
+    /// Writes a batch; when it returns, ClickHouse has acknowledged all of it.
     ///
     /// # Errors
     /// The last error, where the outage outlasted the limit or trying again cannot help.
-    pub async fn write(&self, load: &Load) -> Result<(), StoreError> {
+    pub async fn write(&self, batch: &InsertBatch) -> Result<(), StoreError> {
         let (store, track) = (&self.store, self.source.name());
         let staging = store.staging_table(&self.source.staging_table());
         let (not_found, rejected) =
             (store.staging_table("not_found"), store.staging_table("rejected_mappings"));
-        if !load.staged.is_empty() {
-            self.persist(|| store.insert(&staging, track, &load.staged)).await?;
+        if !batch.staged.is_empty() {
+            self.persist(|| store.insert(&staging, track, &batch.staged)).await?;
         }
-        if !load.listed.is_empty() {
+        if !batch.listed.is_empty() {
             let catalogue = store.catalogue(self.source);
-            self.persist(|| store.insert(&catalogue, track, &load.listed)).await?;
+            self.persist(|| store.insert(&catalogue, track, &batch.listed)).await?;
         }
-        if !load.not_found.is_empty() {
-            self.persist(|| store.insert(&not_found, track, &load.not_found)).await?;
+        if !batch.not_found.is_empty() {
+            self.persist(|| store.insert(&not_found, track, &batch.not_found)).await?;
         }
-        if !load.rejected.is_empty() {
-            self.persist(|| store.insert(&rejected, track, &load.rejected)).await?;
+        if !batch.rejected.is_empty() {
+            self.persist(|| store.insert(&rejected, track, &batch.rejected)).await?;
         }
         Ok(())
     }
@@ -194,13 +184,7 @@ impl Writer {
         &self,
         what: impl Fn() -> F,
     ) -> Result<T, StoreError> {
-        let mut pauses = ExponentialBuilder::default()
-            .with_jitter()
-            .with_min_delay(Duration::from_millis(200))
-            .with_max_delay(Duration::from_secs(10))
-            .without_max_times()
-            .build();
-        let mut failing: Option<Instant> = None;
+        let (mut failing, mut failures): (Option<Instant>, u32) = (None, 0);
         loop {
             match what().await {
                 Ok(done) => {
@@ -214,7 +198,8 @@ impl Writer {
                         self.tell(TrackEventKind::StoreDown(&error));
                         Instant::now()
                     });
-                    let pause = pauses.next().unwrap_or(Duration::from_secs(10));
+                    failures += 1;
+                    let pause = pause(failures);
                     if !error.may_pass() || since.elapsed() + pause > self.give_up_after {
                         return Err(error);
                     }

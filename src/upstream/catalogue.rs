@@ -11,11 +11,11 @@ use crate::source::Source;
 /// A place in a catalogue: what stands behind it, up to the next place, is one page.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Place {
+pub enum PageCursor {
     /// So many markets from the beginning. The places of further pages can be computed.
     At(u64),
     /// A text that only the server understands: the next one is known when this page is there.
-    Cursor(String),
+    Text(String),
 }
 
 /// One outcome's token in a catalogue, unproven.
@@ -48,7 +48,7 @@ pub struct CataloguePage {
     /// Records of which something could not be read.
     pub odd: Vec<OddRecord>,
     /// Where the next page begins; `None` behind the last one.
-    pub next: Option<Place>,
+    pub next: Option<PageCursor>,
 }
 
 /// An API that lists all of its markets, page by page.
@@ -63,5 +63,5 @@ pub trait Catalogue: Send + Sync {
     fn probe(&self) -> BoxFuture<'_, Probed>;
 
     /// Asks for the page at a place.
-    fn page<'a>(&'a self, place: &'a Place) -> BoxFuture<'a, Result<CataloguePage, UpstreamError>>;
+    fn page<'a>(&'a self, place: &'a PageCursor) -> BoxFuture<'a, Result<CataloguePage, UpstreamError>>;
 }

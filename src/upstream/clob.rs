@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::catalogue::{Catalogue, CataloguePage, ListedToken, Listing, Place};
+use super::catalogue::{Catalogue, CataloguePage, ListedToken, Listing, PageCursor};
 use super::probe::Probed;
 use super::record::{Cost, Field, OddRecord, frame, read};
 use super::{ApiInfo, Http, OpenFn, SettingInfo, SourceInfo, SourceSettings, UpstreamError};
@@ -67,7 +67,7 @@ impl Clob {
         Ok(Self { http })
     }
 
-    async fn markets(&self, place: &Place) -> Result<CataloguePage, UpstreamError> {
+    async fn markets(&self, place: &PageCursor) -> Result<CataloguePage, UpstreamError> {
         let body = self.http.send(self.http.get("/markets", &[("next_cursor", &cursor(place))])).await?;
         page(&String::from_utf8_lossy(&body))
     }
@@ -91,22 +91,22 @@ fn page(text: &str) -> Result<CataloguePage, UpstreamError> {
 }
 
 /// The cursor of a place: a number in base64, and nothing for the beginning.
-fn cursor(place: &Place) -> String {
+fn cursor(place: &PageCursor) -> String {
     match place {
-        Place::At(0) => String::new(),
-        Place::At(offset) => STANDARD.encode(offset.to_string()),
-        Place::Cursor(text) => text.clone(),
+        PageCursor::At(0) => String::new(),
+        PageCursor::At(offset) => STANDARD.encode(offset.to_string()),
+        PageCursor::Text(text) => text.clone(),
     }
 }
 
 /// Where a cursor leads to. What is no number, or one that we would spell otherwise, is the server's own business.
-fn behind(text: String) -> Option<Place> {
+fn behind(text: String) -> Option<PageCursor> {
     if text == END {
         return None;
     }
     let number = STANDARD.decode(&text).ok().and_then(|bytes| String::from_utf8(bytes).ok()?.parse().ok());
-    let place = number.map(Place::At).filter(|place| cursor(place) == text);
-    Some(place.unwrap_or(Place::Cursor(text)))
+    let place = number.map(PageCursor::At).filter(|place| cursor(place) == text);
+    Some(place.unwrap_or(PageCursor::Text(text)))
 }
 
 impl Catalogue for Clob {
@@ -118,7 +118,7 @@ impl Catalogue for Clob {
         self.http.url().to_string()
     }
 
-    fn page<'a>(&'a self, place: &'a Place) -> BoxFuture<'a, Result<CataloguePage, UpstreamError>> {
+    fn page<'a>(&'a self, place: &'a PageCursor) -> BoxFuture<'a, Result<CataloguePage, UpstreamError>> {
         Box::pin(self.markets(place))
     }
 
@@ -200,13 +200,16 @@ mod tests {
 
     #[test]
     fn cursors_are_numbers_in_base64_or_stay_what_they_are() {
-        assert_eq!((cursor(&Place::At(0)).as_str(), cursor(&Place::At(1000)).as_str()), ("", "MTAwMA=="));
+        assert_eq!(
+            (cursor(&PageCursor::At(0)).as_str(), cursor(&PageCursor::At(1000)).as_str()),
+            ("", "MTAwMA==")
+        );
         let leads = |text: &str| behind(text.to_owned());
-        assert_eq!(leads("MTAwMA=="), Some(Place::At(1000)));
+        assert_eq!(leads("MTAwMA=="), Some(PageCursor::At(1000)));
         assert_eq!(leads("LTE="), None);
         // "01000", "+5", "abc", no base64, and a number that is too large.
         for text in ["MDEwMDA=", "KzU=", "YWJj", "??", "OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk="] {
-            assert_eq!(leads(text), Some(Place::Cursor(text.to_owned())));
+            assert_eq!(leads(text), Some(PageCursor::Text(text.to_owned())));
         }
     }
 }

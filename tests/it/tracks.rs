@@ -192,6 +192,44 @@ async fn what_one_track_does_not_know_each_other_is_asked_for_once_and_the_next_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn in_terminals_of_their_own_a_track_takes_up_what_the_other_has_left_by_then_without_another_setup() {
+    let universe = small_universe(79);
+    let scene = scene(&universe, |_, options| options.knows = 0.5).await;
+    scene.setup("dome,goldsky").await;
+    // Goldsky comes first: of Dome's list nothing is left yet, since Dome was not asked for it.
+    let (first, _) = scene.json(0, &["goldsky"]).await;
+    assert!(first.get("round").is_none(), "{first}");
+    let (dome, _) = scene.json(0, &["dome"]).await;
+    let left = first["not_found"].as_u64().unwrap();
+    assert!(left > 100, "{first}");
+    let round = &dome["round"];
+    let count = |it: &Value, name: &str| it[name].as_u64().unwrap();
+    // Siblings that Dome has staged meanwhile are no longer left.
+    assert!(count(round, "tokens") > 0 && count(round, "tokens") <= left, "{round}");
+    assert_eq!(
+        count(round, "tokens"),
+        count(round, "resolved")
+            + count(round, "not_found")
+            + count(round, "rejected")
+            + count(round, "failed")
+    );
+    assert_eq!((&dome["total"], &dome["failed"]), (&dome["processed"], &0.into()), "its counts stay its own");
+    let (again, _) = scene.json(0, &["goldsky"]).await;
+    assert!(count(&again["round"], "resolved") > 0, "what Dome did not find it takes up: {again}");
+    assert_eq!((&again["total"], &again["processed"]), (&first["total"], &first["total"]));
+    for track in ["goldsky", "dome"] {
+        let (last, _) = scene.json(0, &[track]).await;
+        assert_eq!(last["requests"], 0, "nobody is asked again: {last}");
+    }
+    let sql = "SELECT token_id FROM {s}.clob_asset_map_dome UNION ALL SELECT token_id FROM {s}.clob_asset_map_goldsky";
+    let staged: BTreeSet<String> = scene.world.all(sql).await.into_iter().collect();
+    let unmapped = universe.traded_tokens().filter(|it| !it.mapped()).map(|it| it.token());
+    for token in unmapped.filter(|token| TRACKS[..2].iter().any(|it| scene.stand_ins[it].knows(token))) {
+        assert!(staged.contains(&token.to_string()), "{token} is known to one of them");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn gamma_is_asked_for_closed_markets_first_and_with_full_requests_both_times() {
     let universe = small_universe(76);
     let scene = scene(&universe, |_, _| {}).await;

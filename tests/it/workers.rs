@@ -10,8 +10,10 @@ use crate::common::World;
 use backfill::ctf;
 use backfill::ids::TokenId;
 use backfill::source::Source;
-use backfill::track::engine::{Engine, Plan};
+use backfill::track::engine::TrackConfig;
 use backfill::track::judge::Rules;
+use backfill::track::lookup::LookupTrack;
+use backfill::track::rounds;
 use backfill::track::{Ending, TrackResult};
 use backfill::upstream::{Answer, Room, Upstream, UpstreamError};
 use futures_util::future::BoxFuture;
@@ -121,8 +123,7 @@ async fn scripted(
 ) -> (TrackResult, usize, Vec<String>) {
     let (world, requests) = (World::new().await, Arc::new(AtomicUsize::new(0)));
     let source = Box::new(Scripted(requests.clone(), answers));
-    let (engine, run) = start(&world, source, world.folder.path()).await;
-    let result = end(&engine, run).await;
+    let result = end(start(&world, source, world.folder.path()).await).await;
     let notices = world.kept.notices.lock().unwrap().clone();
     (result, requests.load(Ordering::Relaxed), notices)
 }
@@ -132,7 +133,7 @@ async fn start(
     world: &World,
     source: Box<dyn Upstream>,
     folder: &Path,
-) -> (Arc<Engine>, tokio::task::JoinHandle<Instant>) {
+) -> tokio::task::JoinHandle<TrackResult> {
     let store = world.store().await;
     store.create_staging().await.unwrap();
     world
@@ -143,7 +144,7 @@ async fn start(
             "INSERT INTO {{s}}.unmapped_tokens_goldsky SELECT toString(1000000 + number) FROM numbers({TOKENS})"
         ))
         .await;
-    let plan = Plan {
+    let config = TrackConfig {
         workers: WORKERS,
         batch_size: None,
         probed: false,
@@ -152,30 +153,24 @@ async fn start(
         rules: Rules { collaterals: ctf::default_collaterals(), accept_unproven: false },
         started: Instant::now(),
     };
-    let engine = Engine::open(
-        source,
-        store,
-        plan,
-        folder,
-        world.kept.clone(),
-        CancellationToken::new(),
-        Arc::default(),
-    );
-    let engine = engine.await.unwrap();
-    let run = engine.clone().run();
-    (engine, tokio::spawn(async { run.await.unwrap() }))
+    let listener = world.kept.clone();
+    let track = LookupTrack::open(source, store, config, folder, listener, CancellationToken::new());
+    let track = track.await.unwrap();
+    tokio::spawn(async move {
+        let mut results = rounds::run(&[track], &[]).await.unwrap();
+        results.pop().unwrap().unwrap()
+    })
 }
 
-async fn end(engine: &Engine, run: tokio::task::JoinHandle<Instant>) -> TrackResult {
-    let at = tokio::time::timeout(Duration::from_secs(60), run).await.expect("it ends").unwrap();
-    engine.finish(at).await.unwrap()
+async fn end(run: tokio::task::JoinHandle<TrackResult>) -> TrackResult {
+    tokio::time::timeout(Duration::from_secs(60), run).await.expect("it ends").unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_worker_asks_twice_and_none_idles_while_work_waits() {
     const ROOM: usize = 10;
     let (world, gate) = (World::new().await, Gate::new(ROOM));
-    let (engine, run) = start(&world, Box::new(Held(gate.clone())), world.folder.path()).await;
+    let run = start(&world, Box::new(Held(gate.clone())), world.folder.path()).await;
     // Every worker has a batch of its own, and nobody was answered yet.
     gate.holds(WORKERS, WORKERS * ROOM).await;
     let requests = TOKENS / ROOM;
@@ -185,7 +180,7 @@ async fn no_worker_asks_twice_and_none_idles_while_work_waits() {
         let begun = (WORKERS + answered).min(requests);
         gate.holds(begun - answered, begun * ROOM).await;
     }
-    let result = end(&engine, run).await;
+    let result = end(run).await;
     let distinct: HashSet<TokenId> = gate.asked.lock().unwrap().iter().copied().collect();
     assert_eq!(distinct.len(), TOKENS, "a token was asked for twice");
     assert_eq!((result.ending, result.not_found), (Ending::Complete, TOKENS as u64));
@@ -195,10 +190,10 @@ async fn no_worker_asks_twice_and_none_idles_while_work_waits() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_fits_into_one_request_is_one_request_whatever_the_worker_count() {
     let (world, gate) = (World::new().await, Gate::new(TOKENS));
-    let (engine, run) = start(&world, Box::new(Held(gate.clone())), world.folder.path()).await;
+    let run = start(&world, Box::new(Held(gate.clone())), world.folder.path()).await;
     gate.holds(1, TOKENS).await;
     gate.answers.add_permits(1);
-    let result = end(&engine, run).await;
+    let result = end(run).await;
     assert_eq!((result.requests, result.ending), (1, Ending::Complete));
 }
 

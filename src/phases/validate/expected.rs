@@ -12,7 +12,7 @@ use crate::phases::Context;
 use crate::pnl::Usd;
 use crate::settings::Settings;
 use crate::source::Source;
-use crate::track::quota::{Moment, Quota};
+use crate::track::quota::{Quota, TrackTime};
 use crate::upstream::SourceSettings;
 use crate::upstream::UpstreamError;
 use crate::upstream::dome::Dome;
@@ -89,7 +89,7 @@ struct Asker {
 }
 
 impl Asker {
-    fn now(&self) -> Moment {
+    fn now(&self) -> TrackTime {
         self.clock.elapsed()
     }
 

@@ -4,10 +4,12 @@
 use std::time::{Duration, Instant};
 
 use crate::phases::plan::Step;
+use crate::report::events;
 use crate::report::live::{PhaseLook, PhaseState, TrackLook};
 use crate::report::text::{percent1, thousands};
 use crate::source::Source;
 use crate::track::UnderWay;
+use crate::track::events::WorkStart;
 
 /// From this width on, a track has one line; below, two.
 const WIDE: usize = 130;
@@ -202,13 +204,21 @@ fn details(track: &TrackLook, columns: usize) -> Line {
 }
 
 fn slowest(tracks: &[TrackLook], now: Instant) -> Line {
-    let of = |track: &TrackLook| track.slowest.map(|(worker, batch)| (track.source, worker, batch));
-    let slowest = tracks.iter().filter_map(of).min_by_key(|(_, _, batch)| batch.since);
+    let under_way = tracks.iter().filter_map(|track| {
+        let (worker, job) = track.slowest.as_ref()?;
+        Some((track.source, *worker, job))
+    });
+    let slowest = under_way.min_by_key(|(_, _, job)| job.since);
     let text = match slowest {
-        Some((source, worker, UnderWay { token, since, .. })) => {
-            let token: String = token.to_string().chars().take(8).collect();
-            let time = now.saturating_duration_since(since).as_secs_f64();
-            format!("slowest request: {} worker {worker}, {time:.1}s, token {token}…", source.name())
+        Some((source, worker, UnderWay { at, since, .. })) => {
+            let at = match at {
+                WorkStart::Token(token) => {
+                    format!("token {}…", token.to_string().chars().take(8).collect::<String>())
+                }
+                page @ WorkStart::Page(_) => events::work_start(page),
+            };
+            let time = now.saturating_duration_since(*since).as_secs_f64();
+            format!("slowest request: {} worker {worker}, {time:.1}s, {at}", source.name())
         }
         None => "slowest request: none under way".to_owned(),
     };
