@@ -66,11 +66,7 @@ async fn main() {
     let baselines: Vec<Baseline> = universe
         .baselines()
         .iter()
-        .map(|it| Baseline {
-            wallet: it.wallet,
-            expected: backfill::pnl::Micro::whole(it.pnl_micro).units(),
-            label: None,
-        })
+        .map(|it| Baseline::new(it.wallet, backfill::pnl::Micro::whole(it.pnl_micro).units()))
         .collect();
     let wallets: Vec<Wallet> = baselines.iter().map(|baseline| baseline.wallet).collect();
     let of_wallets: u64 = universe.baselines().iter().map(|it| it.fills as u64).sum();
@@ -90,7 +86,12 @@ async fn main() {
                 }
                 1 => {
                     let baselines = baselines.clone();
-                    let options = ValidateOptions { baselines, positions_file: None, detail: false };
+                    let options = ValidateOptions {
+                        baselines,
+                        positions_file: None,
+                        detail: false,
+                        ..ValidateOptions::default()
+                    };
                     assert!(validate::run(&context, &options).await.expect("a result").wallets.len() > 1);
                 }
                 _ => {

@@ -10,6 +10,7 @@ pub use track::TrackCommand;
 
 use crate::phases::plan::{Span, Stage};
 use crate::phases::shares::Tracks;
+use crate::pnl::{Method, TransferRule};
 use crate::report::terminal::ProgressMode;
 use crate::settings::SettingsArgs;
 use crate::source::Source;
@@ -381,7 +382,7 @@ pub struct VerifyArgs {
 /// `validate`
 #[derive(Debug, Args)]
 pub struct ValidateArgs {
-    /// Validate these wallets (CSV: wallet,expected_pnl[,label]) instead of BASELINE_WALLET
+    /// Validate these wallets (CSV: wallet,expected_pnl[,label][,method]) instead of BASELINE_WALLET
     #[arg(long, value_name = "FILE")]
     pub baselines: Option<PathBuf>,
     /// Ask for the expected P&L instead of taking what was written down; the wallets are those of --baselines, whose
@@ -397,6 +398,13 @@ pub struct ValidateArgs {
     /// The full page for each wallet, not only the table
     #[arg(long)]
     pub detail: bool,
+    /// The definition of realized P&L that is compared; a wallet whose line in --baselines names one keeps that
+    /// [default: resolved]
+    #[arg(long, value_enum)]
+    pub method: Option<Method>,
+    /// What shares from other wallets cost, and what shares to others bring in
+    #[arg(long, value_enum, default_value_t)]
+    pub transfers: TransferRule,
 }
 
 /// Who is asked for the expected P&L.

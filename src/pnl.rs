@@ -13,6 +13,7 @@ mod money;
 mod payout;
 mod position;
 mod variance;
+mod waterfall;
 
 pub use average_cost::{AverageCost, Redemptions};
 pub use decide::{Decision, Evidence, ListedWinner, PayoutSource, Resolution, decide};
@@ -24,6 +25,7 @@ pub use money::{BadAmount, Micro, Usd};
 pub use payout::{Payout, PayoutVector};
 pub use position::{Charged, Position, Repeated};
 pub use variance::Variance;
+pub use waterfall::{Candidate, choose};
 
 #[cfg(test)]
 mod tests;

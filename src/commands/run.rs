@@ -81,7 +81,12 @@ pub(super) fn options(
             wallets: baselines.iter().map(|baseline| baseline.wallet).collect(),
             gaps_file: None,
         },
-        validate: phases::validate::ValidateOptions { baselines, positions_file: None, detail: false },
+        validate: phases::validate::ValidateOptions {
+            baselines,
+            positions_file: None,
+            detail: false,
+            ..phases::validate::ValidateOptions::default()
+        },
         span: Span::default(),
     })
 }

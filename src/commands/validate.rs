@@ -33,7 +33,13 @@ pub async fn run(session: &Session, args: ValidateArgs) -> Result<Exit, Failure>
             Ok(baselines) => baselines,
             Err(wallets) => asked(session, &context, wallets, args.save_baselines).await?,
         };
-        let options = ValidateOptions { baselines, positions_file, detail: args.detail };
+        let options = ValidateOptions {
+            baselines,
+            positions_file,
+            detail: args.detail,
+            method: args.method,
+            transfers: args.transfers,
+        };
         session.phase(validate::run(&context, &options)).await
     };
     let exit = |passes| if passes { Exit::Done } else { Exit::BelowThreshold };
@@ -68,7 +74,7 @@ async fn asked(
 pub fn listed(settings: &Settings, file: Option<&Path>) -> Result<Vec<Listed>, Failure> {
     match file {
         Some(file) => baselines::read_wallets(file),
-        None => Ok(vec![Listed { wallet: settings.thresholds.baseline_wallet, expected: None, label: None }]),
+        None => Ok(vec![Listed::new(settings.thresholds.baseline_wallet)]),
     }
 }
 
@@ -82,7 +88,7 @@ pub fn baselines(settings: &Settings, file: Option<&Path>) -> Result<Vec<Baselin
         None => {
             let (wallet, expected) =
                 (settings.thresholds.baseline_wallet, settings.thresholds.expected_pnl.clone());
-            Ok(vec![Baseline { wallet, expected, label: None }])
+            Ok(vec![Baseline::new(wallet, expected)])
         }
     }
 }

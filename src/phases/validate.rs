@@ -1,27 +1,37 @@
 //! Phase 5: realized P&L against what was expected.
 
+mod assess;
 pub mod baselines;
+pub mod details;
 pub mod expected;
 mod explain;
+mod fees;
 pub mod positions_file;
+mod signs;
+mod waterfall;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+pub use assess::{AssessRules, assess_holdings};
 pub use baselines::Baseline;
 pub use explain::Explanation;
+pub use fees::{FeeSource, Fees};
+pub use signs::Signs;
+pub use waterfall::{Cause, Step, Table};
 
 use super::Context;
-use crate::ctf::Collateral;
 use crate::failure::Failure;
 use crate::ids::Wallet;
-use crate::pnl::{Position, Usd, Variance};
-use crate::store::positions::{Holdings, Oddities, Unmapped};
+use crate::pnl::{Appraisal, FlowKind, Method, Position, TransferRule, Usd, Variance};
+use crate::store::flows::WalletFlows;
+use crate::store::positions::{Oddities, Unmapped};
 use crate::values::Percent;
-use explain::{explain, prove};
+use details::EvidenceTables;
 use positions_file::PositionsFile;
 
 /// How phase 5 is run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct ValidateOptions {
     /// The wallets.
     pub baselines: Vec<Baseline>,
@@ -29,6 +39,17 @@ pub struct ValidateOptions {
     pub positions_file: Option<PositionsFile>,
     /// Print the guide's page for each wallet, however many there are.
     pub detail: bool,
+    /// The definition of P&L that is compared, where a wallet's baseline names none; `None` for the default.
+    pub method: Option<Method>,
+    /// What shares from other wallets cost.
+    pub transfers: TransferRule,
+}
+
+/// What an audit of a wallet's fills against the chain found, as steps of its waterfall: cause, amount, rows, examples.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Audited {
+    /// The steps.
+    pub steps: Vec<(Cause, Usd, u64, Vec<String>)>,
 }
 
 /// How a wallet's validation ended.
@@ -47,20 +68,36 @@ pub enum Status {
 pub struct WalletResult {
     /// What was expected of whom.
     pub baseline: Baseline,
-    /// Realized P&L of all resolved positions.
+    /// The definition that is compared.
+    pub method: Method,
+    /// Realized P&L by that definition.
     pub total: Usd,
     /// How far that is from what was expected.
     pub variance: Option<Variance>,
     /// How it ended.
     pub status: Status,
-    /// The positions, the resolved ones sorted from the largest gain to the largest loss, then the others.
+    /// The positions, those that count sorted from the largest gain to the largest loss, then the others.
     pub positions: Vec<Position>,
-    /// Their realized P&L, in the same order; `None` while unresolved.
+    /// Their realized P&L by the definition, in the same order; `None` for those that do not count.
     pub realized: Vec<Option<Usd>>,
+    /// The P&L by every definition, its parts in the same order.
+    pub appraisal: Appraisal,
+    /// What exchanges took.
+    pub fees: Fees,
+    /// How many flows of each kind are known.
+    pub flows: BTreeMap<FlowKind, u64>,
+    /// Parts of flows in tokens that are in no position: those are not mapped.
+    pub flows_without_position: u64,
+    /// What the fills alone say of what is missing.
+    pub signs: Signs,
     /// Its fills in tokens that are not mapped.
     pub unmapped: Vec<Unmapped>,
     /// What could explain a variance, the largest first.
     pub explanations: Vec<Explanation>,
+    /// The steps from the expected to the computed total, the unexplained rest last.
+    pub waterfall: Vec<Step>,
+    /// What an audit against the chain found, where one was made.
+    pub audited: Option<Audited>,
     /// What of the difference is left when all of them are taken off; never below zero.
     pub unexplained: Usd,
     /// What is odd about the fills.
@@ -68,7 +105,7 @@ pub struct WalletResult {
 }
 
 impl WalletResult {
-    /// The resolved positions with their P&L, from the largest gain to the largest loss.
+    /// The positions that count with their P&L, from the largest gain to the largest loss.
     pub fn resolved(&self) -> impl DoubleEndedIterator<Item = (&Position, Usd)> {
         let pairs = self.positions.iter().zip(&self.realized);
         pairs.filter_map(|(position, realized)| Some((position, realized.clone()?)))
@@ -82,6 +119,8 @@ pub struct ValidateResult {
     pub wallets: Vec<WalletResult>,
     /// The limit of the variance.
     pub limit: Percent,
+    /// The names of the tables that evidence points to.
+    pub tables: EvidenceTables,
     /// Whether to print the guide's page for each wallet.
     pub detail: bool,
     /// Where every position was written.
@@ -106,8 +145,15 @@ pub async fn run(context: &Context, options: &ValidateOptions) -> Result<Validat
     context.progress.step("Adding up the positions");
     let wallets: Vec<Wallet> = options.baselines.iter().map(|baseline| baseline.wallet).collect();
     let holdings = context.store.holdings(&wallets).await?;
+    let rules = AssessRules {
+        limit,
+        collaterals: &context.settings.collaterals,
+        method: options.method,
+        transfers: options.transfers,
+    };
+    let flows = WalletFlows::default();
     let wallets: Vec<WalletResult> = (options.baselines.iter().zip(holdings))
-        .map(|(baseline, holdings)| assess_holdings(baseline, holdings, limit, &context.settings.collaterals))
+        .map(|(baseline, holdings)| assess_holdings(baseline, holdings, &flows, None, rules))
         .collect();
     if let Some(file) = &options.positions_file {
         file.write(&context.store, &wallets).await?;
@@ -115,48 +161,20 @@ pub async fn run(context: &Context, options: &ValidateOptions) -> Result<Validat
     Ok(ValidateResult {
         wallets,
         limit,
+        tables: evidence_tables(context),
         detail: options.detail,
         positions_file: options.positions_file.as_ref().map(|file| file.path().to_owned()),
         elapsed_seconds: context.elapsed(),
     })
 }
 
-/// Weighs what a wallet holds against what was expected of it.
-pub fn assess_holdings(
-    baseline: &Baseline,
-    holdings: Holdings,
-    limit: Percent,
-    collaterals: &[Collateral],
-) -> WalletResult {
-    let Holdings { positions, unmapped, oddities, .. } = holdings;
-    // The largest gain first, unresolved ones last; of equals always in the order of their tokens.
-    let mut positions: Vec<(Option<Usd>, Position)> =
-        positions.into_iter().map(|position| (position.realized(), position)).collect();
-    positions.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.token_id.cmp(&b.1.token_id)));
-    let (realized, positions): (Vec<Option<Usd>>, Vec<Position>) = positions.into_iter().unzip();
-    let total: Usd = realized.iter().flatten().cloned().sum();
-    let variance = Variance::of(&total, &baseline.expected);
-    let status = match &variance {
-        None => Status::Skipped,
-        Some(variance) if variance.is_below(limit) => Status::Pass,
-        Some(_) => Status::Fail,
-    };
-    // Proofs are the costly part, and asked for where something is to be explained.
-    let proofs = if status == Status::Fail { prove(&positions, collaterals) } else { Vec::new() };
-    let explanations = explain(&positions, &realized, &proofs, &unmapped);
-    let explained: Usd = explanations.iter().map(|it| it.worth.clone()).sum();
-    let unexplained = (total.clone() - baseline.expected.clone()).abs() - explained;
-    WalletResult {
-        baseline: baseline.clone(),
-        total,
-        variance,
-        status,
-        positions,
-        realized,
-        unmapped,
-        explanations,
-        unexplained: unexplained.max(Usd::zero()),
-        oddities,
+fn evidence_tables(context: &Context) -> EvidenceTables {
+    let names = context.store.names();
+    EvidenceTables {
+        fills: names.fills.plain(),
+        token_map: names.token_map.plain(),
+        resolutions: names.resolutions.plain(),
+        flows: context.store.staging_table("wallet_flows").plain(),
     }
 }
 

@@ -79,6 +79,20 @@ pub enum Difference {
 }
 
 impl Difference {
+    /// Its name in objects.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::LosersNotRedeemed => "losers_not_redeemed",
+            Self::WinnersNotRedeemed => "winners_not_redeemed",
+            Self::OpenSales => "sales_in_open_markets",
+            Self::SalesBeyondHoldings => "sales_beyond_holdings",
+            Self::Fees => "fees",
+            Self::Transfers => "transfers",
+            Self::FormChanges => "splits_merges_and_conversions",
+            Self::CertainInOpenMarkets => "certain_in_open_markets",
+        }
+    }
+
     /// All that can stand between `resolved` and `average-cost`.
     const TO_AVERAGE_COST: [Self; 7] = [
         Self::LosersNotRedeemed,

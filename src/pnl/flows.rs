@@ -6,7 +6,7 @@ use super::{Flow, FlowKind, Micro, Position, TransferRule};
 use crate::ids::TokenId;
 
 /// What flows added to a position, fees not among them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FlowSums {
     /// How many flows.
     pub count: u64,
@@ -18,13 +18,6 @@ pub struct FlowSums {
     pub transferred: Micro,
     /// What those cost, by the rule for transfers, as a cashflow.
     pub transferred_cash: Micro,
-}
-
-impl Default for FlowSums {
-    fn default() -> Self {
-        let zero = Micro::zero;
-        Self { count: 0, net_shares: zero(), cashflow: zero(), transferred: zero(), transferred_cash: zero() }
-    }
 }
 
 /// Adds the flows to the positions of their tokens. A flow of a token that is in no position adds nothing; the answer

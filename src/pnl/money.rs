@@ -72,6 +72,18 @@ impl Usd {
         self.0.is_zero()
     }
 
+    /// Decimals of the shortest text of it, at least two: how exactly somebody said it.
+    pub fn decimals(&self) -> u32 {
+        let text = self.exact();
+        let told = text.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+        u32::try_from(told).unwrap_or(u32::MAX).max(2)
+    }
+
+    /// Half of the last digit of a figure with so many decimals: what rounding can have changed.
+    pub fn half_digit(decimals: u32) -> Self {
+        Self(BigRational::new(1.into(), BigInt::from(10).pow(decimals.min(40)) * 2))
+    }
+
     /// Rounded half away from zero to `decimals`, as digits without a sign, and whether it is negative.
     fn rounded(&self, decimals: usize) -> (bool, String, String) {
         let scale = BigInt::from(10).pow(decimals as u32);
@@ -147,6 +159,12 @@ impl Default for Usd {
     }
 }
 
+impl Default for Micro {
+    fn default() -> Self {
+        Self::zero()
+    }
+}
+
 impl Sum for Usd {
     fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
         amounts.fold(Self::zero(), Self::add)
@@ -186,6 +204,16 @@ impl Micro {
     /// Whether it is zero.
     pub fn is_zero(&self) -> bool {
         self.0.is_zero()
+    }
+
+    /// Without its sign.
+    pub fn abs(&self) -> Self {
+        Self(self.0.abs())
+    }
+
+    /// The sum of the two.
+    pub fn plus(&self, other: &Self) -> Self {
+        Self(&self.0 + &other.0)
     }
 
     /// Whether it is below zero.

@@ -41,7 +41,7 @@ pub struct Position {
 }
 
 /// What an exchange took of a position's fills.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Charged {
     /// In micro-shares.
     pub shares: Micro,
@@ -49,14 +49,8 @@ pub struct Charged {
     pub cash: Micro,
 }
 
-impl Default for Charged {
-    fn default() -> Self {
-        Self { shares: Micro::zero(), cash: Micro::zero() }
-    }
-}
-
 /// Second deliveries of fills, which are left out of a position.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Repeated {
     /// How many.
     pub fills: u64,
@@ -64,12 +58,6 @@ pub struct Repeated {
     pub net_shares: Micro,
     /// Received less paid, in micro-USD.
     pub cashflow: Micro,
-}
-
-impl Default for Repeated {
-    fn default() -> Self {
-        Self { fills: 0, net_shares: Micro::whole(0), cashflow: Micro::whole(0) }
-    }
 }
 
 /// What shares pay, in USD: `net_shares · payout / 1,000,000`.
@@ -87,6 +75,17 @@ impl Position {
     /// for transfers leaves the position out.
     pub fn realized(&self) -> Option<Usd> {
         Some(self.paid_out().filter(|_| !self.excluded)? + self.cashflow.units())
+    }
+
+    /// What fees took, in USD: shares at what their condition pays, at nothing while that is open.
+    pub fn charged_usd(&self) -> Usd {
+        let shares = self.decision.payout.as_ref().map(|payout| paid(&self.charged.shares, payout));
+        shares.unwrap_or_default() + self.charged.cash.units()
+    }
+
+    /// What it comes to if a share pays all, or nothing: the two ends of what an open position can become.
+    pub fn realized_if(&self, won: bool) -> Usd {
+        paid(&self.net_shares, &Payout::of_winner(won)) + self.cashflow.units()
     }
 
     /// What its realized P&L would be if the token were the condition's other outcome.

@@ -1,10 +1,13 @@
 //! What phase 5 prints.
 
+mod details;
+
 use serde_json::{Value, json};
 
 use super::text::{Page, thousands};
+use crate::phases::validate::details::PnlDetails;
 use crate::phases::validate::{Status, ValidateResult, WalletResult};
-use crate::pnl::{Position, Usd};
+use crate::pnl::{Method, Position, Usd};
 use crate::values::Percent;
 
 /// How many winners and losers are shown.
@@ -20,10 +23,10 @@ const CHARTED_WALLETS: usize = 10;
 pub fn text(result: &ValidateResult) -> String {
     let mut page = Page::titled("COMPREHENSIVE P&L VALIDATION - ALL THREE FIXES");
     if let ([wallet], _) | ([wallet, ..], true) = (result.wallets.as_slice(), result.detail) {
-        wallet_page(&mut page, wallet, result.limit);
+        wallet_page(&mut page, wallet, result);
         for wallet in &result.wallets[1..] {
             page.blank().rule();
-            wallet_page(&mut page, wallet, result.limit);
+            wallet_page(&mut page, wallet, result);
         }
     }
     if result.wallets.len() > 1 {
@@ -67,7 +70,8 @@ fn verdict(page: &mut Page, result: &ValidateResult) {
     }
 }
 
-fn wallet_page(page: &mut Page, wallet: &WalletResult, limit: Percent) {
+fn wallet_page(page: &mut Page, wallet: &WalletResult, result: &ValidateResult) {
+    let (limit, tables) = (result.limit, &result.tables);
     let expected = &wallet.baseline.expected;
     page.line(format!("Wallet: {}", wallet.baseline.wallet));
     if let Some(label) = &wallet.baseline.label {
@@ -94,7 +98,12 @@ fn wallet_page(page: &mut Page, wallet: &WalletResult, limit: Percent) {
     }
     let (wins, losses) = wins_and_losses(wallet);
     page.blank().line("[2] Total P&L Summary").rule().blank();
-    page.line(format!("Total resolved positions: {}", thousands(wallet.resolved().count() as u64)));
+    let counted = match wallet.method {
+        Method::Resolved => "resolved",
+        Method::Certain => "resolved or certain",
+        Method::AverageCost => "booked",
+    };
+    page.line(format!("Total {counted} positions: {}", thousands(wallet.resolved().count() as u64)));
     page.line(format!("  Wins:    {} positions → P&L: {}", thousands(wins.0), wins.1.cents()));
     page.line(format!("  Losses:  {} positions → P&L: {}", thousands(losses.0), losses.1.cents())).blank();
     let delta = wallet.total.clone() - expected.clone();
@@ -108,6 +117,7 @@ fn wallet_page(page: &mut Page, wallet: &WalletResult, limit: Percent) {
     }
     explanations(page, wallet);
     outcomes(page, wallet);
+    details::sections(page, &PnlDetails::of(wallet, tables), expected, &wallet.total);
 }
 
 fn position_lines(page: &mut Page, number: usize, position: &Position, realized: &Usd) {
@@ -329,7 +339,7 @@ fn wallet_json(wallet: &WalletResult, result: &ValidateResult) -> Value {
     });
     let charted = (result.wallets.len() <= CHARTED_WALLETS).then(|| charted(wallet));
     let odd = &wallet.oddities;
-    json!({
+    let mut object = json!({
         "wallet": wallet.baseline.wallet,
         "label": wallet.baseline.label,
         "expected": wallet.baseline.expected.six(),
@@ -360,7 +370,12 @@ fn wallet_json(wallet: &WalletResult, result: &ValidateResult) -> Value {
         "zero_denominator": odd.zero_denominator,
         "undecidable": odd.undecidable,
         "from_catalogue": odd.from_catalogue,
-    })
+    });
+    let details = details::json(&PnlDetails::of(wallet, &result.tables));
+    if let (Some(object), Value::Object(details)) = (object.as_object_mut(), details) {
+        object.extend(details);
+    }
+    object
 }
 
 fn position_json((position, realized): Realized<'_>) -> Value {

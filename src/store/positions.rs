@@ -11,7 +11,7 @@ use super::{Store, StoreError, Table};
 use crate::ids::Wallet;
 use crate::pnl::{
     BadAmount, Charged, Decision, Evidence, FlowSums, Labels, ListedWinner, Micro, Payout, PayoutSource,
-    PayoutVector, Position, Repeated, Resolution, Trade, decide,
+    PayoutVector, Position, Repeated, Resolution, Trade, Usd, decide,
 };
 use crate::source::Source;
 
@@ -119,6 +119,10 @@ pub struct Holdings {
     pub unmapped: Vec<Unmapped>,
     /// What is odd about them.
     pub oddities: Oddities,
+    /// Whether the fills have a column of fees.
+    pub fees: bool,
+    /// Where they have rates alone: what the exchanges took by those, an estimate.
+    pub estimated_fees: Usd,
 }
 
 /// A column of a table that may be missing, or a value in its place.
@@ -400,7 +404,14 @@ impl Traded {
 
 impl Holdings {
     fn empty(wallet: Wallet) -> Self {
-        Self { wallet, positions: Vec::new(), unmapped: Vec::new(), oddities: Oddities::default() }
+        Self {
+            wallet,
+            positions: Vec::new(),
+            unmapped: Vec::new(),
+            oddities: Oddities::default(),
+            fees: false,
+            estimated_fees: Usd::zero(),
+        }
     }
 
     fn add(&mut self, row: Traded) -> Result<(), BadAmount> {

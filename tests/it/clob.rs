@@ -321,10 +321,15 @@ async fn winners_that_no_table_knows_come_from_the_catalogue_by_their_proven_ind
     scene.read().await;
     scene.merge(&MergeOptions::default()).await;
     let baselines: Vec<Baseline> = (scene.universe.baselines().iter())
-        .map(|it| Baseline { wallet: it.wallet, expected: Micro::whole(it.pnl_micro).units(), label: None })
+        .map(|it| Baseline::new(it.wallet, Micro::whole(it.pnl_micro).units()))
         .collect();
     let validated = async || {
-        let options = ValidateOptions { baselines: baselines.clone(), positions_file: None, detail: true };
+        let options = ValidateOptions {
+            baselines: baselines.clone(),
+            positions_file: None,
+            detail: true,
+            ..ValidateOptions::default()
+        };
         validate::run(&scene.context().await, &options).await.unwrap()
     };
     let from_catalogue =

@@ -150,12 +150,13 @@ async fn answers(world: &World, universe: &Universe) -> Vec<String> {
         merged.duplicates
     ));
     let baselines: Vec<Baseline> = (universe.baselines().iter())
-        .map(|baseline| Baseline { wallet: baseline.wallet, expected: "1".parse().unwrap(), label: None })
+        .map(|baseline| Baseline::new(baseline.wallet, "1".parse().unwrap()))
         .collect();
     let wallets = baselines.iter().map(|baseline| baseline.wallet).collect();
     let verified = verify::run(&context, &VerifyOptions { wallets, gaps_file: None }).await.unwrap();
     said.push(format!("{:?} {:?} {}", verified.gap, verified.wallets, verified.resolved));
-    let options = ValidateOptions { baselines, positions_file: None, detail: false };
+    let options =
+        ValidateOptions { baselines, positions_file: None, detail: false, ..ValidateOptions::default() };
     let validated = validate::run(&context, &options).await.unwrap();
     for wallet in validated.wallets {
         assert!(!wallet.positions.is_empty());

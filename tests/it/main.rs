@@ -1,6 +1,7 @@
 //! What the program promises, a file a behaviour, against a genuine ClickHouse engine that all of them share.
 
 mod common;
+mod pnl_definitions;
 mod pnl_world;
 
 mod cli;

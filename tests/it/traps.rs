@@ -75,8 +75,13 @@ async fn run_verify(world: &World) -> VerifyResult {
 }
 
 async fn run_validate(world: &World) -> WalletResult {
-    let baseline = Baseline { wallet: wallet(), expected: "1".parse().unwrap(), label: None };
-    let options = ValidateOptions { baselines: vec![baseline], positions_file: None, detail: false };
+    let baseline = Baseline::new(wallet(), "1".parse().unwrap());
+    let options = ValidateOptions {
+        baselines: vec![baseline],
+        positions_file: None,
+        detail: false,
+        ..ValidateOptions::default()
+    };
     validate::run(&world.context(&[]).await, &options).await.unwrap().wallets.remove(0)
 }
 
@@ -388,10 +393,10 @@ async fn trap_14_twelve_thousand_wallets_are_not_too_many() {
     let verified = verify::run(&context, &options).await.unwrap();
     assert_eq!((verified.wallets[0].mapped_fills, verified.wallets[11_999].mapped_fills), (1, 1));
     assert_eq!((verified.wallets[1].fills, verified.resolved), (0, 2));
-    let baseline =
-        |wallet: &Wallet| Baseline { wallet: *wallet, expected: "1".parse().unwrap(), label: None };
+    let baseline = |wallet: &Wallet| Baseline::new(*wallet, "1".parse().unwrap());
     let baselines = wallets.iter().map(baseline).collect();
-    let options = ValidateOptions { baselines, positions_file: None, detail: false };
+    let options =
+        ValidateOptions { baselines, positions_file: None, detail: false, ..ValidateOptions::default() };
     let validated = validate::run(&context, &options).await.unwrap();
     let totals = [0, 1, 11_999].map(|number| validated.wallets[number].total.exact());
     assert_eq!(totals, ["0.5", "0", "0.75"]);

@@ -19,9 +19,10 @@ use backfill::report;
 /// Validates one wallet against `expected`.
 async fn validated(tables: &Tables, number: u8, expected: &str) -> WalletResult {
     let options = ValidateOptions {
-        baselines: vec![Baseline { wallet: wallet(number), expected: usd(expected), label: None }],
+        baselines: vec![Baseline::new(wallet(number), usd(expected))],
         positions_file: None,
         detail: false,
+        ..ValidateOptions::default()
     };
     let context = tables.world.context(&[]).await;
     validate::run(&context, &options).await.unwrap().wallets.remove(0)
@@ -52,9 +53,10 @@ async fn the_demos_baselines_come_out_exactly() {
         world.run(&format!("{into} VALUES {}", rows.join(", "))).await;
     }
     let baselines: Vec<Baseline> = (universe.baselines().iter())
-        .map(|it| Baseline { wallet: it.wallet, expected: Micro::whole(it.pnl_micro).units(), label: None })
+        .map(|it| Baseline::new(it.wallet, Micro::whole(it.pnl_micro).units()))
         .collect();
-    let options = ValidateOptions { baselines, positions_file: None, detail: false };
+    let options =
+        ValidateOptions { baselines, positions_file: None, detail: false, ..ValidateOptions::default() };
     let result = validate::run(&world.context(&[]).await, &options).await.unwrap();
     for (found, known) in result.wallets.iter().zip(universe.baselines()) {
         assert_eq!(found.total, found.baseline.expected, "{}", known.wallet);
@@ -377,9 +379,10 @@ async fn one_of_the_two_resolution_tables_is_enough_and_none_is_an_error_that_na
         tables.world.run("DROP TABLE IF EXISTS {d}.gamma_resolved").await;
         tables.world.run("DROP TABLE IF EXISTS {d}.market_resolutions_final").await;
         let options = ValidateOptions {
-            baselines: vec![Baseline { wallet: wallet(1), expected: usd("1"), label: None }],
+            baselines: vec![Baseline::new(wallet(1), usd("1"))],
             positions_file: None,
             detail: false,
+            ..ValidateOptions::default()
         };
         let error = validate::run(&tables.world.context(&[]).await, &options).await.unwrap_err().to_string();
         assert!(error.contains("RESOLUTIONS_TABLE") && error.contains("WINNERS_TABLE"), "{error}");
@@ -412,9 +415,10 @@ async fn the_positions_file_sums_to_the_total() {
     let context = tables.world.context(&[]).await;
     let validated = async |path: PathBuf| {
         let options = ValidateOptions {
-            baselines: vec![Baseline { wallet: wallet(1), expected: usd("1"), label: None }],
+            baselines: vec![Baseline::new(wallet(1), usd("1"))],
             positions_file: Some(PositionsFile::new(path).unwrap()),
             detail: false,
+            ..ValidateOptions::default()
         };
         validate::run(&context, &options).await.unwrap().wallets.remove(0)
     };
@@ -461,7 +465,7 @@ async fn dome_is_asked_what_it_expects_and_its_answer_is_a_baselines_file() {
             "500ms",
         ])
         .await;
-    let listed = |wallet| Listed { wallet, expected: None, label: Some("a, b".to_owned()) };
+    let listed = |wallet| Listed { wallet, expected: None, label: Some("a, b".to_owned()), method: None };
     let unknown = wallet(200);
     let wallets = universe.baselines().iter().map(|it| it.wallet).chain([unknown]).map(listed).collect();
     let asked = expected::ask_dome(&context, wallets).await.unwrap();
@@ -469,9 +473,8 @@ async fn dome_is_asked_what_it_expects_and_its_answer_is_a_baselines_file() {
         .baselines()
         .iter()
         .map(|it| Baseline {
-            wallet: it.wallet,
-            expected: Micro::whole(it.pnl_micro).units(),
             label: Some("a, b".to_owned()),
+            ..Baseline::new(it.wallet, Micro::whole(it.pnl_micro).units())
         })
         .collect();
     assert_eq!(asked, known);
@@ -499,10 +502,11 @@ async fn random_worlds_equal_the_oracle_however_their_rows_arrive() {
             }
             let options = ValidateOptions {
                 baselines: (1..=crate::pnl_world::model::WALLETS)
-                    .map(|number| Baseline { wallet: wallet(number), expected: usd("1"), label: None })
+                    .map(|number| Baseline::new(wallet(number), usd("1")))
                     .collect(),
                 positions_file: None,
                 detail: false,
+                ..ValidateOptions::default()
             };
             let result = validate::run(&tables.world.context(&[]).await, &options).await.unwrap();
             for found in &result.wallets {
@@ -619,9 +623,10 @@ async fn random_garbage_in_every_column_is_counted_and_breaks_nothing() {
         assert!(coverage.malformed > 0 && verified.gap.without_volume > 0, "{coverage:?}");
         let file = tables.world.folder.path().join("positions.parquet");
         let options = ValidateOptions {
-            baselines: vec![Baseline { wallet: wallet(1), expected: usd("1"), label: None }],
+            baselines: vec![Baseline::new(wallet(1), usd("1"))],
             positions_file: Some(PositionsFile::new(file).unwrap()),
             detail: false,
+            ..ValidateOptions::default()
         };
         validate::run(&tables.world.context(&[]).await, &options).await.unwrap();
     }

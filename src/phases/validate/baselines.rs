@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::atomic_file;
 use crate::failure::Failure;
 use crate::ids::Wallet;
-use crate::pnl::Usd;
+use crate::pnl::{Method, Usd};
 
 /// A wallet whose realized P&L is known from elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,15 @@ pub struct Baseline {
     pub expected: Usd,
     /// What it is called, where it is called something.
     pub label: Option<String>,
+    /// The definition that the expected P&L follows, where that is known: then that one is compared.
+    pub method: Option<Method>,
+}
+
+impl Baseline {
+    /// A wallet and what is expected of it.
+    pub fn new(wallet: Wallet, expected: Usd) -> Self {
+        Self { wallet, expected, label: None, method: None }
+    }
 }
 
 /// A wallet of a file, of which nothing may be expected yet.
@@ -27,9 +36,23 @@ pub struct Listed {
     pub expected: Option<Usd>,
     /// What it is called, where it is called something.
     pub label: Option<String>,
+    /// The definition that the expected P&L follows, where the file has the column and the line a value.
+    pub method: Option<Method>,
 }
 
-/// Reads `wallet[,expected_pnl][,label]`, the columns in any order.
+impl Listed {
+    /// A wallet alone.
+    pub fn new(wallet: Wallet) -> Self {
+        Self { wallet, expected: None, label: None, method: None }
+    }
+
+    /// The wallet with what is expected of it.
+    pub fn baseline(self, expected: Usd) -> Baseline {
+        Baseline { wallet: self.wallet, expected, label: self.label, method: self.method }
+    }
+}
+
+/// Reads `wallet[,expected_pnl][,label][,method]`, the columns in any order.
 ///
 /// # Errors
 /// The file, and the line that cannot be read.
@@ -45,7 +68,7 @@ pub fn read_wallets(path: &Path) -> Result<Vec<Listed>, Failure> {
     let Some(wallet) = column("wallet") else {
         return Err(failed("the first line must name the columns wallet and expected_pnl".to_owned()));
     };
-    let (expected, label) = (column("expected_pnl"), column("label"));
+    let (expected, label, method) = (column("expected_pnl"), column("label"), column("method"));
     let mut listed: Vec<Listed> = Vec::new();
     for record in reader.records() {
         let record = record.map_err(|error| failed(error.to_string()))?;
@@ -59,7 +82,13 @@ pub fn read_wallets(path: &Path) -> Result<Vec<Listed>, Failure> {
         if listed.iter().any(|other| other.wallet == wallet) {
             return Err(at(format!("{wallet} stands there twice")));
         }
-        listed.push(Listed { wallet, expected, label: label.and_then(field).map(str::to_owned) });
+        let unknown = |name: &str| {
+            format!("method: {name:?} is none, give resolved, certain or average-cost, or leave it empty")
+        };
+        let method = (method.and_then(field))
+            .map(|name| Method::of_name(name).ok_or_else(|| at(unknown(name))))
+            .transpose()?;
+        listed.push(Listed { wallet, expected, label: label.and_then(field).map(str::to_owned), method });
     }
     if listed.is_empty() { Err(failed("no wallet stands in it".to_owned())) } else { Ok(listed) }
 }
@@ -69,8 +98,8 @@ pub fn read_wallets(path: &Path) -> Result<Vec<Listed>, Failure> {
 /// # Errors
 /// The file, and the line that cannot be read.
 pub fn read(path: &Path) -> Result<Vec<Baseline>, Failure> {
-    let baseline = |listed: Listed| match listed.expected {
-        Some(expected) => Ok(Baseline { wallet: listed.wallet, expected, label: listed.label }),
+    let baseline = |listed: Listed| match listed.expected.clone() {
+        Some(expected) => Ok(listed.baseline(expected)),
         None => Err(Failure::File(format!(
             "{}: nothing is expected of {}; give it an amount in the column expected_pnl, or have Dome asked with \
              --expected dome",
@@ -88,11 +117,12 @@ pub fn read(path: &Path) -> Result<Vec<Baseline>, Failure> {
 pub fn write(path: &Path, baselines: &[Baseline]) -> Result<(), Failure> {
     let write = |file: &mut dyn std::io::Write| {
         let mut file = csv::Writer::from_writer(file);
-        file.write_record(["wallet", "expected_pnl", "label"])?;
+        file.write_record(["wallet", "expected_pnl", "label", "method"])?;
         for baseline in baselines {
             let (wallet, label) =
                 (baseline.wallet.to_string(), baseline.label.as_deref().unwrap_or_default());
-            file.write_record([wallet.as_str(), &baseline.expected.exact(), label])?;
+            let method = baseline.method.map_or("", Method::name);
+            file.write_record([wallet.as_str(), &baseline.expected.exact(), label, method])?;
         }
         file.flush()
     };

@@ -47,9 +47,7 @@ pub async fn ask_dome(context: &Context, wallets: Vec<Listed>) -> Result<Vec<Bas
     let mut baselines = Vec::new();
     for (listed, expected) in answers {
         match expected {
-            Some(expected) => {
-                baselines.push(Baseline { wallet: listed.wallet, expected, label: listed.label })
-            }
+            Some(expected) => baselines.push(listed.baseline(expected)),
             None => {
                 context.progress.notice(&format!("Dome knows no P&L of {}; it is left out", listed.wallet))
             }

@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::ids::Wallet;
-use crate::phases::validate::{Baseline, Explanation, assess_holdings};
-use crate::pnl::{Charged, Decision, FlowSums, Micro, Payout, Repeated, Trade};
+use crate::phases::validate::details::EvidenceTables;
+use crate::phases::validate::{AssessRules, Baseline, Explanation, assess_holdings};
+use crate::pnl::{Charged, Decision, FlowSums, Micro, Payout, Repeated, Trade, TransferRule};
+use crate::store::flows::WalletFlows;
 use crate::store::positions::{Holdings, Oddities};
 
 const WALLET: &str = "0xcce2b7c71f21e358b8e5e797e586cbc03160d58b";
@@ -50,11 +52,25 @@ fn guide() -> ValidateResult {
     positions.extend((53..88).map(|number| position(number, u8::from(number > 70), 0, -777_765_058, false)));
     positions.push(position(88, 0, 0, -27_999_542_110 + 35 * 777_765_058, false));
     let wallet: Wallet = WALLET.parse().unwrap();
-    let holdings = Holdings { wallet, positions, unmapped: Vec::new(), oddities: Oddities::default() };
-    let baseline = Baseline { wallet, expected: usd("87030.51"), label: None };
-    ValidateResult {
-        wallets: vec![assess_holdings(&baseline, holdings, Percent::whole(2), &[])],
+    let holdings = Holdings {
+        wallet,
+        positions,
+        unmapped: Vec::new(),
+        oddities: Oddities::default(),
+        fees: false,
+        estimated_fees: Usd::zero(),
+    };
+    let baseline = Baseline::new(wallet, usd("87030.51"));
+    let rules = AssessRules {
         limit: Percent::whole(2),
+        collaterals: &[],
+        method: None,
+        transfers: TransferRule::Free,
+    };
+    ValidateResult {
+        wallets: vec![assess_holdings(&baseline, holdings, &WalletFlows::default(), None, rules)],
+        limit: Percent::whole(2),
+        tables: EvidenceTables::default(),
         detail: false,
         positions_file: None,
         elapsed_seconds: 1.0,
