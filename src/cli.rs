@@ -311,9 +311,6 @@ pub struct SetupArgs {
 /// A track
 #[derive(Debug, Args)]
 pub struct TrackArgs {
-    /// Stage mappings without a proof, marked as such (for installations with a collateral that is not listed)
-    #[arg(long)]
-    pub accept_unproven: bool,
     /// Metrics
     #[command(flatten)]
     pub metrics: MetricsArgs,
@@ -423,9 +420,6 @@ pub struct RunArgs {
     /// Which tracks
     #[command(flatten)]
     pub tracks: TracksArgs,
-    /// Stage mappings without a proof, marked as such
-    #[arg(long)]
-    pub accept_unproven: bool,
     /// Only print the plan: which phases would be run, and why
     #[arg(long)]
     pub dry_run: bool,

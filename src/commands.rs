@@ -186,7 +186,7 @@ async fn track(session: &Session, source: Source, args: &TrackArgs) -> Result<Ex
     // What is missing is said before anything is touched.
     phases::track::check(&session.settings, source)?;
     session.serve_metrics(&args.metrics)?;
-    let options = phases::track::TrackOptions { accept_unproven: args.accept_unproven, ..Default::default() };
+    let options = phases::track::TrackOptions::default();
     let work = async {
         let context = session.context().await?;
         let mut results = phases::track::run(&context, &[source], &options).await?;

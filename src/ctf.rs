@@ -67,7 +67,7 @@ pub fn default_collaterals() -> Vec<Collateral> {
     vec![collateral("usdc_e", USDC_E), collateral("neg_risk", NEG_RISK)]
 }
 
-fn keccak256(parts: [&[u8]; 2]) -> [u8; 32] {
+fn keccak256<const N: usize>(parts: [&[u8]; N]) -> [u8; 32] {
     let mut hash = Keccak::v256();
     parts.iter().for_each(|part| hash.update(part));
     let mut digest = [0; 32];
@@ -112,6 +112,29 @@ impl CollectionId {
 /// The token of an outcome: index 0, or for every other index 1, since markets are binary.
 pub fn token_id(condition: &ConditionId, outcome_index: u8, collateral: &Address) -> TokenId {
     CollectionId::of(condition, outcome_index != 0).token(collateral)
+}
+
+/// Who prepares the conditions of negative-risk markets: the NegRiskAdapter on Polygon.
+pub const NEG_RISK_ADAPTER: Address = Address::from_bytes([
+    0xd9, 0x1e, 0x80, 0xcf, 0x2e, 0x7b, 0xe2, 0xe1, 0x62, 0xc6, 0x51, 0x3c, 0xed, 0x06, 0xf1, 0xdd, 0x0d,
+    0xa3, 0x52, 0x96,
+]);
+
+/// The condition that an oracle prepares for a question with so many outcomes.
+pub fn condition_id(oracle: &Address, question: &[u8; 32], outcomes: u8) -> ConditionId {
+    let mut slots = [0; 32];
+    slots[31] = outcomes;
+    ConditionId::from_bytes(keccak256([oracle.as_bytes(), question, &slots]))
+}
+
+/// The condition of a negative-risk market's question, whose id is the market's with the question's number in its last
+/// byte; `None` for a market whose last byte is taken.
+pub fn neg_risk_condition(market: &[u8; 32], question: u8) -> Option<ConditionId> {
+    let mut id = *market;
+    (id[31] == 0).then(|| {
+        id[31] = question;
+        condition_id(&NEG_RISK_ADAPTER, &id, 2)
+    })
 }
 
 /// The most legs that a combo may have.
@@ -405,6 +428,16 @@ mod tests {
         assert_eq!(token.to_string(), text);
         assert_eq!(prove(&token, &condition, &default_collaterals()), None);
         assert_eq!(token.structural(), None);
+    }
+
+    #[test]
+    fn a_condition_is_the_hash_of_oracle_question_and_outcomes() {
+        let oracle = "0x65070be91477460d8a7aeeb94ef92fe056c2f2a7".parse().unwrap();
+        let question = "8fa725f0bd0b1f3fc6a2d07be5145fdd80d4a738feda70177dfdaddab49c61fd";
+        let question: ConditionId = question.parse().unwrap();
+        let condition = condition_id(&oracle, question.as_bytes(), 2);
+        let expected = "be20fcfd54937c2a48a7b8521ca349e6a2c4373566328ebb950a8c35ab1be3d9";
+        assert_eq!(condition.to_string(), expected);
     }
 
     #[test]

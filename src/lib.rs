@@ -16,6 +16,7 @@ pub mod parallel;
 pub mod phases;
 pub mod pnl;
 pub mod process_lock;
+pub mod proof;
 pub mod report;
 pub mod settings;
 pub mod source;

@@ -29,6 +29,12 @@ pub struct SettingsArgs {
     /// The tokens that may back positions, as name=address with commas [default: usdc_e and neg_risk]
     #[arg(long, env, global = true, value_delimiter = ',', value_parser = collateral, help_heading = "Sources", hide_short_help = true)]
     collaterals: Vec<Collateral>,
+    /// Take the mirrors of negative-risk markets for known where no event on chain registered them
+    ///
+    /// Their ids hold half of the market's id and the question's number. The guess is that the market with that half is
+    /// the one; without it such tokens stay under the condition in their own bits.
+    #[arg(long, env, global = true, help_heading = "Sources", hide_short_help = true)]
+    guess_neg_risk_mirrors: bool,
     /// A libchdb.so or a clickhouse binary for the embedded server [default: found or fetched]
     #[arg(long, env, global = true, help_heading = "ClickHouse", hide_short_help = true)]
     clickhouse_engine: Option<PathBuf>,
@@ -51,6 +57,8 @@ pub struct Settings {
     pub sources: SourcesSettings,
     /// The tokens that may back positions.
     pub collaterals: Vec<Collateral>,
+    /// Whether negative-risk mirrors that no event registered are taken for known.
+    pub guess_neg_risk_mirrors: bool,
     /// The engine of the embedded server, where the user names one.
     pub engine: Option<PathBuf>,
     /// How the tracks work.
@@ -83,6 +91,7 @@ impl SettingsArgs {
             store: self.store.validate()?,
             sources: self.sources,
             collaterals,
+            guess_neg_risk_mirrors: self.guess_neg_risk_mirrors,
             engine: self.clickhouse_engine,
             work: self.work,
             thresholds: self.thresholds,

@@ -38,7 +38,7 @@ pub(super) async fn run(session: &Session, args: &DemoArgs) -> Result<Exit, Fail
     // The stand-in takes any key.
     let mut settings = (*session.settings).clone();
     settings.sources.set_key(Source::Dome, Secret::from("demo"));
-    let mut run_options = run::options(&settings, &tracks, false, false)?;
+    let mut run_options = run::options(&settings, &tracks, false)?;
     session.serve_metrics(&args.metrics)?;
     let starting = Demo::start(
         &session.settings,

@@ -16,12 +16,12 @@ pub(super) async fn run(session: &Session, args: ProveArgs) -> Result<Exit, Fail
         let malformed = |error: MalformedId| Failure::Usage(error.to_string());
         let token = TokenId::from_any_spelling(token.trim()).map_err(malformed)?;
         let condition = condition.trim().parse().map_err(malformed)?;
-        let proof = ctf::prove(&token, &condition, &session.settings.collaterals);
+        let proof = phases::prove::pair(token, &condition, &session.settings.collaterals);
         session.print(
             || report::prove::text(&token, &condition, proof),
             || report::prove::json(&token, &condition, proof),
         );
-        return Ok(Exit::Done);
+        return Ok(if proof.is_ok() { Exit::Done } else { Exit::BelowThreshold });
     }
     let Some(file) = args.file else {
         return Err(Failure::Usage("prove needs a token and a condition, or --file".to_owned()));
@@ -39,7 +39,7 @@ pub(super) async fn run(session: &Session, args: ProveArgs) -> Result<Exit, Fail
         let elapsed = (session.started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
         session.print(String::new, || report::prove::counts(&verdicts, elapsed));
     }
-    Ok(Exit::Done)
+    Ok(if verdicts.refuted == 0 { Exit::Done } else { Exit::BelowThreshold })
 }
 
 fn prove_file(

@@ -23,7 +23,7 @@ pub(super) async fn run(session: &Session, args: &RunArgs) -> Result<Exit, Failu
         )));
     }
     let tracks = args.tracks.tracks();
-    let mut options = options(&session.settings, &tracks, args.accept_unproven, args.derive)?;
+    let mut options = options(&session.settings, &tracks, args.derive)?;
     options.span = span;
     if !args.dry_run {
         session.serve_metrics(&args.metrics)?;
@@ -59,12 +59,7 @@ pub(super) fn end(result: RunResult) -> Result<Exit, Failure> {
 }
 
 /// How all phases are run with these settings; the tracks' shares are still to be resolved.
-pub(super) fn options(
-    settings: &Settings,
-    tracks: &Tracks,
-    accept_unproven: bool,
-    derive: bool,
-) -> Result<RunOptions, Failure> {
+pub(super) fn options(settings: &Settings, tracks: &Tracks, derive: bool) -> Result<RunOptions, Failure> {
     let baselines = baselines(settings, None)?;
     let sources: Vec<_> = tracks.named().iter().map(|share| share.source).collect();
     if plan::usable(settings, &sources).0.is_empty() {
@@ -73,7 +68,6 @@ pub(super) fn options(
     Ok(RunOptions {
         setup: phases::setup::SetupOptions { shares: Vec::new(), derive, ..Default::default() },
         track: phases::track::TrackOptions {
-            accept_unproven,
             probed: *tracks == Tracks::Auto,
             abandoned: plan::usable(settings, &sources).1.into_iter().map(|(source, _)| source).collect(),
         },

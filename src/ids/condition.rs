@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{MalformedId, StructuralCondition, parse_hex, write_hex};
+use super::bits::is_condition;
+use super::text::{MalformedId, parse_hex, write_hex};
 
 /// A market's condition: 32 bytes, written as 64 lower-case hex digits; read with or without `0x` in any case.
 ///
@@ -31,27 +32,11 @@ impl ConditionId {
         self.0 == [0; 32]
     }
 
-    /// What the bits of the id say, `None` where it is no valid condition of the second generation: then it is a hash.
-    pub fn structural(&self) -> Option<StructuralCondition> {
-        StructuralCondition::decode(self)
-    }
-
     /// The low 128 bits, by which a mirror names the condition that it is the twin of.
     pub fn low_half(&self) -> u128 {
         let mut half = [0; 16];
         half.copy_from_slice(&self.0[16..]);
         u128::from_be_bytes(half)
-    }
-
-    /// The second-generation twin of a condition that is a hash; `None` for one that is of the second generation.
-    pub fn mirror(&self) -> Option<StructuralCondition> {
-        self.structural().is_none().then(|| StructuralCondition::binary(self.low_half()))
-    }
-
-    /// Whether both are spellings of one condition: equal, or one is the mirror of the other.
-    pub fn is_same_as(&self, other: &Self) -> bool {
-        let mirrors = |legacy: &Self, of: &Self| legacy.mirror().is_some_and(|it| it.condition_id() == *of);
-        self == other || mirrors(self, other) || mirrors(other, self)
     }
 }
 
@@ -62,7 +47,7 @@ impl FromStr for ConditionId {
         let of_31_bytes = || {
             let mut bytes = [0; 32];
             bytes[..31].copy_from_slice(&parse_hex::<31>(text)?);
-            Some(Self(bytes)).filter(|condition| condition.structural().is_some())
+            is_condition(&bytes).then_some(Self(bytes))
         };
         parse_hex(text)
             .map(Self)
@@ -77,9 +62,12 @@ impl fmt::Display for ConditionId {
     }
 }
 
+as_text!(ConditionId);
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::StructuralCondition;
 
     #[test]
     fn a_condition_id_parses_in_every_spelling_and_prints_in_one() {

@@ -18,7 +18,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{ConditionId, MalformedId, TokenId, parse_hex, write_hex};
+use super::bits::{is_condition, two};
+use super::condition::ConditionId;
+use super::text::{MalformedId, parse_hex, write_hex};
+use super::token::TokenId;
 
 /// Which contract an id of the second generation belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -46,7 +49,6 @@ impl Module {
             1 => Some(Self::Binary),
             2 => Some(Self::NegRisk),
             3 => Some(Self::Combo),
-            // 4 ("directional") stands in one SDK only and is not accepted before a contract says what it means.
             _ => None,
         }
     }
@@ -64,18 +66,15 @@ pub struct StructuralCondition {
 
 impl StructuralCondition {
     /// The condition of these parts, `None` where the module's rules do not allow them.
-    pub const fn new(
+    pub fn new(
         module: Module,
         base: u128,
         arity: u16,
         resolution_chain: u16,
         condition_index: u16,
     ) -> Option<Self> {
-        let valid = match module {
-            Module::Binary | Module::Combo => arity == 0 && condition_index == 0,
-            Module::NegRisk => arity >= 2 && condition_index <= arity,
-        };
-        if valid { Some(Self { module, base, arity, resolution_chain, condition_index }) } else { None }
+        let condition = Self { module, base, arity, resolution_chain, condition_index };
+        is_condition(&condition.bytes()).then_some(condition)
     }
 
     /// A binary condition on Polygon; as a mirror its base is the low half of the legacy condition.
@@ -89,20 +88,25 @@ impl StructuralCondition {
     }
 
     /// Question `condition_index` of a negative-risk event on Polygon with `arity` questions.
-    pub const fn neg_risk(base: u128, arity: u16, condition_index: u16) -> Option<Self> {
+    pub fn neg_risk(base: u128, arity: u16, condition_index: u16) -> Option<Self> {
         Self::new(Module::NegRisk, base, arity, 0, condition_index)
     }
 
     /// The parts of `condition`, `None` where its bits break a rule.
     pub fn decode(condition: &ConditionId) -> Option<Self> {
         let bytes = condition.as_bytes();
-        let two = |at: usize| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
-        if bytes[19..27] != [0; 8] || bytes[31] != 0 {
+        if !is_condition(bytes) {
             return None;
         }
         let mut base = [0; 16];
         base.copy_from_slice(&bytes[1..17]);
-        Self::new(Module::of(bytes[0])?, u128::from_be_bytes(base), two(17), two(27), two(29))
+        Some(Self {
+            module: Module::of(bytes[0])?,
+            base: u128::from_be_bytes(base),
+            arity: two(bytes, 17),
+            resolution_chain: two(bytes, 27),
+            condition_index: two(bytes, 29),
+        })
     }
 
     /// The condition id, its last byte zero.
@@ -201,6 +205,32 @@ impl StructuralToken {
     }
 }
 
+impl TokenId {
+    /// What the bits of the id say, `None` where it is no valid id of the second generation: then it is a hash, or
+    /// nothing at all.
+    pub fn structural(self) -> Option<StructuralToken> {
+        StructuralToken::decode(self)
+    }
+}
+
+impl ConditionId {
+    /// What the bits of the id say, `None` where it is no valid condition of the second generation: then it is a hash.
+    pub fn structural(&self) -> Option<StructuralCondition> {
+        StructuralCondition::decode(self)
+    }
+
+    /// The second-generation twin of a condition that is a hash; `None` for one that is of the second generation.
+    pub fn mirror(&self) -> Option<StructuralCondition> {
+        self.structural().is_none().then(|| StructuralCondition::binary(self.low_half()))
+    }
+
+    /// Whether both are spellings of one condition: equal, or one is the mirror of the other.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        let mirrors = |legacy: &Self, of: &Self| legacy.mirror().is_some_and(|it| it.condition_id() == *of);
+        self == other || mirrors(self, other) || mirrors(other, self)
+    }
+}
+
 /// What all conditions of a negative-risk event share: 29 bytes, written as 58 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventId([u8; 29]);
@@ -246,6 +276,8 @@ impl fmt::Display for EventId {
         write_hex(&self.0, f)
     }
 }
+
+as_text!(EventId);
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use ruint::aliases::U256;
 
-use super::{MalformedId, StructuralToken};
+use super::text::MalformedId;
 
 /// An outcome token (ERC-1155 position id): a decimal integer below 2²⁵⁶ without sign or leading zeros.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -45,12 +45,6 @@ impl TokenId {
         U256::from_str_radix(digits, 16).map(Self).map_err(|_| malformed())
     }
 
-    /// What the bits of the id say, `None` where it is no valid id of the second generation: then it is a hash, or
-    /// nothing at all.
-    pub fn structural(self) -> Option<StructuralToken> {
-        StructuralToken::decode(self)
-    }
-
     /// All 256 bits of the id mixed into 128: the lower half plus [`MULTIPLIER`] times the upper half, modulo 2¹²⁸. Two
     /// ids share it by chance once in 2¹²⁸ pairs. The lower half alone would not do: in ids of the second generation it
     /// takes some hundred values. Nor would the two halves' XOR: a bit of the base there falls upon the outcome's.
@@ -86,6 +80,8 @@ impl fmt::Display for TokenId {
         fmt::Display::fmt(&self.0, f)
     }
 }
+
+as_text!(TokenId);
 
 #[cfg(test)]
 mod tests {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{MalformedId, parse_hex, write_hex};
+use super::text::{MalformedId, parse_hex, write_hex};
 
 /// A wallet's address: `0x` and 40 hex digits, compared without case, written in lower case.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -69,6 +69,8 @@ impl fmt::Display for Address {
         write_hex(&self.0, f)
     }
 }
+
+as_text!(Wallet, Address);
 
 #[cfg(test)]
 mod tests {

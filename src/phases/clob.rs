@@ -8,7 +8,6 @@ use crate::failure::Failure;
 use crate::source::Source;
 use crate::track::catalogue::{CatalogueResult, CatalogueTrack};
 use crate::track::engine::TrackConfig;
-use crate::track::judge::Rules;
 use crate::track::traded::Traded;
 use crate::upstream::clob::Clob;
 
@@ -35,7 +34,7 @@ pub async fn run(context: &Context) -> Result<CatalogueResult, Failure> {
         probed: false,
         rate_limit: clob_settings.rate_limit.clone(),
         give_up_after: settings.work.give_up_after,
-        rules: Rules { collaterals: settings.collaterals.clone(), accept_unproven: false },
+        policy: super::proof_policy(context).await?,
         started: context.started,
     };
     context.progress.step("Reading the catalogue");

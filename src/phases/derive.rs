@@ -1,6 +1,8 @@
-//! [`run`]: an offline track. Tokens are computed from the condition ids that ClickHouse already holds, and what is
-//! unmapped of them is staged. No API is asked, and nothing that it stages can be wrong.
+//! [`run`]: an offline track. Tokens are computed from the condition ids that ClickHouse already holds, those of the
+//! second generation read from their own bits, and what is unmapped of them is staged. No API is asked, and nothing
+//! that it stages can be wrong.
 
+use std::collections::HashSet;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,12 +12,18 @@ use crate::ctf::{self, Collateral};
 use crate::failure::Failure;
 use crate::ids::{ConditionId, TokenId};
 use crate::parallel::on_all_cores;
+use crate::proof::{Evidence, KnownConditions, Prover};
 use crate::source::Source;
 use crate::store::conditions::{ConditionColumn, Conditions};
 use crate::store::staging::StagedRow;
 use crate::track::checkpoint::CheckpointFile;
 use crate::track::traded::Traded;
 use crate::track::writer::{AnswerRows, InsertBatch, Writer};
+
+mod natives;
+
+/// Tokens of ambiguous mirrors that are shown.
+const SHOWN: usize = 20;
 
 /// Conditions that are worked on at once.
 const CHUNK: usize = 16_384;
@@ -37,7 +45,7 @@ pub struct DeriveOptions {
 }
 
 /// What was derived.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct DeriveResult {
     /// Conditions that were read; one that a file repeats counts again.
     pub conditions: u64,
@@ -47,6 +55,14 @@ pub struct DeriveResult {
     pub unmapped: u64,
     /// Of those, the ones that were found and staged.
     pub inserted: u64,
+    /// Of those, mirrors of a known condition.
+    pub mirrors: u64,
+    /// Of those, the ones that stand under the condition in their own bits.
+    pub structural: u64,
+    /// Mirrors of which several known conditions can be the legacy one: not staged.
+    pub ambiguous: u64,
+    /// Some of them, for a person to look at.
+    pub ambiguous_sample: Vec<TokenId>,
     /// Distinct values that are no condition id, and such lines of files.
     pub malformed: u64,
     /// From the process's start.
@@ -69,7 +85,12 @@ pub async fn run(context: &Context, options: &DeriveOptions) -> Result<DeriveRes
     let traded = Traded::read(store).await?;
     let result = DeriveResult { unmapped: traded.open_count(), ..DeriveResult::default() };
     context.progress.step("Computing tokens from the known conditions");
-    let desk = Desk {
+    let mut known = KnownConditions::default();
+    known.guess_neg_risk_mirrors(context.settings.guess_neg_risk_mirrors);
+    store.learn_registrations(&mut known).await?;
+    let mut derivation = Derivation {
+        mirrored: natives::mirrored(&traded),
+        known,
         traded: Arc::new(traded),
         collaterals: context.settings.collaterals.clone().into(),
         writer: Writer::new(store.clone(), Source::Derived, work.give_up_after, context.progress.clone()),
@@ -77,7 +98,7 @@ pub async fn run(context: &Context, options: &DeriveOptions) -> Result<DeriveRes
     };
     let sources =
         Sources { tables: Some(store.conditions(&columns)?), files: files.into_iter(), lines: None };
-    let result = desk.derive(sources, result).await?;
+    let result = derivation.derive(sources, result).await?;
     drop(lock);
     Ok(DeriveResult { elapsed_seconds: context.elapsed(), ..result })
 }
@@ -174,22 +195,31 @@ struct Found {
 }
 
 /// What every chunk is worked on with.
-struct Desk {
+struct Derivation {
+    /// The conditions that mirrors can be of, of all that were read.
+    known: KnownConditions,
+    mirrored: HashSet<u128>,
     traded: Arc<Traded>,
     collaterals: Arc<[Collateral]>,
     writer: Writer,
     learned_at: u32,
 }
 
-impl Desk {
+impl Derivation {
     /// Reads, computes and writes at once: while one chunk is computed, the next is read and rows are written.
-    async fn derive(&self, mut sources: Sources, mut result: DeriveResult) -> Result<DeriveResult, Failure> {
+    async fn derive(
+        &mut self,
+        mut sources: Sources,
+        mut result: DeriveResult,
+    ) -> Result<DeriveResult, Failure> {
         let mut staged = vec![false; self.traded.len()];
         let mut batch = InsertBatch::default();
         let mut chunk = sources.chunk(&mut result.malformed).await?;
         while !chunk.is_empty() {
             result.conditions += chunk.len() as u64;
-            result.candidates += (chunk.len() * 2 * self.collaterals.len()) as u64;
+            self.learn(&chunk);
+            let hashed = chunk.iter().filter(|condition| condition.structural().is_none()).count();
+            result.candidates += (hashed * 2 * self.collaterals.len()) as u64;
             let computing = self.compute(chunk);
             if batch.is_large() {
                 self.writer.write(&batch).await?;
@@ -210,7 +240,48 @@ impl Desk {
             batch.add(rows);
         }
         self.writer.write(&batch).await?;
+        self.derive_natives(&mut result).await?;
         Ok(result)
+    }
+
+    /// Keeps the conditions that traded tokens can be the mirrors of.
+    fn learn(&mut self, chunk: &[ConditionId]) {
+        for condition in chunk.iter().filter(|condition| self.mirrored.contains(&condition.low_half())) {
+            self.known.insert(*condition);
+        }
+    }
+
+    /// Stages what the bits of the second generation's tokens say, once all known conditions are read.
+    async fn derive_natives(&self, result: &mut DeriveResult) -> Result<(), Failure> {
+        let prover = Prover::new(&self.collaterals, &self.known);
+        result.candidates += self.traded.natives().len() as u64;
+        for tokens in self.traded.natives().chunks(CHUNK) {
+            let mappings = on_all_cores(tokens, |token| natives::mapping(*token, prover, &self.traded));
+            let mut batch = InsertBatch::default();
+            let mut rows = AnswerRows::default();
+            for (token, mapping) in tokens.iter().zip(mappings) {
+                match mapping {
+                    Ok(mapping) => {
+                        match mapping.evidence {
+                            Evidence::Mirror => result.mirrors += 1,
+                            Evidence::Proven | Evidence::Structural => result.structural += 1,
+                        }
+                        let row = StagedRow::of(mapping, Source::Derived, self.learned_at);
+                        rows.staged.push(row);
+                    }
+                    Err(_) => {
+                        result.ambiguous += 1;
+                        if result.ambiguous_sample.len() < SHOWN {
+                            result.ambiguous_sample.push(*token);
+                        }
+                    }
+                }
+            }
+            result.inserted += rows.staged.len() as u64;
+            batch.add(rows);
+            self.writer.write(&batch).await?;
+        }
+        Ok(())
     }
 
     fn compute(&self, chunk: Vec<ConditionId>) -> tokio::task::JoinHandle<Vec<Found>> {
@@ -229,26 +300,20 @@ impl Desk {
 fn find(condition: &ConditionId, traded: &Traded, collaterals: &[Collateral], learned_at: u32) -> Vec<Found> {
     // Empty for most conditions, and then it allocates nothing.
     let mut found = Vec::new();
+    if condition.structural().is_some() {
+        // It has no hashes; its tokens carry it in their bits.
+        return found;
+    }
     for pair in ctf::derive(condition, collaterals).pairs() {
         let places = pair.tokens.map(|token| traded.place(&token));
         for index in [0, 1] {
             let Some(place) = places[index].filter(|place| traded.is_open(*place)) else { continue };
-            let label = label(traded, Some(place), places[1 - index]);
+            let label = traded.outcome_label(Some(place), places[1 - index]);
             let row = row(pair.tokens[index], condition, index as u8, label, pair.collateral, learned_at);
             found.push(Found { place, row });
         }
     }
     found
-}
-
-/// A token's label: its own fills', else the other of "Yes" and "No" where its sibling is one of them, else none.
-fn label(traded: &Traded, own: Option<usize>, sibling: Option<usize>) -> &str {
-    let label_at = |place: Option<usize>| place.map_or("", |place| traded.label(place));
-    match (label_at(own), label_at(sibling)) {
-        ("", sibling) if sibling.eq_ignore_ascii_case("yes") => "No",
-        ("", sibling) if sibling.eq_ignore_ascii_case("no") => "Yes",
-        (own, _) => own,
-    }
 }
 
 fn row(
@@ -267,5 +332,6 @@ fn row(
         source: Source::Derived.label().to_owned(),
         fetched_at,
         collateral: collateral.name.clone(),
+        evidence: Evidence::Proven.name(),
     }
 }

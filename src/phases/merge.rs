@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::process_lock::ProcessLock;
 use crate::source::Source;
 use crate::store::coverage::Coverage;
-use crate::store::merge::{Staged, Weighed};
+use crate::store::merge::{ProofCounts, Staged};
 use crate::store::repair::MapProof;
 use crate::values::Percent;
 
@@ -32,8 +32,8 @@ pub struct MergeResult {
     pub before: Coverage,
     /// The coverage after; the same as before in a dry run.
     pub after: Coverage,
-    /// How the candidates were weighed.
-    pub weighed: Weighed,
+    /// What the candidates came to.
+    pub candidates: ProofCounts,
     /// How the rows that the map had before stand to the hash.
     pub map: MapProof,
     /// Tokens whose wrong rows were replaced, or would be; 0 where that was not asked for.
@@ -78,14 +78,15 @@ pub async fn run(context: &Context, options: &MergeOptions) -> Result<MergeResul
     let before = store.coverage().await?;
     let duplicates_before = store.duplicated_tokens().await?;
     context.progress.step("Proving the map and what is staged");
-    let map = store.prove_map(&settings.collaterals).await?;
-    let repaired = if options.repair { map.wrong_tokens } else { 0 };
+    let policy = super::proof_policy(context).await?;
+    let map = store.prove_map(&policy).await?;
+    let repaired = if options.repair { map.repairable_tokens() } else { 0 };
     if repaired > 0 && !options.dry_run {
         context.progress.step("Replacing the map's wrong rows");
         store.repair().await?;
     }
     store.drop_repairs().await?;
-    let weighed = store.weigh_candidates(&settings.collaterals).await?;
+    let candidates = store.prove_candidates(&policy).await?;
     let added = store.candidate_count().await?;
     if !options.dry_run {
         context.progress.step("Merging");
@@ -100,7 +101,7 @@ pub async fn run(context: &Context, options: &MergeOptions) -> Result<MergeResul
         staged,
         before,
         after,
-        weighed,
+        candidates,
         map,
         repaired,
         labels,

@@ -20,10 +20,19 @@ pub mod verify;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::proof::ProofPolicy;
 use crate::report::Progress;
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
+
+/// What claims are proven with: the settings' collaterals, and the conditions that are known by now.
+pub(crate) async fn proof_policy(context: &Context) -> Result<ProofPolicy, StoreError> {
+    let mut policy = ProofPolicy::new(context.settings.collaterals.clone());
+    policy.guess_neg_risk_mirrors(context.settings.guess_neg_risk_mirrors);
+    context.store.learn_known_conditions(&mut policy).await?;
+    Ok(policy)
+}
 
 /// What every phase works with.
 #[derive(Clone)]

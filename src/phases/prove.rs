@@ -2,17 +2,18 @@
 
 use std::io::{Read, Write};
 
-use crate::ctf::{self, Collateral};
+use crate::ctf::Collateral;
 use crate::failure::Failure;
 use crate::ids::{ConditionId, TokenId};
 use crate::parallel::on_all_cores;
+use crate::proof::{Evidence, KnownConditions, Proof, Prover, Refusal};
 
-/// What the hash says of a claimed mapping.
+/// What a claimed mapping came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// An outcome index and a listed collateral give the token.
-    Proven,
-    /// None gives it; a collateral that is not listed looks refuted too.
+    /// It holds: by the hash, as the mirror of this condition, or by the token's own bits.
+    Holds(Evidence),
+    /// It does not; a collateral that is not listed looks refuted too.
     Refuted,
     /// One of the ids is none, or the row is not as wide as its header.
     Malformed,
@@ -22,7 +23,7 @@ impl Verdict {
     /// As it stands in the table.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Proven => "proven",
+            Self::Holds(evidence) => evidence.name(),
             Self::Refuted => "refuted",
             Self::Malformed => "malformed",
         }
@@ -32,8 +33,12 @@ impl Verdict {
 /// How many rows got which verdict.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Verdicts {
-    /// Rows that are proven.
+    /// Rows that the hash proves.
     pub proven: u64,
+    /// Rows of mirrors of their condition.
+    pub mirror: u64,
+    /// Rows that stand in their token's own bits.
+    pub structural: u64,
     /// Rows that are refuted.
     pub refuted: u64,
     /// Rows that are malformed.
@@ -43,8 +48,32 @@ pub struct Verdicts {
 impl Verdicts {
     /// All rows.
     pub fn rows(&self) -> u64 {
-        self.proven + self.refuted + self.malformed
+        self.proven + self.mirror + self.structural + self.refuted + self.malformed
     }
+
+    fn add(&mut self, verdict: Verdict) {
+        *match verdict {
+            Verdict::Holds(Evidence::Proven) => &mut self.proven,
+            Verdict::Holds(Evidence::Mirror) => &mut self.mirror,
+            Verdict::Holds(Evidence::Structural) => &mut self.structural,
+            Verdict::Refuted => &mut self.refuted,
+            Verdict::Malformed => &mut self.malformed,
+        } += 1;
+    }
+}
+
+/// Whether `token` belongs to `condition`, which the question takes for a condition that there is.
+///
+/// # Errors
+/// Why it does not.
+pub fn pair<'a>(
+    token: TokenId,
+    condition: &ConditionId,
+    collaterals: &'a [Collateral],
+) -> Result<Proof<'a>, Refusal> {
+    let mut known = KnownConditions::default();
+    known.insert(*condition);
+    Prover::new(collaterals, &known).examine(token, condition, 0)
 }
 
 /// Rows that are proven at once, on all cores.
@@ -152,15 +181,11 @@ fn write_proofs(
     collaterals: &[Collateral],
     verdicts: &mut Verdicts,
 ) -> Result<(), csv::Error> {
-    for proven in on_all_cores(claims, |claim| weigh(claim, collaterals)) {
-        match proven.verdict {
-            Verdict::Proven => verdicts.proven += 1,
-            Verdict::Refuted => verdicts.refuted += 1,
-            Verdict::Malformed => verdicts.malformed += 1,
-        }
-        let (index, collateral) = proven.proof.map_or(("", ""), |proof| {
-            (["0", "1"][usize::from(proof.outcome_index != 0)], proof.collateral.name.as_str())
-        });
+    for proven in on_all_cores(claims, |claim| prove_claim(claim, collaterals)) {
+        verdicts.add(proven.verdict);
+        let (index, collateral) = proven
+            .proof
+            .map_or(("", ""), |proof| (["0", "1"][usize::from(proof.outcome_index != 0)], proof.collateral));
         writer.write_record([
             proven.token.as_str(),
             proven.condition.as_str(),
@@ -173,24 +198,24 @@ fn write_proofs(
 }
 
 /// A row as it is written.
-struct Weighed<'a> {
+struct Proven<'a> {
     token: String,
     condition: String,
-    proof: Option<ctf::Proof<'a>>,
+    proof: Option<Proof<'a>>,
     verdict: Verdict,
 }
 
-fn weigh<'a>(claim: &Claim, collaterals: &'a [Collateral]) -> Weighed<'a> {
+fn prove_claim<'a>(claim: &Claim, collaterals: &'a [Collateral]) -> Proven<'a> {
     let token = TokenId::from_any_spelling(&claim.token);
     let condition = claim.condition.parse::<ConditionId>();
     let (proof, verdict) = match (&token, &condition) {
-        (Ok(token), Ok(condition)) if claim.whole => match ctf::prove(token, condition, collaterals) {
-            Some(proof) => (Some(proof), Verdict::Proven),
-            None => (None, Verdict::Refuted),
+        (Ok(token), Ok(condition)) if claim.whole => match pair(*token, condition, collaterals) {
+            Ok(proof) => (Some(proof), Verdict::Holds(proof.evidence)),
+            Err(_) => (None, Verdict::Refuted),
         },
         _ => (None, Verdict::Malformed),
     };
-    Weighed {
+    Proven {
         token: token.map_or_else(|_| claim.token.clone(), |token| token.to_string()),
         condition: condition.map_or_else(|_| claim.condition.clone(), |condition| condition.to_string()),
         proof,
@@ -201,6 +226,7 @@ fn weigh<'a>(claim: &Claim, collaterals: &'a [Collateral]) -> Weighed<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ctf;
 
     const CONDITION: &str = "6876ac2b6174778c973c118aac287c49057c4d5360f896729209fe985a2c07fb";
     const FIRST: &str = "14557944883400223565643640243919774851380876937588843424705199812983475639104";
@@ -245,6 +271,27 @@ mod tests {
         let expected = format!(
             "{FIRST},,,,malformed\n{FIRST},{CONDITION},,,malformed\n007,{CONDITION},,,malformed\n\
              {FIRST},{other},,,refuted\n,,,,malformed\n{FIRST},{CONDITION},0,usdc_e,proven\n"
+        );
+        assert_eq!(proven(&csv), expected);
+    }
+
+    #[test]
+    fn tokens_of_the_second_generation_get_their_own_verdicts() {
+        let native = "834369838335332281222091626449713794621251551518727511203689528701902389249";
+        let own = "01d83c915cee8a5ec4b4b715d1ac911aa7";
+        let mirror = "895257453734540292493143124621755605615887197499956109032745153687078305792";
+        let legacy = "a467b14d51f01b957109d9cbb1d6c124fab2a089d52ed8f471d23c2812e743b7";
+        let zeros = "0".repeat(30);
+        // 62 digits of a native condition are one; of a hash they are not.
+        let csv = format!(
+            "token_id,condition_id\n{native},0x{own}{}\n{mirror},{legacy}\n{native},{legacy}\n{native},{}\n",
+            &zeros[2..],
+            &legacy[..62]
+        );
+        let expected = format!(
+            "{native},{own}{zeros},1,,structural\n{mirror},{legacy},0,,mirror\n{native},{legacy},,,refuted\n\
+             {native},{},,,malformed\n",
+            &legacy[..62]
         );
         assert_eq!(proven(&csv), expected);
     }

@@ -8,7 +8,6 @@ use crate::settings::Settings;
 use crate::source::Source;
 use crate::track::TrackResult;
 use crate::track::engine::{TrackConfig, TrackError};
-use crate::track::judge::Rules;
 use crate::track::lookup::LookupTrack;
 use crate::track::rounds;
 use crate::upstream::SourceSettings;
@@ -17,8 +16,6 @@ use crate::upstream::{ApiInfo, OpenFn, Upstream};
 /// How the tracks are run.
 #[derive(Debug, Clone, Default)]
 pub struct TrackOptions {
-    /// Stage what has no proof, marked as such.
-    pub accept_unproven: bool,
     /// Whether each source was asked once a moment ago, which its limit counts.
     pub probed: bool,
     /// Tracks with a workload that cannot be asked with these settings: the others take it up.
@@ -89,6 +86,7 @@ pub async fn run(
     let settings = &context.settings;
     // What a source that is newer than the last setup lacks.
     context.store.complete_staging(sources).await?;
+    let policy = super::proof_policy(context).await?;
     let mut tracks = Vec::new();
     for source in sources {
         let chosen = choose(settings, *source)?;
@@ -98,10 +96,7 @@ pub async fn run(
             probed: options.probed,
             rate_limit: chosen.settings.rate_limit,
             give_up_after: settings.work.give_up_after,
-            rules: Rules {
-                collaterals: settings.collaterals.clone(),
-                accept_unproven: options.accept_unproven,
-            },
+            policy: policy.clone(),
             started: context.started,
         };
         let track = LookupTrack::open(

@@ -15,8 +15,21 @@ pub fn text(result: &DeriveResult) -> String {
     page.entry(25, "Token ids computed", thousands(result.candidates));
     page.entry(25, "Unmapped tokens", thousands(result.unmapped));
     page.entry(25, "Derived and staged", thousands(result.inserted));
+    if result.mirrors + result.structural > 0 {
+        page.entry(25, "  mirrors", thousands(result.mirrors));
+        page.entry(25, "  by their own bits", thousands(result.structural));
+    }
     page.entry(25, "Left for the tracks", thousands(result.unmapped.saturating_sub(result.inserted)));
     page.entry(25, "Runtime", runtime(result.elapsed_seconds));
+    if result.ambiguous > 0 {
+        page.blank().line(format!(
+            "⚠️  {} mirrors of several known conditions (they end in the same 32 digits): not staged",
+            thousands(result.ambiguous)
+        ));
+        result.ambiguous_sample.iter().for_each(|token| {
+            page.line(format!("   {token}"));
+        });
+    }
     page.blank().line("✅ DERIVE COMPLETE - every row is proven by its token id");
     page.into_text()
 }
@@ -29,6 +42,10 @@ pub fn json(result: &DeriveResult) -> Value {
         "candidates": result.candidates,
         "unmapped": result.unmapped,
         "inserted": result.inserted,
+        "mirrors": result.mirrors,
+        "structural": result.structural,
+        "ambiguous": result.ambiguous,
+        "ambiguous_sample": result.ambiguous_sample,
         "malformed": result.malformed,
         "elapsed_seconds": result.elapsed_seconds,
     })

@@ -52,6 +52,13 @@ pub fn text(result: &MergeResult) -> String {
         thousands(map.wrong),
         thousands(map.unproven)
     ));
+    if map.mirror + map.structural > 0 {
+        page.line(format!(
+            "  of the second generation: {} mirrors of known conditions, {} by their own bits",
+            thousands(map.mirror),
+            thousands(map.structural)
+        ));
+    }
     if map.wrong_tokens > 0 {
         let tokens = thousands(map.wrong_tokens);
         page.line(match (result.repaired, result.dry_run) {
@@ -60,9 +67,20 @@ pub fn text(result: &MergeResult) -> String {
             _ => format!("✓ The wrong rows of {tokens} tokens replaced"),
         });
     }
+    if map.respelled_tokens > 0 {
+        let tokens = thousands(map.respelled_tokens);
+        page.line(match (result.repaired, result.dry_run) {
+            (0, _) => format!(
+                "{tokens} mirrors stand under their own condition: `backfill merge --repair` writes the legacy one"
+            ),
+            (_, true) => format!("Dry run: {tokens} mirrors would be put under their legacy condition"),
+            _ => format!("✓ {tokens} mirrors put under their legacy condition"),
+        });
+    }
     page.section(4, "Merging Staging → Production");
-    if result.weighed.refused > 0 {
-        page.line(format!("⚠️  {} tokens without a proof: not merged", thousands(result.weighed.refused)));
+    if result.candidates.refused > 0 {
+        page.line(format!("⚠️  {} tokens without a proof: not merged", thousands(result.candidates.refused)));
+        page.line("    where a collateral is not listed, add it to COLLATERALS and merge again");
     }
     if let Some(labels) = result.labels {
         let would = if result.dry_run {
@@ -127,9 +145,10 @@ pub fn json(result: &MergeResult) -> Value {
         "added": result.added,
         "repaired": result.repaired,
         "labels_filled": result.labels,
-        "refused": result.weighed.refused,
+        "refused": result.candidates.refused,
         "duplicates": result.duplicates,
-        "map": {"proven": result.map.proven, "wrong": result.map.wrong, "unproven": result.map.unproven, "wrong_tokens": result.map.wrong_tokens},
+        "evidence": {"proven": result.candidates.proven, "mirror": result.candidates.mirror, "structural": result.candidates.structural},
+        "map": {"proven": result.map.proven, "mirror": result.map.mirror, "structural": result.map.structural, "respelled": result.map.respelled, "wrong": result.map.wrong, "unproven": result.map.unproven, "wrong_tokens": result.map.wrong_tokens},
         "dry_run": result.dry_run,
         "elapsed_seconds": result.elapsed_seconds,
     })

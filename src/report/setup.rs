@@ -90,7 +90,7 @@ pub fn json(result: &SetupResult) -> Value {
         "unmapped": coverage.unmapped,
         "malformed": coverage.malformed,
         "ambiguous": coverage.ambiguous,
-        "derived": result.derived.map(|derived| derived.inserted),
+        "derived": result.derived.as_ref().map(|derived| derived.inserted),
         "tracks": tracks,
         "elapsed_seconds": result.elapsed_seconds,
     })

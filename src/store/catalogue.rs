@@ -4,8 +4,10 @@
 use clickhouse::Row;
 use serde::Serialize;
 
-use super::{Store, StoreError, Table};
+use super::{Column, Store, StoreError, Table};
 use crate::ids::{ConditionId, TokenId};
+#[cfg(doc)]
+use crate::proof::Evidence;
 use crate::source::Source;
 
 /// One token of a market that a catalogue lists. A later listing of the same token in the same market replaces it.
@@ -15,7 +17,7 @@ pub struct ListedRow {
     pub token_id: TokenId,
     /// The condition of its market.
     pub condition_id_norm: ConditionId,
-    /// Its outcome index, 0 or 1, as the hash proves it; [`UNPROVEN_INDEX`] where it proves none.
+    /// Its outcome index, 0 or 1, as the hash or the bits give it; 0 where there is no evidence.
     pub outcome_index: u8,
     /// The outcome's label.
     pub outcome_label: String,
@@ -23,14 +25,19 @@ pub struct ListedRow {
     pub winner: bool,
     /// Whether its market is closed.
     pub closed: bool,
-    /// The name of the collateral that the row was proven with, empty where it is unproven.
+    /// The name of the collateral that the row was proven with, empty where no hash proves it.
     pub collateral: String,
+    /// Why it is believed, as [`Evidence::name`], empty where it is not.
+    pub evidence: &'static str,
     /// When it was listed, in seconds since 1970; kept when an insert is repeated.
     pub fetched_at: u32,
 }
 
-/// Stands for no outcome index.
-pub const UNPROVEN_INDEX: u8 = 255;
+/// What is true of the rows of a catalogue's table that are believed. Older versions wrote no evidence.
+pub(super) fn believed(columns: &[Column]) -> &'static str {
+    let has = columns.iter().any(|column| column.name == "evidence");
+    if has { "evidence != ''" } else { "collateral != ''" }
+}
 
 impl Store {
     /// The table of what a catalogue lists.
@@ -45,12 +52,19 @@ impl Store {
     pub async fn create_catalogue(&self, source: Source) -> Result<(), StoreError> {
         let sql = format!(
             "CREATE TABLE IF NOT EXISTS {} (token_id String, condition_id_norm String, outcome_index UInt8, \
-             outcome_label String, winner Bool, closed Bool, collateral LowCardinality(String), fetched_at DateTime) \
+             outcome_label String, winner Bool, closed Bool, collateral LowCardinality(String), \
+             evidence LowCardinality(String) DEFAULT if(collateral = '', '', 'proven'), fetched_at DateTime) \
              ENGINE = ReplacingMergeTree(fetched_at) ORDER BY (token_id, condition_id_norm) \
              SETTINGS non_replicated_deduplication_window = 1000",
             self.catalogue(source)
         );
-        self.run("creating the catalogue's table", self.query(&sql)).await
+        self.run("creating the catalogue's table", self.query(&sql)).await?;
+        let add = format!(
+            "ALTER TABLE {} ADD COLUMN IF NOT EXISTS evidence LowCardinality(String) \
+             DEFAULT if(collateral = '', '', 'proven')",
+            self.catalogue(source)
+        );
+        self.run("creating the catalogue's table", self.query(&add)).await
     }
 
     /// Whether anything is listed.
@@ -71,12 +85,11 @@ impl Store {
         wanted: &str,
     ) -> Result<Option<String>, StoreError> {
         let table = self.catalogue(source);
-        if self.columns(&table).await?.is_none() {
-            return Ok(None);
-        }
+        let Some(columns) = self.columns(&table).await? else { return Ok(None) };
+        let believed = believed(&columns);
         Ok(Some(format!(
             "SELECT condition_id_norm AS condition, toUInt16(any(outcome_index) + 1) AS winning, max(outcome_label) AS label \
-             FROM {table} FINAL WHERE winner AND collateral != '' AND condition_id_norm GLOBAL IN ({wanted}) \
+             FROM {table} FINAL WHERE winner AND {believed} AND condition_id_norm GLOBAL IN ({wanted}) \
              GROUP BY condition_id_norm HAVING uniqExact(outcome_index) = 1"
         )))
     }

@@ -4,7 +4,7 @@ use clickhouse::Row;
 use clickhouse::query::RowCursor;
 use serde::Deserialize;
 
-use super::sql::{condition_norm, fingerprint, usable_map, well_formed_token};
+use super::sql::{condition_norm, fingerprint, structural_token, usable_map, well_formed_token};
 use super::{Store, StoreError, Table, quoted};
 use crate::ids::ConditionId;
 use crate::source::Source;
@@ -38,6 +38,8 @@ pub struct TradedToken {
     pub label: String,
     /// Whether it is unmapped and not yet derived.
     pub open: bool,
+    /// The token itself where it is one of the second generation, else empty.
+    pub native: String,
 }
 
 /// A well-formed condition, or, where it is zero, how many spellings of no condition there are.
@@ -117,11 +119,13 @@ impl Store {
         more: &[ConditionColumn],
     ) -> Result<Vec<ConditionColumn>, StoreError> {
         let names = self.names();
+        let chain = self.staging_table("chain_conditions");
         let known = [
             (&names.fills, "condition_id"),
             (&names.token_map, "condition_id_norm"),
             (&names.resolutions, "condition_id_norm"),
             (&names.winners, "cid"),
+            (&chain, "condition_id_norm"),
         ];
         let mut columns = Vec::new();
         for (table, column) in known {
@@ -143,6 +147,17 @@ impl Store {
     /// [`StoreError`].
     pub fn conditions(&self, columns: &[ConditionColumn]) -> Result<Conditions, StoreError> {
         let doing = "reading the condition ids";
+        let all = self.spelled_conditions(columns);
+        let sql = format!(
+            "SELECT toFixedString(unhex(norm), 32) AS condition, countIf(spelled != '' AND norm = '') AS malformed \
+             FROM (SELECT DISTINCT spelled, {} AS norm FROM ({all})) GROUP BY norm",
+            condition_norm("spelled")
+        );
+        Ok(Conditions { rows: self.stream(doing, &sql)?, malformed: 0 })
+    }
+
+    /// A query of every distinct text of these columns, as `spelled`.
+    pub(super) fn spelled_conditions(&self, columns: &[ConditionColumn]) -> String {
         let select = |column: &ConditionColumn| {
             let (name, table) = (quoted(&column.column), &column.table);
             // An empty FixedString is 64 NULs, and any column may be nullable.
@@ -150,13 +165,7 @@ impl Store {
                 "SELECT DISTINCT trimRight(replaceAll(ifNull(toString({name}), ''), '\\0', '')) AS spelled FROM {table}"
             )
         };
-        let all = columns.iter().map(select).collect::<Vec<_>>().join(" UNION ALL ");
-        let sql = format!(
-            "SELECT toFixedString(unhex(norm), 32) AS condition, countIf(spelled != '' AND norm = '') AS malformed \
-             FROM (SELECT DISTINCT spelled, {} AS norm FROM ({all})) GROUP BY norm",
-            condition_norm("spelled")
-        );
-        Ok(Conditions { rows: self.stream(doing, &sql)?, malformed: 0 })
+        columns.iter().map(select).collect::<Vec<_>>().join(" UNION ALL ")
     }
 
     /// Every traded token, ordered by its fingerprint, with the label that its own fills give it.
@@ -176,12 +185,14 @@ impl Store {
         let sql = format!(
             "SELECT {} AS fingerprint, toValidUTF8(label) AS label, \
                     asset_id GLOBAL NOT IN (SELECT token_id FROM {map} WHERE NOT disagreeing) \
-                    AND asset_id GLOBAL NOT IN (SELECT token_id FROM {derived}) AS open \
+                    AND asset_id GLOBAL NOT IN (SELECT token_id FROM {derived}) AS open, \
+                    if({} != '', asset_id, '') AS native \
              FROM (SELECT asset_id, argMax(own, (own != '', fills, own)) AS label \
                    FROM (SELECT asset_id, {outcome} AS own, count() AS fills FROM {fills} GROUP BY asset_id, own) \
                    GROUP BY asset_id) \
              WHERE {} ORDER BY fingerprint",
             fingerprint("asset_id"),
+            structural_token("asset_id"),
             well_formed_token("asset_id")
         );
         self.stream("listing the traded tokens", &sql)

@@ -1,5 +1,6 @@
 //! Empty labels of the map, filled from a catalogue.
 
+use super::catalogue::believed;
 use super::repair::DELETED;
 use super::sql::{condition_norm, usable_row};
 use super::{Store, StoreError};
@@ -21,9 +22,8 @@ impl Store {
             (&self.names().token_map, self.staging_table(LABELS), self.catalogue(source));
         let columns = self.require(map, "TOKEN_MAP_TABLE", &["token_id"]).await?;
         let has_labels = columns.iter().any(|column| column.name == "outcome_label");
-        if !has_labels || self.columns(&catalogue).await?.is_none() {
-            return Ok(0);
-        }
+        let listed = self.columns(&catalogue).await?.filter(|_| has_labels);
+        let Some(believed) = listed.map(|columns| believed(&columns)) else { return Ok(0) };
         let create = format!(
             "CREATE TABLE {labels} (token_id String, new_label String) ENGINE = MergeTree ORDER BY token_id"
         );
@@ -36,7 +36,7 @@ impl Store {
                              ifNull(toString(outcome_label), '') AS label FROM {map} WHERE {usable}) \
                 GROUP BY token_id HAVING uniqExact(condition, index) = 1 AND max(label) = '') AS m \
              GLOBAL INNER JOIN (SELECT token_id, condition_id_norm, outcome_index, outcome_label FROM {catalogue} FINAL \
-               WHERE collateral != '' AND outcome_label != '' AND token_id GLOBAL IN (SELECT token_id FROM {map})) AS l \
+               WHERE {believed} AND outcome_label != '' AND token_id GLOBAL IN (SELECT token_id FROM {map})) AS l \
              ON m.token_id = l.token_id AND m.only_condition = l.condition_id_norm AND m.only_index = l.outcome_index \
              SETTINGS join_use_nulls = 0"
         );
@@ -87,11 +87,12 @@ impl Store {
         if !self.is_merge_tree(map).await? {
             return Ok(());
         }
+        let believed = believed(&self.columns(&catalogue).await?.unwrap_or_default());
         let (usable, condition) = (usable_row(), condition_norm("condition_id_norm"));
         let sql = format!(
             "SELECT token_id FROM (SELECT token_id, {condition} AS condition, toUInt8(outcome_index) AS index, \
                                           ifNull(toString(outcome_label), '') AS label FROM {map} WHERE {usable}) \
-             WHERE token_id GLOBAL IN (SELECT token_id FROM {catalogue} WHERE collateral != '') GROUP BY token_id \
+             WHERE token_id GLOBAL IN (SELECT token_id FROM {catalogue} WHERE {believed}) GROUP BY token_id \
              HAVING uniqExact(condition, index) = 1 AND max(label) != '' AND countIf(label = '') > 0"
         );
         let tokens: Vec<String> =

@@ -3,10 +3,10 @@
 use clickhouse::Row;
 use serde::Deserialize;
 
-use super::sql::{condition_norm, usable_map, usable_row, well_formed_token};
+use super::sql::{condition_norm, mirror_spelling, usable_map, usable_row, well_formed_token};
 use super::{Store, StoreError, Table};
-use crate::ctf::{self, Collateral};
 use crate::ids::{ConditionId, TokenId};
+use crate::proof::{Evidence, KnownConditions, ProofPolicy, Prover};
 use crate::source::Source;
 
 /// The candidates of a merge: one row a token, proven. Lives only while a merge runs.
@@ -37,15 +37,27 @@ pub struct Conflict {
     pub claims: Vec<String>,
 }
 
-/// How a merge's candidates were weighed.
+/// What a merge's candidates came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Weighed {
-    /// Tokens with a mapping that the hash proves.
+pub struct ProofCounts {
+    /// Tokens with a mapping that a hash proves.
     pub proven: u64,
-    /// Tokens whose only mapping is unproven and marked so, and that are merged all the same.
-    pub accepted_unproven: u64,
+    /// Tokens that are mirrors of a known condition.
+    pub mirror: u64,
+    /// Tokens whose mapping stands in their own bits.
+    pub structural: u64,
     /// Tokens with staged rows none of which can be believed: not merged.
     pub refused: u64,
+}
+
+impl ProofCounts {
+    fn add(&mut self, evidence: Evidence) {
+        *match evidence {
+            Evidence::Proven => &mut self.proven,
+            Evidence::Mirror => &mut self.mirror,
+            Evidence::Structural => &mut self.structural,
+        } += 1;
+    }
 }
 
 #[derive(Row, Deserialize)]
@@ -55,7 +67,6 @@ struct StagedText {
     outcome_index: u8,
     outcome_label: String,
     source: String,
-    proven_with: String,
 }
 
 #[derive(Row, serde::Serialize)]
@@ -65,6 +76,7 @@ struct Candidate {
     outcome_index: u8,
     outcome_label: String,
     source: String,
+    evidence: &'static str,
 }
 
 impl Store {
@@ -75,7 +87,7 @@ impl Store {
             format!(
                 "SELECT token_id, {condition} AS condition_id, outcome_index, \
                         toValidUTF8(outcome_label) AS outcome_label, toValidUTF8(source) AS source, \
-                        toValidUTF8(toString(collateral)) AS proven_with, toUInt8({rank}) AS rank, '{}' AS track \
+                        toUInt8({rank}) AS rank, '{}' AS track \
                  FROM {staged} WHERE {token}",
                 source.name()
             )
@@ -102,15 +114,18 @@ impl Store {
                 by_source.push((source, count));
             }
         }
-        let all = self.all_staged();
+        // Both spellings of a condition are one claim.
+        let all =
+            format!("SELECT *, {} AS mirrored FROM ({})", mirror_spelling("condition_id"), self.all_staged());
+        let disagree = "(uniqExact(mirrored, outcome_index) > 1 OR uniqExactIf(condition_id, condition_id != mirrored) > 1)";
         let sql = format!(
-            "SELECT countIf(tracks > 1), countIf(claims > 1) FROM (SELECT token_id, uniqExact(rank) AS tracks, \
-             uniqExact(condition_id, outcome_index) AS claims FROM ({all}) GROUP BY token_id)"
+            "SELECT countIf(tracks > 1), countIf(disagree) FROM (SELECT token_id, uniqExact(rank) AS tracks, \
+             {disagree} AS disagree FROM ({all}) GROUP BY token_id)"
         );
         let (overlapping, conflicting) = self.one::<(u64, u64)>(doing, self.query(&sql)).await?;
         let sql = format!(
             "SELECT token_id, arraySort(groupUniqArray(concat(track, ': ', condition_id, '/', toString(outcome_index)))) \
-             AS claims FROM ({all}) GROUP BY token_id HAVING uniqExact(condition_id, outcome_index) > 1 \
+             AS claims FROM ({all}) GROUP BY token_id HAVING {disagree} \
              ORDER BY token_id LIMIT 20"
         );
         let conflicts = self.rows(doing, self.query(&sql)).await?;
@@ -122,24 +137,27 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn weigh_candidates(&self, collaterals: &[Collateral]) -> Result<Weighed, StoreError> {
+    pub async fn prove_candidates(&self, policy: &ProofPolicy) -> Result<ProofCounts, StoreError> {
         let doing = "proving what is staged";
         let candidates = self.staging_table(CANDIDATES);
         self.drop_candidates().await?;
         let create = format!(
             "CREATE TABLE {candidates} (token_id String, condition_id_norm String, outcome_index UInt8, \
-             outcome_label String, source String) ENGINE = MergeTree ORDER BY token_id"
+             outcome_label String, source String, evidence String) ENGINE = MergeTree ORDER BY token_id"
         );
         self.run(doing, self.query(&create)).await?;
         let (all, map) = (self.all_staged(), usable_map(self.names()));
         let sql = format!(
-            "SELECT token_id, condition_id, outcome_index, outcome_label, source, proven_with FROM ({all}) \
+            "SELECT token_id, condition_id, outcome_index, outcome_label, source FROM ({all}) \
              WHERE token_id GLOBAL NOT IN (SELECT token_id FROM {map}) \
              ORDER BY token_id, rank, condition_id, outcome_index, outcome_label"
         );
         let failed = |source| StoreError::Query { doing: doing.to_owned(), source };
         let mut cursor = self.query(&sql).fetch::<StagedText>().map_err(failed)?;
-        let (mut weighed, mut group, mut chunk) = (Weighed::default(), Vec::<StagedText>::new(), Vec::new());
+        let nothing = KnownConditions::default();
+        let prover = policy.prover(&nothing);
+        let (mut counts, mut group, mut chunk) =
+            (ProofCounts::default(), Vec::<StagedText>::new(), Vec::new());
         loop {
             let row = tokio::time::timeout(self.query_limit, cursor.next());
             let row = row
@@ -149,7 +167,7 @@ impl Store {
             let same =
                 matches!((&row, group.first()), (Some(row), Some(first)) if row.token_id == first.token_id);
             if !same && !group.is_empty() {
-                chunk.extend(weigh(&group, collaterals, &mut weighed));
+                chunk.extend(candidate(&group, prover, &mut counts));
                 group.clear();
             }
             if chunk.len() >= CHUNK || (row.is_none() && !chunk.is_empty()) {
@@ -158,7 +176,7 @@ impl Store {
             }
             match row {
                 Some(row) => group.push(row),
-                None => return Ok(weighed),
+                None => return Ok(counts),
             }
         }
     }
@@ -186,7 +204,7 @@ impl Store {
         let has = |name: &str| columns.iter().any(|column| column.name == name);
         let mut targets = vec!["token_id", "condition_id_norm", "outcome_index"];
         let mut values = vec!["token_id", "condition_id_norm", "outcome_index"];
-        for name in ["outcome_label", "source"] {
+        for name in ["outcome_label", "source", "evidence"] {
             if has(name) {
                 targets.push(name);
                 values.push(name);
@@ -320,50 +338,35 @@ impl Store {
     }
 }
 
-/// The condition, and the outcome index that the hash proves.
-fn proof(row: &StagedText, collaterals: &[Collateral]) -> Option<(ConditionId, u8)> {
-    let (token, condition) = (row.token_id.parse().ok()?, row.condition_id.parse().ok()?);
-    let proof = ctf::prove_claim(&token, &condition, row.outcome_index, collaterals)?;
-    Some((condition, proof.outcome_index))
-}
-
-/// Makes one candidate of all staged rows of a token, which come in the order of precedence; none where no row can
-/// be believed, or where unproven ones disagree.
-fn weigh(rows: &[StagedText], collaterals: &[Collateral], weighed: &mut Weighed) -> Option<Candidate> {
+/// Makes one candidate of all staged rows of a token, which come in the order of precedence; none where no row can be
+/// believed. Somebody may have filled staging by hand: what it says of itself proves nothing.
+fn candidate(rows: &[StagedText], prover: Prover<'_, '_>, counts: &mut ProofCounts) -> Option<Candidate> {
     let token: TokenId = rows.first()?.token_id.parse().ok()?;
-    // Somebody may have filled staging by hand: what it says of itself proves nothing.
-    let proven = rows.iter().find_map(|row| {
-        let (condition, index) = proof(row, collaterals)?;
-        Some((row, condition, index))
-    });
-    let accepted = || {
-        // Marked unproven by the track that was told to accept such rows.
-        let row = rows.iter().find(|row| row.proven_with.is_empty() && row.outcome_index < 2)?;
-        let agree = rows.iter().all(|other| {
-            (&other.condition_id, other.outcome_index) == (&row.condition_id, row.outcome_index)
-        });
-        let marked = row.source.ends_with(UNPROVEN);
-        Some((row, row.condition_id.parse::<ConditionId>().ok()?, row.outcome_index))
-            .filter(|_| agree && marked)
-    };
-    let is_proven = proven.is_some();
-    let Some((row, condition_id_norm, outcome_index)) = proven.or_else(accepted) else {
-        weighed.refused += 1;
+    let claims: Vec<(&StagedText, ConditionId)> =
+        rows.iter().filter_map(|row| Some((row, row.condition_id.parse().ok()?))).collect();
+    let choice = prover.choose(token, claims.iter().map(|(row, condition)| (condition, row.outcome_index)));
+    // The bits of a token win over every claim, but without one that agrees nobody has named it.
+    let chosen = choice.ok().and_then(|choice| Some((claims.get(choice.place?)?, choice.proof)));
+    let Some(((row, _), proof)) = chosen else {
+        counts.refused += 1;
         return None;
     };
-    weighed.proven += u64::from(is_proven);
-    weighed.accepted_unproven += u64::from(!is_proven);
-    let label = rows.iter().find(|other| {
+    counts.add(proof.evidence);
+    let label = claims.iter().find(|(other, condition)| {
         // A label stays with its token, but a row of another condition speaks of another market.
-        !other.outcome_label.is_empty() && other.condition_id == row.condition_id
+        !other.outcome_label.is_empty()
+            && (other.condition_id == row.condition_id || condition.is_same_as(&proof.condition))
     });
     let source = match label {
-        Some(label) if label.source != row.source => format!("{}+{}", row.source, label.source),
+        Some((label, _)) if label.source != row.source => format!("{}+{}", row.source, label.source),
         _ => row.source.clone(),
     };
-    let outcome_label = label.map(|label| label.outcome_label.clone()).unwrap_or_default();
-    Some(Candidate { token_id: token, condition_id_norm, outcome_index, outcome_label, source })
+    Some(Candidate {
+        token_id: token,
+        condition_id_norm: proof.condition,
+        outcome_index: proof.outcome_index,
+        outcome_label: label.map(|(label, _)| label.outcome_label.clone()).unwrap_or_default(),
+        source: proof.evidence.marked(&source),
+        evidence: proof.evidence.name(),
+    })
 }
-
-/// The end of the `source` of a row that was accepted without a proof.
-pub const UNPROVEN: &str = "_unproven";

@@ -10,6 +10,7 @@ pub mod examine;
 mod export;
 pub mod flows;
 pub mod gaps;
+pub mod known;
 pub mod labels;
 pub mod lease;
 pub mod merge;

@@ -1,15 +1,14 @@
 //! The rows that the map has already: how they stand to the hash, and the wrong ones replaced.
 
-use std::sync::Arc;
-
 use clickhouse::Row;
 use serde::Deserialize;
 
 use super::sql::{condition_norm, usable_row};
 use super::{Store, StoreError};
-use crate::ctf::{self, Collateral};
 use crate::ids::{ConditionId, TokenId};
 use crate::parallel::on_all_cores;
+use crate::proof::{Choice, Evidence, KnownConditions, ProofPolicy, Prover};
+use crate::source::Source;
 
 /// What is to be repaired: one row a token, proven. Lives only while a merge runs.
 const REPAIRS: &str = "backfill_tmp_repairs";
@@ -20,17 +19,44 @@ const CHUNK: usize = 16_384;
 /// Tokens of one deletion, whose ids must fit into the text of a statement.
 pub(super) const DELETED: usize = 500;
 
-/// How the usable rows of the map stand to the hash.
+/// How the usable rows of the map stand to what can be proven.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct MapProof {
-    /// Rows that the hash proves.
+    /// Rows that a hash proves.
     pub proven: u64,
-    /// Rows that contradict what the hash proves of their token: another index, or another condition.
+    /// Rows of mirrors, under their legacy condition.
+    pub mirror: u64,
+    /// Rows that stand in their token's own bits.
+    pub structural: u64,
+    /// Rows that contradict what is proven of their token: another index, or another condition.
     pub wrong: u64,
-    /// Rows that no outcome of their condition makes with a listed collateral, where no better condition is known.
+    /// Rows under one spelling of their condition where the other one counts: a mirror whose legacy condition is known
+    /// by now.
+    pub respelled: u64,
+    /// Rows for which there is no evidence, where no better condition is known.
     pub unproven: u64,
     /// Tokens that have wrong rows.
     pub wrong_tokens: u64,
+    /// Tokens that have rows in the other spelling, and no wrong one.
+    pub respelled_tokens: u64,
+}
+
+impl MapProof {
+    fn add(&mut self, other: &Self) {
+        self.proven += other.proven;
+        self.mirror += other.mirror;
+        self.structural += other.structural;
+        self.wrong += other.wrong;
+        self.respelled += other.respelled;
+        self.unproven += other.unproven;
+        self.wrong_tokens += other.wrong_tokens;
+        self.respelled_tokens += other.respelled_tokens;
+    }
+
+    /// Tokens whose rows a repair replaces.
+    pub const fn repairable_tokens(&self) -> u64 {
+        self.wrong_tokens + self.respelled_tokens
+    }
 }
 
 /// A usable row of the map (`rank` 0), or a staged one of the same token.
@@ -79,7 +105,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn prove_map(&self, collaterals: &[Collateral]) -> Result<MapProof, StoreError> {
+    pub async fn prove_map(&self, policy: &ProofPolicy) -> Result<MapProof, StoreError> {
         let doing = "proving the map";
         let repairs = self.staging_table(REPAIRS);
         self.drop_repairs().await?;
@@ -107,7 +133,6 @@ impl Store {
             source = text("source"),
         );
         let mut rows = self.stream::<Claim>(doing, &sql)?;
-        let collaterals: Arc<[Collateral]> = collaterals.into();
         let (mut counts, mut tokens, mut size) = (MapProof::default(), Vec::<Vec<Claim>>::new(), 0);
         loop {
             let row = rows.next().await?;
@@ -116,7 +141,7 @@ impl Store {
                 _ => true,
             };
             if begins && (size >= CHUNK || row.is_none()) {
-                let found = self.examine(std::mem::take(&mut tokens), &collaterals, &mut counts).await?;
+                let found = self.examine(std::mem::take(&mut tokens), policy, &mut counts).await?;
                 size = 0;
                 if !found.is_empty() {
                     self.insert(&repairs, "merge", &found).await?;
@@ -134,21 +159,22 @@ impl Store {
     async fn examine(
         &self,
         tokens: Vec<Vec<Claim>>,
-        collaterals: &Arc<[Collateral]>,
+        policy: &ProofPolicy,
         counts: &mut MapProof,
     ) -> Result<Vec<Repair>, StoreError> {
-        let collaterals = collaterals.clone();
-        let work = move || on_all_cores(&tokens, |claims| examine(claims, &collaterals));
+        let policy = policy.clone();
+        let work = move || {
+            let nothing = KnownConditions::default();
+            let prover = policy.prover(&nothing);
+            on_all_cores(&tokens, |claims| examine(claims, prover))
+        };
         let examined = tokio::task::spawn_blocking(work).await.map_err(|error| StoreError::Query {
             doing: "proving the map".to_owned(),
             source: clickhouse::error::Error::Custom(error.to_string()),
         })?;
         let mut repairs = Vec::new();
         for Examined { proof, repair } in examined {
-            counts.proven += proof.proven;
-            counts.wrong += proof.wrong;
-            counts.unproven += proof.unproven;
-            counts.wrong_tokens += proof.wrong_tokens;
+            counts.add(&proof);
             repairs.extend(repair);
         }
         Ok(repairs)
@@ -310,49 +336,61 @@ impl Store {
     }
 }
 
-/// Weighs all rows of a token, those of the map before the staged ones, which come in the order of precedence.
-fn examine(claims: &[Claim], collaterals: &[Collateral]) -> Examined {
-    let proofs: Vec<Option<u8>> = claims.iter().map(|claim| proven_index(claim, collaterals)).collect();
-    let truth = claims.iter().zip(&proofs).find_map(|(claim, index)| index.map(|index| (claim, index)));
+/// Proves all rows of a token, those of the map before the staged ones, which come in the order of precedence.
+fn examine(rows: &[Claim], prover: Prover<'_, '_>) -> Examined {
     let mut proof = MapProof::default();
-    let Some((right, outcome_index)) = truth else {
-        proof.unproven = claims.iter().filter(|claim| claim.rank == 0).count() as u64;
+    let in_map = || rows.iter().filter(|row| row.rank == 0);
+    let token = rows.first().and_then(|row| row.token_id.parse::<TokenId>().ok());
+    let claims: Vec<(&Claim, ConditionId)> =
+        rows.iter().filter_map(|row| Some((row, row.condition_id.parse().ok()?))).collect();
+    let choice = token.and_then(|token| {
+        prover.choose(token, claims.iter().map(|(row, condition)| (condition, row.outcome_index))).ok()
+    });
+    let (Some(token), Some(choice)) = (token, choice) else {
+        proof.unproven = in_map().count() as u64;
         return Examined { proof, repair: None };
     };
-    let agrees =
-        |claim: &Claim| claim.condition_id == right.condition_id && claim.outcome_index == outcome_index;
-    for claim in claims.iter().filter(|claim| claim.rank == 0) {
-        if agrees(claim) {
-            proof.proven += 1;
-        } else {
-            proof.wrong += 1;
-        }
+    let Choice { place, proof: right } = choice;
+    let agrees = |row: &Claim, condition: &ConditionId| {
+        *condition == right.condition && row.outcome_index == right.outcome_index
+    };
+    // A row whose condition the prover takes for the same in another spelling.
+    let is_same = |row: &Claim, condition: &ConditionId| {
+        row.outcome_index == right.outcome_index
+            && token.structural().is_some()
+            && prover.examine(token, condition, row.outcome_index).is_ok()
+    };
+    for (row, condition) in claims.iter().filter(|(row, _)| row.rank == 0) {
+        *match right.evidence {
+            _ if !agrees(row, condition) && is_same(row, condition) => &mut proof.respelled,
+            _ if !agrees(row, condition) => &mut proof.wrong,
+            Evidence::Proven => &mut proof.proven,
+            Evidence::Mirror => &mut proof.mirror,
+            Evidence::Structural => &mut proof.structural,
+        } += 1;
     }
-    if proof.wrong == 0 {
+    proof.wrong_tokens = u64::from(proof.wrong > 0);
+    proof.respelled_tokens = u64::from(proof.wrong == 0 && proof.respelled > 0);
+    if proof.repairable_tokens() == 0 {
         return Examined { proof, repair: None };
     }
-    proof.wrong_tokens = 1;
+    let chosen = place.and_then(|place| claims.get(place));
     // A label stays with its token, but a row of another condition speaks of another market.
-    let of_condition = || claims.iter().filter(|claim| claim.condition_id == right.condition_id);
-    let label = of_condition().find(|claim| !claim.outcome_label.is_empty());
-    let repair = (|| {
-        Some(Repair {
-            token_id: right.token_id.parse().ok()?,
-            condition_id_norm: right.condition_id.parse().ok()?,
-            outcome_index,
-            outcome_label: label.map(|claim| claim.outcome_label.clone()).unwrap_or_default(),
-            source: right.source.clone(),
-            present: u8::from(claims.iter().any(|claim| claim.rank == 0 && agrees(claim))),
-            known: u8::from(of_condition().any(|claim| claim.rank == 0)),
-        })
-    })();
-    Examined { proof, repair }
-}
-
-/// The outcome index that the hash proves.
-fn proven_index(claim: &Claim, collaterals: &[Collateral]) -> Option<u8> {
-    let (token, condition) = (claim.token_id.parse().ok()?, claim.condition_id.parse().ok()?);
-    ctf::prove_claim(&token, &condition, claim.outcome_index, collaterals).map(|proof| proof.outcome_index)
+    let of_condition = |(_, condition): &&(&Claim, ConditionId)| {
+        condition.is_same_as(&right.condition) || chosen.is_some_and(|(_, chosen)| chosen == condition)
+    };
+    let label = claims.iter().filter(of_condition).find(|(row, _)| !row.outcome_label.is_empty());
+    let own_label = || token.structural().map(|token| token.label().to_owned()).unwrap_or_default();
+    let repair = Repair {
+        token_id: token,
+        condition_id_norm: right.condition,
+        outcome_index: right.outcome_index,
+        outcome_label: label.map_or_else(own_label, |(row, _)| row.outcome_label.clone()),
+        source: right.evidence.marked(chosen.map_or(Source::Derived.label(), |(row, _)| &row.source)),
+        present: u8::from(claims.iter().any(|(row, condition)| row.rank == 0 && agrees(row, condition))),
+        known: u8::from(claims.iter().any(|(row, condition)| row.rank == 0 && *condition == right.condition)),
+    };
+    Examined { proof, repair: Some(repair) }
 }
 
 #[cfg(test)]
@@ -379,7 +417,8 @@ mod tests {
     #[test]
     fn a_row_is_proven_wrong_or_unproven_by_what_is_known_of_its_token() {
         let examined = |claims: &[Claim]| {
-            let examined = examine(claims, &default_collaterals());
+            let (collaterals, nothing) = (default_collaterals(), KnownConditions::default());
+            let examined = examine(claims, Prover::new(&collaterals, &nothing));
             (
                 counts(examined.proof),
                 examined.repair.map(|it| (it.outcome_index, it.outcome_label, it.present, it.known)),
@@ -398,5 +437,32 @@ mod tests {
             examined(&[claim(7, 1, "", 0), claim(9, 1, "Lakers", 0)]),
             ([1, 1, 0, 1], Some((1, String::new(), 1, 1)))
         );
+    }
+
+    #[test]
+    fn a_row_of_a_native_token_is_right_by_its_bits_and_respelled_once_its_legacy_condition_is_known() {
+        let legacy = ConditionId::from_bytes([7; 32]);
+        let mirror = legacy.mirror().unwrap();
+        let row = |condition: ConditionId, index: u8| Claim {
+            token_id: mirror.token(1).unwrap().to_string(),
+            condition_id: condition.to_string(),
+            ..claim(0, index, "", 0)
+        };
+        let (own, other) = (mirror.condition_id(), ConditionId::from_bytes([9; 32]));
+        let examined = |known: &[ConditionId], rows: &[Claim]| {
+            let (collaterals, mut conditions) = (default_collaterals(), KnownConditions::default());
+            known.iter().for_each(|condition| conditions.insert(*condition));
+            let examined = examine(rows, Prover::new(&collaterals, &conditions));
+            let MapProof { mirror, structural, wrong, respelled, .. } = examined.proof;
+            let repair = examined.repair.map(|it| (it.condition_id_norm, it.outcome_index, it.source));
+            ((mirror, structural, wrong, respelled), repair)
+        };
+        assert_eq!(examined(&[], &[row(own, 1)]), ((0, 1, 0, 0), None));
+        assert_eq!(examined(&[legacy], &[row(legacy, 1)]), ((1, 0, 0, 0), None));
+        let rewritten = Some((legacy, 1, "s_mirror".to_owned()));
+        assert_eq!(examined(&[legacy], &[row(own, 1)]), ((0, 0, 0, 1), rewritten));
+        // Nobody says anything right of it, and the bits do.
+        let repaired = Some((own, 1, format!("{}_structural", Source::Derived.label())));
+        assert_eq!(examined(&[], &[row(other, 0)]), ((0, 0, 1, 0), repaired));
     }
 }

@@ -49,14 +49,30 @@ pub fn condition_norm(expr: &str) -> String {
     )
 }
 
+/// Whether the condition `norm`, in its normal form, is one of the second generation.
+pub fn is_structural(norm: &str) -> String {
+    format!("(endsWith({norm}, '00') AND {})", structural_condition(&format!("left({norm}, 62)")))
+}
+
+/// The condition that stands in the bits of the token `expr`, in its normal form; `''` where it is no valid token of the
+/// second generation.
+pub fn structural_token(expr: &str) -> String {
+    // The three modules' numbers have 75 or 76 digits, which keeps the work away from most hashes.
+    let hexed = format!("lower(leftPad(hex(toUInt256OrZero({expr})), 64, '0'))");
+    let digits = format!("left({hexed}, 62)");
+    format!(
+        "if(length({expr}) IN (75, 76) AND {token} AND right({hexed}, 2) IN ('00', '01') AND {valid}, \
+            concat({digits}, '00'), '')",
+        token = well_formed_token(expr),
+        valid = structural_condition(&digits),
+    )
+}
+
 /// The condition `norm`, in its normal form, as its mirror spells it: a legacy condition as `01`, its last 32 digits
 /// and zeros; one of the second generation as it is. Two spellings of one condition are equal in this one; so may be
 /// two legacy conditions, which are not the same for that.
 pub fn mirror_spelling(norm: &str) -> String {
-    format!(
-        "if(endsWith({norm}, '00') AND {}, {norm}, concat('01', right({norm}, 32), repeat('0', 30)))",
-        structural_condition(&format!("left({norm}, 62)"))
-    )
+    format!("if({}, {norm}, concat('01', right({norm}, 32), repeat('0', 30)))", is_structural(norm))
 }
 
 /// Whether a row of the map is usable: well-formed token, well-formed non-zero condition, outcome index below 2.

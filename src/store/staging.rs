@@ -9,6 +9,9 @@ use sha2::{Digest, Sha256};
 
 use super::{Store, StoreError, Table, quoted};
 use crate::ids::{ConditionId, TokenId};
+#[cfg(doc)]
+use crate::proof::Evidence;
+use crate::proof::Mapping;
 use crate::source::Source;
 
 /// A mapping as it is staged.
@@ -22,12 +25,30 @@ pub struct StagedRow {
     pub outcome_index: u8,
     /// The label that its source gives it, empty where it gives none.
     pub outcome_label: String,
-    /// The source, as [`Source::label`], with [`UNPROVEN`](super::merge::UNPROVEN) behind it where there is no proof.
+    /// The source, as [`Source::label`].
     pub source: String,
     /// When it was learned, in seconds since 1970; kept when an insert is repeated.
     pub fetched_at: u32,
-    /// The name of the collateral that the row was proven with, empty where it is unproven.
+    /// The name of the collateral that the row was proven with, empty for tokens of the second generation.
     pub collateral: String,
+    /// Why it is believed, as [`Evidence::name`].
+    pub evidence: &'static str,
+}
+
+impl StagedRow {
+    /// The row of a mapping that `source` gave.
+    pub fn of(mapping: Mapping, source: Source, fetched_at: u32) -> Self {
+        Self {
+            token_id: mapping.token,
+            condition_id_norm: mapping.condition,
+            outcome_index: mapping.outcome_index,
+            outcome_label: mapping.label,
+            source: source.label().to_owned(),
+            fetched_at,
+            collateral: mapping.collateral,
+            evidence: mapping.evidence.name(),
+        }
+    }
 }
 
 /// A token that a source answered for without knowing it.
@@ -105,12 +126,14 @@ impl Store {
             let create = format!(
                 "CREATE TABLE IF NOT EXISTS {table} (token_id String, condition_id_norm String, outcome_index UInt8, \
                  outcome_label String, source String DEFAULT '{label}', fetched_at DateTime DEFAULT now(), \
-                 collateral LowCardinality(String) DEFAULT '') \
+                 collateral LowCardinality(String) DEFAULT '', \
+                 evidence LowCardinality(String) DEFAULT if(collateral = '', '', 'proven')) \
                  ENGINE = ReplacingMergeTree(fetched_at) ORDER BY token_id {remembered}"
             );
             self.run(doing, self.query(&create)).await?;
             let add = format!(
-                "ALTER TABLE {table} ADD COLUMN IF NOT EXISTS collateral LowCardinality(String) DEFAULT ''"
+                "ALTER TABLE {table} ADD COLUMN IF NOT EXISTS collateral LowCardinality(String) DEFAULT '', \
+                 ADD COLUMN IF NOT EXISTS evidence LowCardinality(String) DEFAULT if(collateral = '', '', 'proven')"
             );
             self.run(doing, self.query(&add)).await?;
         }
@@ -240,7 +263,7 @@ impl Store {
         let tables: HashSet<String> = self.rows(doing, query).await?.into_iter().collect();
         let has = |name: String| tables.contains(&name);
         let staging = Source::ALL.iter().filter(|source| has(source.staging_table())).count();
-        if staging > 0 && staging < Source::ALL.len() {
+        if staging > 0 && (staging < Source::ALL.len() || !self.staging_has_evidence().await?) {
             self.create_staging().await?;
         }
         if has("unmapped_tokens".to_owned()) {
@@ -249,6 +272,20 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// Whether every staging table has the column that says why a row is believed: older versions made none.
+    async fn staging_has_evidence(&self) -> Result<bool, StoreError> {
+        let names: Vec<String> =
+            Source::ALL.iter().map(|source| format!("'{}'", source.staging_table())).collect();
+        let sql = format!(
+            "SELECT count() FROM system.columns WHERE database = {{database:String}} AND name = 'evidence' \
+             AND table IN ({})",
+            names.join(", ")
+        );
+        let query = self.query(&sql).param("database", &self.names().staging);
+        let count: u64 = self.one("reading the staging tables' columns", query).await?;
+        Ok(count == Source::ALL.len() as u64)
     }
 
     /// How a track's workload stands by what this track was answered.

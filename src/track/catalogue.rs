@@ -11,10 +11,10 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::checkpoint::{Checkpoint, Progress};
+use super::claims::listed_row;
 use super::engine::{Engine, TrackConfig, TrackError, Work, unix_time};
 use super::events::{TrackEventKind, TrackListener, WorkStart};
 use super::fingerprints::StagedTokens;
-use super::judge::{Mapping, NO_PROOF};
 use super::page_queue::{CatalogueCursor, Page, PageQueue, Reception, Stretch};
 use super::quota::TrackTime;
 use super::requester::{StopReason, Ticket};
@@ -22,11 +22,11 @@ use super::retry_queue::{Missed, NextJob, RetryDecision};
 use super::traded::Traded;
 use super::writer::{AnswerRows, InsertBatch};
 use super::{Ending, Gauges, TrackResult, add, floored_percent, rate, read, seconds};
-use crate::ctf;
 use crate::ids::ConditionId;
+use crate::proof::{KnownConditions, Mapping, Refusal};
 use crate::store::Store;
-use crate::store::catalogue::{ListedRow, UNPROVEN_INDEX};
-use crate::store::staging::RejectedRow;
+use crate::store::catalogue::ListedRow;
+use crate::store::staging::{RejectedRow, StagedRow};
 use crate::upstream::UpstreamError;
 use crate::upstream::catalogue::{Catalogue, CataloguePage, Listing, PageCursor};
 
@@ -77,7 +77,7 @@ struct CatalogueWork {
 
 /// What a page is worth.
 #[derive(Default)]
-struct Weighed {
+struct ProvenPage {
     listed: Vec<ListedRow>,
     mappings: Vec<Mapping>,
     rejected: Vec<RejectedRow>,
@@ -217,59 +217,45 @@ impl CatalogueTrack {
 
 impl CatalogueWork {
     /// Proves every token of every market: the labels and winners of a catalogue are believed only with its markets.
-    fn weigh(&self, markets: &[Listing], at: u32) -> Weighed {
-        let rules = &self.engine.config.rules;
-        let mut weighed = Weighed::default();
-        let (mut proven, mut unproven) = (0, 0);
+    fn prove(&self, markets: &[Listing], at: u32) -> ProvenPage {
+        let mut page = ProvenPage::default();
+        let nothing = KnownConditions::default();
+        let prover = self.engine.config.policy.prover(&nothing);
+        let (mut proven, mut refused) = (0, 0);
         for market in markets {
             let condition = market.condition.parse::<ConditionId>().ok().filter(|it| !it.is_zero());
-            let derived = condition.map(|condition| ctf::derive(&condition, &rules.collaterals));
-            for listed in &market.tokens {
-                let proof = derived.and_then(|derived| derived.iter().find(|it| it.token == listed.token));
-                let (outcome_index, collateral) = match &proof {
-                    Some(proof) => (proof.outcome_index, proof.collateral.name.clone()),
-                    None => (UNPROVEN_INDEX, String::new()),
-                };
+            // The first token of a list is most often the first outcome.
+            for (listed, likely) in market.tokens.iter().zip(0_u8..) {
+                let proof = condition
+                    .ok_or(Refusal::Malformed)
+                    .and_then(|condition| prover.examine(listed.token, &condition, likely.min(1)));
                 let waits = self.traded.place(&listed.token).is_some_and(|place| self.traded.is_open(place));
-                match (&proof, condition) {
-                    (Some(_), Some(condition)) => {
+                match &proof {
+                    Ok(proof) => {
                         proven += 1;
-                        weighed.mappings.extend(waits.then(|| Mapping {
-                            token: listed.token,
-                            condition,
-                            outcome_index,
-                            label: listed.label.clone(),
-                            collateral: collateral.clone(),
-                        }));
+                        let mapping = || Mapping::new(listed.token, proof, listed.label.clone());
+                        page.mappings.extend(waits.then(mapping));
                     }
-                    _ => {
-                        unproven += 1;
-                        weighed.rejected.extend(waits.then(|| RejectedRow {
+                    Err(reason) => {
+                        refused += 1;
+                        page.rejected.extend(waits.then(|| RejectedRow {
                             track: self.engine.source.name(),
                             token_id: listed.token,
                             claimed_condition: market.condition.clone(),
                             claimed_index: String::new(),
                             claimed_label: listed.label.clone(),
-                            reason: NO_PROOF.to_owned(),
+                            reason: reason.to_string(),
                             rejected_at: at,
                         }));
                     }
                 }
-                weighed.listed.extend(condition.map(|condition_id_norm| ListedRow {
-                    token_id: listed.token,
-                    condition_id_norm,
-                    outcome_index,
-                    outcome_label: listed.label.clone(),
-                    winner: listed.winner,
-                    closed: market.closed,
-                    collateral,
-                    fetched_at: at,
-                }));
+                let row = |condition| listed_row(market, listed, condition, proof.ok(), at);
+                page.listed.extend(condition.map(row));
             }
         }
         add(&self.proven, proven);
-        add(&self.unproven, unproven);
-        weighed
+        add(&self.unproven, refused);
+        page
     }
 }
 
@@ -304,20 +290,19 @@ impl Work for CatalogueWork {
         let count = markets.len();
         let (work, at) = (self.clone(), unix_time());
         // A thousand markets are twenty milliseconds of hashing: not on the threads that wait for the network.
-        let weighed = tokio::task::spawn_blocking(move || work.weigh(&markets, at)).await;
-        let weighed =
-            weighed.map_err(|_| UpstreamError::Broken("a page that cannot be weighed".to_owned()))?;
+        let proven = tokio::task::spawn_blocking(move || work.prove(&markets, at)).await;
+        let proven = proven.map_err(|_| UpstreamError::Broken("a page that cannot be proven".to_owned()))?;
         if let Reception::Doubted(why) = self.queue.lock().answered(page, count, next.as_ref()) {
             return Err(UpstreamError::Broken(why.to_owned()));
         }
         let mut rows = AnswerRows { job: page.number, markets: count as u64, ..AnswerRows::default() };
-        let fresh = weighed.mappings.into_iter().filter(|it| self.staged.insert(it.token.fingerprint()));
-        rows.staged = fresh.map(|mapping| mapping.staged(self.engine.source, at)).collect();
+        let fresh = proven.mappings.into_iter().filter(|it| self.staged.insert(it.token.fingerprint()));
+        rows.staged = fresh.map(|mapping| StagedRow::of(mapping, self.engine.source, at)).collect();
         rows.resolved = rows.staged.len() as u64;
         let mut rejected = self.rejected.lock();
         rows.rejected =
-            weighed.rejected.into_iter().filter(|it| rejected.insert(it.token_id.fingerprint())).collect();
-        rows.listed = weighed.listed;
+            proven.rejected.into_iter().filter(|it| rejected.insert(it.token_id.fingerprint())).collect();
+        rows.listed = proven.listed;
         Ok(rows)
     }
 

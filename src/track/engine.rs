@@ -15,11 +15,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::checkpoint::{Checkpoint, CheckpointError, CheckpointFile};
 use super::events::{TrackEvent, TrackEventKind, TrackListener, WorkStart};
-use super::judge::Rules;
 use super::requester::{Dispatch, Requester, StopReason, Ticket};
 use super::retry_queue::{Job, Missed, NextJob};
 use super::writer::{AnswerRows, InsertBatch, Writer};
 use super::{Gauges, UnderWay, add};
+use crate::proof::ProofPolicy;
 use crate::source::Source;
 use crate::store::{Store, StoreError};
 use crate::upstream::UpstreamError;
@@ -42,7 +42,7 @@ pub struct TrackConfig {
     /// How long an outage may last.
     pub give_up_after: Duration,
     /// How claims are proven.
-    pub rules: Rules,
+    pub policy: ProofPolicy,
     /// When the process started.
     pub started: Instant,
 }

@@ -13,10 +13,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::batch_queue::{Batch, BatchQueue};
 use super::checkpoint::{Checkpoint, Progress};
+use super::claims::{Classified, classify};
 use super::engine::{Engine, TrackConfig, TrackError, Work, unix_time};
 use super::events::{TrackEventKind, TrackListener, WorkStart};
 use super::fingerprints::StagedTokens;
-use super::judge::{Mapping, Verdict, judge};
 use super::quota::TrackTime;
 use super::requester::{StopReason, Ticket};
 use super::retry_queue::{Job, Missed, NextJob, RetryDecision};
@@ -24,8 +24,9 @@ use super::rounds::Round;
 use super::writer::{AnswerRows, InsertBatch};
 use super::{Ending, Gauges, TrackResult, add, floored_percent, rate, read, seconds};
 use crate::ids::TokenId;
+use crate::proof::Mapping;
 use crate::source::Source;
-use crate::store::staging::{NotFoundRow, RejectedRow};
+use crate::store::staging::{NotFoundRow, RejectedRow, StagedRow};
 use crate::store::{Store, StoreError};
 use crate::upstream::{Answer, NOBODY, Upstream, UpstreamError};
 
@@ -412,13 +413,13 @@ impl LookupWork {
 
     /// Makes rows of what has no mapping: tokens that the source does not know, and, of the doubted ones, those that
     /// are so `finally`.
-    fn without_mapping(&self, rows: &mut AnswerRows, verdict: &Verdict, finally: &HashSet<TokenId>) {
+    fn without_mapping(&self, rows: &mut AnswerRows, classified: &Classified, finally: &HashSet<TokenId>) {
         let (now, track) = (unix_time(), self.engine.source.name());
-        let unknown = verdict.missing.iter().filter(|token| finally.contains(token));
-        rows.not_found = (verdict.not_found.iter().chain(unknown))
+        let unknown = classified.missing.iter().filter(|token| finally.contains(token));
+        rows.not_found = (classified.not_found.iter().chain(unknown))
             .map(|token| NotFoundRow { track, token_id: *token, asked_at: now })
             .collect();
-        let refuted = verdict.rejected.iter().filter(|it| finally.contains(&it.claim.token));
+        let refuted = classified.rejected.iter().filter(|it| finally.contains(&it.claim.token));
         rows.rejected = refuted
             .map(|it| RejectedRow {
                 track,
@@ -426,7 +427,7 @@ impl LookupWork {
                 claimed_condition: it.claim.condition.clone(),
                 claimed_index: it.claim.outcome_index.map(|index| index.to_string()).unwrap_or_default(),
                 claimed_label: it.claim.label.clone(),
-                reason: it.reason.to_owned(),
+                reason: it.reason.to_string(),
                 rejected_at: now,
             })
             .collect();
@@ -442,7 +443,7 @@ impl LookupWork {
             rows.resolved +=
                 fresh.iter().filter(|mapping| queue.remove_resolved(&mapping.token)).count() as u64;
         }
-        rows.staged = fresh.into_iter().map(|it| it.staged(self.engine.source, fetched_at)).collect();
+        rows.staged = fresh.into_iter().map(|it| StagedRow::of(it, self.engine.source, fetched_at)).collect();
     }
 }
 
@@ -499,17 +500,17 @@ impl Work for LookupWork {
         batch: &Job<Vec<TokenId>>,
         pages: Vec<Answer>,
     ) -> Result<AnswerRows, UpstreamError> {
-        let verdict = judge(&batch.part, &pages, &self.engine.config.rules);
+        let classified = classify(&batch.part, &pages, &self.engine.config.policy);
         let mut rows = AnswerRows { job: batch.number, ..AnswerRows::default() };
-        rows.resolved = (batch.part.len() - verdict.unresolved().count()) as u64;
+        rows.resolved = (batch.part.len() - classified.unresolved().count()) as u64;
         let finally: HashSet<TokenId> = {
             let mut queue = self.queue.lock();
             queue.answered(batch);
-            queue.load(verdict.again.iter().copied());
-            queue.doubt(verdict.doubted()).finally.into_iter().collect()
+            queue.load(classified.again.iter().copied());
+            queue.doubt(classified.doubted()).finally.into_iter().collect()
         };
-        self.without_mapping(&mut rows, &verdict, &finally);
-        self.stage(&mut rows, verdict.mappings);
+        self.without_mapping(&mut rows, &classified, &finally);
+        self.stage(&mut rows, classified.mappings);
         Ok(rows)
     }
 

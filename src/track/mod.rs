@@ -1,5 +1,5 @@
 //! What every track shares: the worker pool ([`engine`]), what is asked for ([`batch_queue`], [`page_queue`]), how and
-//! when ([`requester`], [`quota`], [`breaker`]), what an answer is worth ([`judge`]), how it is written ([`writer`]),
+//! when ([`requester`], [`quota`], [`breaker`]), what an answer is worth ([`claims`]), how it is written ([`writer`]),
 //! where the track stands ([`checkpoint`]), and how tracks run side by side ([`rounds`]).
 
 pub mod backoff;
@@ -7,10 +7,10 @@ pub mod batch_queue;
 pub mod breaker;
 pub mod catalogue;
 pub mod checkpoint;
+pub mod claims;
 pub mod engine;
 pub mod events;
 pub mod fingerprints;
-pub mod judge;
 pub mod lookup;
 pub mod page_queue;
 pub mod quota;

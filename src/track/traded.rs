@@ -15,6 +15,7 @@ pub struct Traded {
     labels: Vec<String>,
     numbers: HashMap<String, u32>,
     open: u64,
+    natives: Vec<TokenId>,
 }
 
 impl Traded {
@@ -27,6 +28,7 @@ impl Traded {
         let mut traded = Self::default();
         while let Some(row) = rows.next().await? {
             traded.push(row.fingerprint, &row.label, row.open);
+            traded.natives.extend(row.native.parse::<TokenId>().ok().filter(|_| row.open));
         }
         Ok(traded)
     }
@@ -63,6 +65,11 @@ impl Traded {
         self.open
     }
 
+    /// The open tokens of the second generation, whose bits say what they are.
+    pub fn natives(&self) -> &[TokenId] {
+        &self.natives
+    }
+
     /// The fingerprints of the tokens that are open.
     pub fn open(&self) -> impl Iterator<Item = u128> {
         let open = |(fingerprint, mark): (&u128, &u32)| (mark & 1 == 1).then_some(*fingerprint);
@@ -83,6 +90,18 @@ impl Traded {
     pub fn label(&self, place: usize) -> &str {
         let number = self.marks.get(place).map(|mark| (mark >> 1) as usize);
         number.and_then(|number| self.labels.get(number)).map_or("", String::as_str)
+    }
+}
+
+impl Traded {
+    /// A token's label: its own fills', else the other of "Yes" and "No" where its sibling is one of them, else none.
+    pub fn outcome_label(&self, own: Option<usize>, sibling: Option<usize>) -> &str {
+        let label_at = |place: Option<usize>| place.map_or("", |place| self.label(place));
+        match (label_at(own), label_at(sibling)) {
+            ("", sibling) if sibling.eq_ignore_ascii_case("yes") => "No",
+            ("", sibling) if sibling.eq_ignore_ascii_case("no") => "Yes",
+            (own, _) => own,
+        }
     }
 }
 

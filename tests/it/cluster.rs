@@ -131,6 +131,7 @@ async fn answers(world: &World, universe: &Universe) -> Vec<String> {
             source: "dome_api".to_owned(),
             fetched_at: 1_760_000_000,
             collateral: "usdc_e".to_owned(),
+            evidence: "proven",
         })
         .collect();
     context.store.insert(&context.store.staging_table("clob_asset_map_dome"), "dome", &staged).await.unwrap();
@@ -143,7 +144,7 @@ async fn answers(world: &World, universe: &Universe) -> Vec<String> {
         "{:?} {:?} {:?} {:?} {} {} {}",
         merged.before,
         merged.after,
-        merged.weighed,
+        merged.candidates,
         merged.map,
         merged.added,
         merged.duplicates_before,

@@ -44,6 +44,32 @@ fn a_pair_is_proven_or_refuted() {
     let output = prove(&[wrong[0], wrong[1], "--format", "json"], "");
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&json["verdict"], &json["outcome_index"]), (&"refuted".into(), &serde_json::Value::Null));
+    assert_eq!(output.status.code(), Some(3));
+}
+
+#[test]
+fn a_token_of_the_second_generation_is_a_mirror_or_structural_or_refuted() {
+    let mirror = "895257453734540292493143124621755605615887197499956109032745153687078305792";
+    let legacy = "a467b14d51f01b957109d9cbb1d6c124fab2a089d52ed8f471d23c2812e743b7";
+    let native = "834369838335332281222091626449713794621251551518727511203689528701902389249";
+    let own = format!("01d83c915cee8a5ec4b4b715d1ac911aa7{}", "0".repeat(28));
+    for (token, condition, verdict, code) in [
+        (mirror, legacy, "mirror: ", 0),
+        (native, own.as_str(), "structural: ", 0),
+        (native, legacy, "refuted: ", 3),
+        // What Polymarket's page says of the newest dollar gives this id, which nobody trades.
+        (
+            "75552629844249764067060224094305573682412859798713643911722997839974988867283",
+            legacy,
+            "refuted: ",
+            3,
+        ),
+    ] {
+        let output = prove(&[token, condition], "");
+        let said = text(&output.stdout);
+        assert!(said.starts_with(verdict), "{said}");
+        assert_eq!(output.status.code(), Some(code), "{said}");
+    }
 }
 
 #[test]
@@ -64,7 +90,7 @@ fn a_table_comes_back_in_its_order_with_a_verdict_on_each_row() {
     let expected =
         format!("token_id,condition_id,outcome_index,collateral,verdict\n{}", expected.repeat(3_000));
     let output = prove(&["--file", "-"], &csv);
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
     assert!(text(&output.stdout) == expected);
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), &csv).unwrap();

@@ -331,6 +331,7 @@ fn staged(token_id: TokenId, condition: ConditionId, index: u8, fetched_at: u32)
         source: "dome_api".to_owned(),
         fetched_at,
         collateral: "usdc_e".to_owned(),
+        evidence: "proven",
     }
 }
 

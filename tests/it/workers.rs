@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use crate::common::World;
 use backfill::ctf;
 use backfill::ids::TokenId;
+use backfill::proof::ProofPolicy;
 use backfill::source::Source;
 use backfill::track::engine::TrackConfig;
-use backfill::track::judge::Rules;
 use backfill::track::lookup::LookupTrack;
 use backfill::track::rounds;
 use backfill::track::{Ending, TrackResult};
@@ -150,7 +150,7 @@ async fn start(
         probed: false,
         rate_limit: "100000/1s".parse().unwrap(),
         give_up_after: Duration::from_secs(60),
-        rules: Rules { collaterals: ctf::default_collaterals(), accept_unproven: false },
+        policy: ProofPolicy::new(ctf::default_collaterals()),
         started: Instant::now(),
     };
     let listener = world.kept.clone();
