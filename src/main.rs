@@ -93,8 +93,9 @@ fn complain(message: &str) {
 
 /// Reads `.env` where there is one. Its contents may be keys, so of a line that cannot be read only the fact is told.
 fn read_dotenv() -> Result<(), String> {
-    match dotenvy::dotenv() {
-        Ok(_) => Ok(()),
+    match dotenv_fits().and_then(|fits| if fits { dotenvy::dotenv().map(|_| true) } else { Ok(false) }) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(".env holds a NUL, which no variable can have; write that line anew".to_owned()),
         Err(dotenvy::Error::LineParse(_, at)) => Err(format!(
             ".env holds a line that is not NAME=value (near its character {at}); put values with spaces into quotes"
         )),
@@ -102,4 +103,17 @@ fn read_dotenv() -> Result<(), String> {
         Err(dotenvy::Error::Io(error)) => Err(format!("cannot read .env: {error}")),
         Err(_) => Err("cannot read .env".to_owned()),
     }
+}
+
+/// Whether an environment can hold what stands in `.env`: setting anything else would end the process.
+fn dotenv_fits() -> dotenvy::Result<bool> {
+    let fits =
+        |name: &str, value: &str| !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0');
+    for pair in dotenvy::dotenv_iter()? {
+        let (name, value) = pair?;
+        if !fits(&name, &value) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
