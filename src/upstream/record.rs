@@ -4,6 +4,7 @@
 //! and of a record each [`Field`] likewise. So a null, a missing field or one of another type is met where it stands.
 
 use serde::Deserialize;
+use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use super::UpstreamError;
@@ -40,8 +41,18 @@ pub enum Cost {
 /// It is not the documented JSON: the answer as a whole says nothing.
 pub(super) fn frame<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, UpstreamError> {
     serde_json::from_str(text).map_err(|error| {
-        UpstreamError::Broken(format!("an answer that is not the documented JSON ({error})"))
+        UpstreamError::Broken(format!("an answer that is not the documented JSON ({})", misfit(&error)))
     })
+}
+
+/// What is wrong with it, and where. serde's own words repeat the text, in which a key may stand, at any length.
+fn misfit(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        Category::Io | Category::Syntax => "it is no JSON",
+        Category::Data => "a field is missing or of another type",
+        Category::Eof => "it is cut off",
+    };
+    format!("{what}: line {}, column {}", error.line(), error.column())
 }
 
 /// One record; what is no such object, or names a field twice, is an odd one that does not name its tokens.
