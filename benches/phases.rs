@@ -15,10 +15,10 @@ use backfill::cli::Cli;
 use backfill::demo::{Universe, UniverseOptions, load};
 use backfill::embedded::{Server, ServerOptions};
 use backfill::ids::Wallet;
+use backfill::phases::events::{PhaseEvent, PhaseListener};
 use backfill::phases::validate::{Baseline, ValidateOptions};
 use backfill::phases::verify::VerifyOptions;
 use backfill::phases::{Context, validate, verify};
-use backfill::report::Progress;
 use backfill::track::events::{TrackEvent, TrackListener};
 use clap::Parser;
 use tokio_util::sync::CancellationToken;
@@ -30,11 +30,8 @@ const PLAIN: &str = "SELECT asset_id, count(), sum(price * size) FROM clob_fills
 /// Nobody looks.
 struct Silent;
 
-impl Progress for Silent {
-    fn notice(&self, text: &str) {
-        eprintln!("{text}");
-    }
-    fn step(&self, _: &str) {}
+impl PhaseListener for Silent {
+    fn on_phase_event(&self, _: &PhaseEvent<'_>) {}
 }
 
 impl TrackListener for Silent {

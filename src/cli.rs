@@ -8,8 +8,8 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub use track::TrackCommand;
 
-use crate::phases::plan::{Span, Stage};
 use crate::phases::shares::Tracks;
+use crate::phases::steps::{Span, Stage};
 use crate::pnl::{Method, TransferRule};
 use crate::report::terminal::ProgressMode;
 use crate::settings::SettingsArgs;

@@ -1,28 +1,12 @@
 //! [`Failure`]: why a command ends other than well, and the exit code that each cause has.
 
 use crate::embedded::EmbeddedError;
+use crate::outcome::Outcome;
 use crate::store::StoreError;
 use crate::track::checkpoint::CheckpointError;
 use crate::track::engine::TrackError;
 use crate::upstream::UpstreamError;
 use crate::values::BadSetting;
-
-/// The exit codes, by cause.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
-    /// Done.
-    Done = 0,
-    /// ClickHouse or an API cannot be used, a table is missing, a lock is held, a checkpoint cannot be used.
-    Unusable = 1,
-    /// The command line or a setting is wrong; nothing was touched.
-    Usage = 2,
-    /// Done, below a threshold.
-    BelowThreshold = 3,
-    /// Stopped with work left: run it again.
-    WorkLeft = 4,
-    /// Interrupted by a signal, saved.
-    Interrupted = 130,
-}
 
 /// Why a command could not do its work: what failed, on what, and what to do next.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +35,16 @@ pub enum Failure {
     /// A file that was named.
     #[error("{0}")]
     File(String),
+    /// The result is there and could not be written.
+    #[error(
+        "cannot write {place}: {error}; the work itself is saved, make room and run the same command again"
+    )]
+    NotWritten {
+        /// Where to.
+        place: String,
+        /// What the system says.
+        error: std::io::Error,
+    },
     /// Something else that keeps the command from its work.
     #[error("{0}")]
     Unusable(String),
@@ -63,14 +57,15 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// The exit code of this cause.
-    pub fn exit(&self) -> Exit {
+    /// How a command ends that fails so.
+    pub fn outcome(&self) -> Outcome {
         match self {
-            Self::Setting(_) | Self::Usage(_) | Self::File(_) => Exit::Usage,
-            Self::Interrupted | Self::DemoInterrupted => Exit::Interrupted,
+            Self::Setting(_) | Self::Usage(_) | Self::File(_) => Outcome::Usage,
+            Self::Interrupted | Self::DemoInterrupted => Outcome::Interrupted,
+            Self::NotWritten { .. } => Outcome::NotWritten,
             // An outage in the middle of the work outlasted its limit; the rest is for the next run.
-            Self::Track(TrackError::Store(error)) if error.may_pass() => Exit::WorkLeft,
-            _ => Exit::Unusable,
+            Self::Track(TrackError::Store(error)) if error.may_pass() => Outcome::WorkLeft,
+            _ => Outcome::Failed,
         }
     }
 }

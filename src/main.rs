@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use backfill::cli::{Cli, Command, Format, LogFormat};
-use backfill::failure::Exit;
+use backfill::outcome::Outcome;
 use backfill::report::terminal::{Manner, Terminal};
 use backfill::{commands, logging};
 use clap::Parser;
@@ -17,14 +17,12 @@ fn main() -> ExitCode {
     let started = Instant::now();
     if let Err(message) = read_dotenv() {
         complain(&message);
-        return ExitCode::from(Exit::Usage as u8);
+        return ExitCode::from(Outcome::Usage.exit());
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version go to standard output and are no error; a closed pipe is none either.
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { Exit::Usage as u8 } else { 0 });
+            return help_or_usage(&error);
         }
     };
     if let Some(ended) = commands::shell::run(&cli.command) {
@@ -32,7 +30,7 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => {
                 complain(&failure.to_string());
-                ExitCode::from(failure.exit() as u8)
+                ExitCode::from(failure.outcome().exit())
             }
         };
     }
@@ -41,14 +39,14 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 complain(&error.to_string());
-                ExitCode::from(Exit::Unusable as u8)
+                ExitCode::from(Outcome::Failed.exit())
             }
         };
     }
     // What is wrong with the settings is said before a log is opened: nothing is touched then.
     if let Err(error) = cli.settings.clone().validate() {
         complain(&error.to_string());
-        return ExitCode::from(Exit::Usage as u8);
+        return ExitCode::from(Outcome::Usage.exit());
     }
     let terminal = Arc::new(Terminal::new(Manner {
         progress: cli.global.progress,
@@ -59,7 +57,7 @@ fn main() -> ExitCode {
     let folder = cli.settings.checkpoint_dir();
     if let Err(failure) = logging::start(&cli.global, &terminal, folder, cli.command.name()) {
         complain(&failure.to_string());
-        return ExitCode::from(failure.exit() as u8);
+        return ExitCode::from(failure.outcome().exit());
     }
     // reqwest is built without a cryptography provider of its own; the second call of a process changes nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -67,23 +65,38 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => {
             complain(&format!("the system lets no threads start: {error}"));
-            return ExitCode::from(Exit::Unusable as u8);
+            return ExitCode::from(Outcome::Failed.exit());
         }
     };
     let ended = runtime.block_on(commands::run(cli, terminal.clone(), started));
     terminal.close();
-    let exit = match ended {
-        Ok(exit) => exit,
+    let outcome = match ended {
+        Ok(outcome) => outcome,
         Err(failure) => {
             let message = failure.to_string();
-            tracing::error!(target: "backfill::ending", exit_code = failure.exit() as u8, "{message}");
+            tracing::error!(target: "backfill::ending", exit_code = failure.outcome().exit(), "{message}");
             complain(&message);
-            failure.exit()
+            failure.outcome()
         }
     };
     // A task that is still waiting for the network must not keep the process.
     runtime.shutdown_background();
-    ExitCode::from(exit as u8)
+    ExitCode::from(outcome.exit())
+}
+
+/// Help and version go to standard output and are no error, all else is one.
+fn help_or_usage(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() {
+        let _ = error.print();
+        return ExitCode::from(Outcome::Usage.exit());
+    }
+    match commands::shell::print(error.render().to_string().as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            complain(&failure.to_string());
+            ExitCode::from(failure.outcome().exit())
+        }
+    }
 }
 
 /// Tells an error; where even that cannot be told, the exit code still does.

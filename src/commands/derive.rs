@@ -2,26 +2,24 @@
 
 use std::path::Path;
 
-use super::Session;
+use super::session::Session;
 use crate::cli::DeriveArgs;
-use crate::failure::{Exit, Failure};
-use crate::phases::derive::{DeriveOptions, MoreConditions};
+use crate::failure::Failure;
+use crate::outcome::Outcome;
+use crate::phases::derive::{self, DeriveOptions, MoreConditions};
+use crate::results::Derive;
 use crate::store::conditions::ConditionColumn;
-use crate::{phases, report};
 
-/// Derives and prints what came of it.
-pub(super) async fn run(session: &Session, args: &DeriveArgs) -> Result<Exit, Failure> {
+/// Derives and stages.
+pub(super) async fn run(session: &Session, args: &DeriveArgs) -> Result<Outcome, Failure> {
     let database = &session.settings.store.names.database;
     let more = args.conditions.iter().map(|text| source(text, database));
     let options = DeriveOptions { more: more.collect::<Result<_, _>>()? };
     let work = async {
         let context = session.context().await?;
-        session.phase(phases::derive::run(&context, &options)).await
+        Ok(Derive::from(&session.phase(derive::run(&context, &options)).await?))
     };
-    let told = |result: &_| (Exit::Done, report::derive::json(result));
-    let result = session.recorder.phase("derive", work, told).await?;
-    session.print(|| report::derive::text(&result), || report::derive::json(&result));
-    Ok(Exit::Done)
+    session.finish("derive", work).await
 }
 
 fn source(text: &str, database: &str) -> Result<MoreConditions, Failure> {

@@ -3,25 +3,22 @@
 use std::io::{Read, Write};
 use std::path::Path;
 
-use super::Session;
+use super::session::Session;
 use crate::cli::{Format, ProveArgs};
 use crate::ctf;
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::ids::{MalformedId, TokenId};
-use crate::{phases, report};
+use crate::outcome::Outcome;
+use crate::phases::prove;
+use crate::report::Report;
+use crate::results::{Proof, Proofs, Seconds};
 
 /// Answers for a pair, or for every row of a file.
-pub(super) async fn run(session: &Session, args: ProveArgs) -> Result<Exit, Failure> {
+pub(super) async fn run(session: &Session, args: ProveArgs) -> Result<Outcome, Failure> {
     if let (Some(token), Some(condition)) = (&args.token, &args.condition) {
-        let malformed = |error: MalformedId| Failure::Usage(error.to_string());
-        let token = TokenId::from_any_spelling(token.trim()).map_err(malformed)?;
-        let condition = condition.trim().parse().map_err(malformed)?;
-        let proof = phases::prove::pair(token, &condition, &session.settings.collaterals);
-        session.print(
-            || report::prove::text(&token, &condition, proof),
-            || report::prove::json(&token, &condition, proof),
-        );
-        return Ok(if proof.is_ok() { Exit::Done } else { Exit::BelowThreshold });
+        let result = pair(session, token, condition)?;
+        session.print_report(&result);
+        return session.ended(result.outcome());
     }
     let Some(file) = args.file else {
         return Err(Failure::Usage("prove needs a token and a condition, or --file".to_owned()));
@@ -35,18 +32,42 @@ pub(super) async fn run(session: &Session, args: ProveArgs) -> Result<Exit, Fail
         }
         () = session.stop.cancelled() => return Err(Failure::Interrupted),
     };
-    if session.format == Format::Json {
-        let elapsed = (session.started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
-        session.print(String::new, || report::prove::counts(&verdicts, elapsed));
-    }
-    Ok(if verdicts.refuted == 0 { Exit::Done } else { Exit::BelowThreshold })
+    let result = Proofs {
+        phase: "prove".to_owned(),
+        rows: verdicts.rows(),
+        proven: verdicts.proven,
+        mirror: verdicts.mirror,
+        structural: verdicts.structural,
+        refuted: verdicts.refuted,
+        malformed: verdicts.malformed,
+        elapsed_seconds: Seconds(session.elapsed()),
+    };
+    session.print_report(&result);
+    session.ended(result.outcome())
+}
+
+fn pair(session: &Session, token: &str, condition: &str) -> Result<Proof, Failure> {
+    let malformed = |error: MalformedId| Failure::Usage(error.to_string());
+    let token = TokenId::from_any_spelling(token.trim()).map_err(malformed)?;
+    let condition = condition.trim().parse().map_err(malformed)?;
+    let proof = prove::pair(token, &condition, &session.settings.collaterals);
+    let verdict = proof.map_or(prove::Verdict::Refuted, |proof| prove::Verdict::Holds(proof.evidence));
+    Ok(Proof {
+        phase: "prove".to_owned(),
+        token_id: token.to_string(),
+        condition_id: condition.to_string(),
+        outcome_index: proof.ok().map(|proof| proof.outcome_index),
+        collateral: proof.ok().map(|proof| proof.collateral.to_owned()).filter(|name| !name.is_empty()),
+        reason: proof.err().map(|reason| reason.to_string()),
+        verdict: verdict.name().to_owned(),
+    })
 }
 
 fn prove_file(
     file: &Path,
     format: Format,
     collaterals: &[ctf::Collateral],
-) -> Result<phases::prove::Verdicts, Failure> {
+) -> Result<prove::Verdicts, Failure> {
     let name = if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() };
     let input: Box<dyn Read> = if file == Path::new("-") {
         Box::new(std::io::stdin().lock())
@@ -59,5 +80,5 @@ fn prove_file(
         Format::Text => Box::new(std::io::stdout().lock()),
         Format::Json => Box::new(std::io::sink()),
     };
-    phases::prove::run(&name, input, output, collaterals)
+    prove::run(&name, input, output, collaterals)
 }

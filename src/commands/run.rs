@@ -2,18 +2,22 @@
 
 use serde_json::{Value, json};
 
+use super::report_file;
+use super::session::Session;
 use super::validate::baselines;
-use super::{Session, report_file};
 use crate::cli::{Format, RunArgs};
-use crate::failure::{Exit, Failure};
-use crate::phases::plan::{self, Span, Stage};
-use crate::phases::run::{PhaseResult, RunOptions, RunResult};
+use crate::failure::Failure;
+use crate::outcome::Outcome;
+use crate::phases::run::{RunOptions, RunResult};
 use crate::phases::shares::Tracks;
+use crate::phases::steps::{Plan, Span, Stage};
+use crate::phases::{self, plan};
+use crate::report::{self, Report};
+use crate::results::{PhaseResult, Planned, Run, Seconds};
 use crate::settings::Settings;
-use crate::{phases, report};
 
 /// Makes the plan, and goes through it unless only the plan was asked for.
-pub(super) async fn run(session: &Session, args: &RunArgs) -> Result<Exit, Failure> {
+pub(super) async fn run(session: &Session, args: &RunArgs) -> Result<Outcome, Failure> {
     let span = args.span();
     if span.from > span.to {
         return Err(Failure::Usage(format!(
@@ -35,26 +39,31 @@ pub(super) async fn run(session: &Session, args: &RunArgs) -> Result<Exit, Failu
     options.setup.shares = session.phase(tracks.resolve(&context)).await?;
     let plan = session.phase(plan::make(&context, &options.setup.sources(), span)).await?;
     if args.dry_run {
+        let plan = report::run::plan(&plan);
         session.print(
-            || report::run::plan(&plan),
-            || json!({"plan": report::run::plan_json(&plan), "elapsed_seconds": session.elapsed()}),
+            || report::run::plan_page(&plan),
+            || json!({"plan": plan, "elapsed_seconds": session.elapsed()}),
         );
-        return Ok(Exit::Done);
+        return session.ended(Outcome::Done);
     }
     let mut told = Told::begin(session, &plan);
-    let result = phases::run::run(&context, &options, &plan, &mut |result| told.tell(session, &result)).await;
+    let result = phases::run::run(&context, &options, &plan, &mut |result| told.tell(session, result)).await;
     told.end(session, &result, "");
     let folder = &session.settings.work.checkpoint_dir;
-    report_file::wanted(session, folder, &args.with_report, &folder.join(report_file::NAME));
-    end(result)
+    let written = report_file::wanted(session, folder, &args.with_report, &folder.join(report_file::NAME));
+    end(session, result, written)
 }
 
-/// The exit code, or why the run failed.
-pub(super) fn end(result: RunResult) -> Result<Exit, Failure> {
-    match (result.failure, result.exit) {
+/// The end of a run: its own failure first, then a report that could not be written.
+pub(super) fn end(
+    session: &Session,
+    result: RunResult,
+    written: Result<(), Failure>,
+) -> Result<Outcome, Failure> {
+    match (result.failure, result.outcome) {
         (Some(failure), _) => Err(failure),
-        (None, Exit::Interrupted) => Err(Failure::Interrupted),
-        (None, exit) => Ok(exit),
+        (None, Outcome::Interrupted) => Err(Failure::Interrupted),
+        (None, outcome) => written.and_then(|()| session.ended(outcome)),
     }
 }
 
@@ -87,42 +96,40 @@ pub(super) fn options(settings: &Settings, tracks: &Tracks, derive: bool) -> Res
 
 /// What several phases have told: each page as it comes, or all objects in one at the end.
 pub(super) struct Told {
-    plan: Value,
+    plan: Vec<Planned>,
     phases: Vec<Value>,
 }
 
 impl Told {
     /// Tells the plan.
-    pub(super) fn begin(session: &Session, plan: &plan::Plan) -> Self {
+    pub(super) fn begin(session: &Session, plan: &Plan) -> Self {
+        let plan = report::run::plan(plan);
         if session.format == Format::Text {
-            session.print(|| report::run::plan(plan), || Value::Null);
+            session.print(|| report::run::plan_page(&plan), || Value::Null);
         }
-        Self { plan: report::run::plan_json(plan), phases: Vec::new() }
+        Self { plan, phases: Vec::new() }
     }
 
     /// Tells a phase's result.
     pub(super) fn tell(&mut self, session: &Session, result: &PhaseResult) {
-        self.phases.push(report::run::json(result));
+        self.phases.push(result.json());
         if session.format == Format::Text {
-            session.print(|| format!("{}\n", report::run::text(result)), || Value::Null);
+            session.print(|| format!("{}\n", result.text()), || Value::Null);
         }
     }
 
     /// Tells the summary, and then `last`.
     pub(super) fn end(self, session: &Session, result: &RunResult, last: &str) {
-        let elapsed = session.elapsed();
-        let passed = result.failure.is_none() && result.exit == Exit::Done;
-        session.print(
-            || format!("{}{last}", report::run::summary(&result.ends, elapsed)),
-            || {
-                json!({
-                    "passed": passed,
-                    "phases": self.phases,
-                    "plan": self.plan,
-                    "summary": report::run::summary_json(&result.ends),
-                    "elapsed_seconds": elapsed,
-                })
-            },
-        );
+        let missing = result.missing_tracks();
+        let run = Run {
+            passed: result.passes(),
+            phases: self.phases,
+            plan: self.plan,
+            summary: report::run::summary(&result.ends),
+            missing_tracks: missing.into_iter().map(|source| source.name().to_owned()).collect(),
+            outcome: result.failure.as_ref().map_or(result.outcome, Failure::outcome),
+            elapsed_seconds: Seconds(session.elapsed()),
+        };
+        session.print(|| format!("{}{last}", run.text()), || run.json());
     }
 }

@@ -1,9 +1,8 @@
 //! `completions` and `man`: made from the same definitions as the command line itself.
 
-use std::io::Write;
-
 use clap::CommandFactory;
 
+use super::session::to_stdout;
 use crate::cli::{Cli, Command};
 use crate::failure::Failure;
 
@@ -13,15 +12,15 @@ pub fn run(command: &Command) -> Option<Result<(), Failure>> {
         Command::Completions(args) => {
             let mut script = Vec::new();
             clap_complete::generate(args.shell, &mut Cli::command(), "backfill", &mut script);
-            print(&script);
-            Some(Ok(()))
+            Some(print(&script))
         }
         Command::Man(args) => Some(match &args.dir {
             None => page(),
             Some(folder) => std::fs::create_dir_all(folder)
                 .and_then(|()| clap_mangen::generate_to(Cli::command(), folder))
-                .map_err(|error| {
-                    Failure::File(format!("cannot write the manual pages to {}: {error}", folder.display()))
+                .map_err(|error| Failure::NotWritten {
+                    place: format!("the manual pages to {}", folder.display()),
+                    error,
                 }),
         }),
         _ => None,
@@ -33,11 +32,18 @@ fn page() -> Result<(), Failure> {
     clap_mangen::Man::new(Cli::command())
         .render(&mut page)
         .map_err(|error| Failure::Unusable(format!("cannot make the manual page: {error}")))?;
-    print(&page);
-    Ok(())
+    print(&page)
 }
 
-/// A closed pipe is no failure: whoever reads had enough.
-fn print(text: &[u8]) {
-    let _ = std::io::stdout().write_all(text);
+/// Writes to standard output, as far as somebody reads there.
+///
+/// # Errors
+/// It takes nothing, and not because its reader had enough.
+pub fn print(text: &[u8]) -> Result<(), Failure> {
+    match to_stdout(text) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::NotWritten { place: "to standard output".to_owned(), error })
+        }
+        _ => Ok(()),
+    }
 }

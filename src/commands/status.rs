@@ -1,18 +1,21 @@
 //! `status`: once, or again and again in the same place.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::Path;
+use std::sync::PoisonError;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::Session;
+use super::session::{Session, to_stdout};
 use crate::cli::{Format, StatusArgs};
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::journal::{self, History};
-use crate::phases::status::{self, Known, Status};
-use crate::report::status::{Asked, json, text};
+use crate::outcome::Outcome;
+use crate::phases::status;
+use crate::report::Report;
+use crate::results::{Known, Status};
 use crate::settings::Settings;
 use crate::source::Source;
 use crate::store::Store;
@@ -34,18 +37,16 @@ const PRINT: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Tells where everything stands.
-pub(super) async fn run(session: &Session, args: &StatusArgs) -> Result<Exit, Failure> {
+pub(super) async fn run(session: &Session, args: &StatusArgs) -> Result<Outcome, Failure> {
     let folder = session.settings.work.checkpoint_dir.clone();
     let mut history = History::of(&folder).map_err(|error| unreadable(&folder, &error))?;
     if !args.watch {
-        let status = status::look(&folder, &history);
         let asked = tokio::select! {
             asked = ask(&session.settings) => asked,
             () = session.stop.cancelled() => return Err(Failure::Interrupted),
         };
-        let now = Timestamp::now();
-        session.print(|| text(&status, &asked, now), || json(&status, &asked, now));
-        return Ok(Exit::Done);
+        session.print_report(&look(&folder, &history, &asked));
+        return session.ended(Outcome::Done);
     }
     let (answers, asked) = watch::channel(Asked::Waiting);
     let settings = session.settings.clone();
@@ -67,7 +68,7 @@ async fn watching(
     folder: &Path,
     history: &mut History,
     mut asked: watch::Receiver<Asked>,
-) -> Result<Exit, Failure> {
+) -> Result<Outcome, Failure> {
     let mut place = Place::new(session.format);
     let mut seen = None;
     let mut drawn = std::time::Instant::now();
@@ -78,18 +79,40 @@ async fn watching(
         let due = if place.in_place { DRAW } else { PRINT };
         if seen.is_none() || (changed && place.in_place) || drawn.elapsed() >= due {
             let answer = asked.borrow_and_update().clone();
-            let status = status::look(folder, history);
-            if place.draw(&status, &answer).is_err() {
-                // Who was reading has gone.
-                return Ok(Exit::Done);
+            if let Err(error) = place.draw(&look(folder, history, &answer)) {
+                *session.unwritten.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                return session.ended(Outcome::Done);
             }
             (seen, drawn) = (Some(files), std::time::Instant::now());
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
-            () = session.stop.cancelled() => return Ok(Exit::Done),
+            () = session.stop.cancelled() => return Ok(Outcome::Done),
         }
     }
+}
+
+/// Coverage as ClickHouse was asked for it, or why it could not be.
+#[derive(Debug, Clone)]
+enum Asked {
+    /// It is being asked.
+    Waiting,
+    /// It has answered.
+    Answered(Known),
+    /// It is away.
+    Away(String),
+}
+
+/// Where everything stands, with what ClickHouse says.
+fn look(folder: &Path, history: &History, asked: &Asked) -> Status {
+    let now = Timestamp::now();
+    let mut status = status::look(folder, history, now);
+    match asked {
+        Asked::Waiting => {}
+        Asked::Answered(it) => status.coverage = Some(status::known(it.at, it.total, it.mapped, now)),
+        Asked::Away(reason) => status.clickhouse_away = Some(reason.clone()),
+    }
+    status
 }
 
 /// When each file that the page is made of was written last.
@@ -118,14 +141,13 @@ impl Place {
     }
 
     /// In the place of the last page, cut to the terminal's size; where that cannot be, below it.
-    fn draw(&mut self, status: &Status, asked: &Asked) -> std::io::Result<()> {
-        let now = Timestamp::now();
+    fn draw(&mut self, status: &Status) -> std::io::Result<()> {
         if !self.in_place {
             let page = match self.format {
-                Format::Text => text(status, asked, now),
-                Format::Json => format!("{}\n", json(status, asked, now)),
+                Format::Text => status.text(),
+                Format::Json => format!("{}\n", status.json()),
             };
-            return write!(std::io::stdout(), "{page}").and_then(|()| std::io::stdout().flush());
+            return to_stdout(page.as_bytes());
         }
         let size = self.terminal.size();
         if size != self.size {
@@ -134,7 +156,7 @@ impl Place {
             (self.size, self.lines) = (size, 0);
         }
         let (height, width) = size;
-        let page = text(status, asked, now);
+        let page = status.text();
         let lines: Vec<_> = (page.lines())
             .take(usize::from(height).saturating_sub(1).max(1))
             .map(|line| console::truncate_str(line, usize::from(width).saturating_sub(1), "…"))
@@ -155,7 +177,8 @@ async fn ask(settings: &Settings) -> Asked {
     };
     match tokio::time::timeout(PATIENCE, answer).await {
         Ok(Ok(coverage)) => {
-            Asked::Answered(Known { at: Timestamp::now(), total: coverage.total, mapped: coverage.mapped })
+            let now = Timestamp::now();
+            Asked::Answered(status::known(now, coverage.total, coverage.mapped, now))
         }
         Ok(Err(error)) => Asked::Away(error.to_string()),
         Err(_) => Asked::Away(format!("no answer within {}", humantime::format_duration(PATIENCE))),

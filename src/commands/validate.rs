@@ -2,22 +2,22 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Session;
+use super::session::Session;
 use crate::cli::{ExpectedFrom, ValidateArgs};
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
+use crate::outcome::Outcome;
 use crate::phases::Context;
 use crate::phases::validate::baselines::{self, Listed};
 use crate::phases::validate::positions_file::PositionsFile;
-use crate::phases::validate::{self, Baseline, ValidateOptions, ValidateResult, expected};
-use crate::report;
-use crate::report::Progress;
+use crate::phases::validate::{self, Baseline, ValidateOptions, expected};
+use crate::results::Validate;
 use crate::settings::Settings;
 
 /// Validates the wallets.
 ///
 /// # Errors
 /// A file or the key is missing, nothing was touched then; ClickHouse or Dome cannot be used.
-pub async fn run(session: &Session, args: ValidateArgs) -> Result<Exit, Failure> {
+pub async fn run(session: &Session, args: ValidateArgs) -> Result<Outcome, Failure> {
     let settings = &session.settings;
     let positions_file = args.positions.map(PositionsFile::new).transpose()?;
     let given = match args.expected {
@@ -40,13 +40,9 @@ pub async fn run(session: &Session, args: ValidateArgs) -> Result<Exit, Failure>
             method: args.method,
             transfers: args.transfers,
         };
-        session.phase(validate::run(&context, &options)).await
+        Ok(Validate::from(&session.phase(validate::run(&context, &options)).await?))
     };
-    let exit = |passes| if passes { Exit::Done } else { Exit::BelowThreshold };
-    let told = |result: &ValidateResult| (exit(result.passes()), report::validate::json(result));
-    let result = session.recorder.phase("validate", work, told).await?;
-    session.print(|| report::validate::text(&result), || report::validate::json(&result));
-    Ok(exit(result.passes()))
+    session.finish("validate", work).await
 }
 
 /// What Dome expects of the wallets, which is written down too.

@@ -3,10 +3,12 @@
 use std::num::NonZeroUsize;
 
 use super::Context;
+use super::events::Activity;
 use super::track::not_asked;
 use crate::failure::Failure;
+use crate::results::Catalogue;
 use crate::source::Source;
-use crate::track::catalogue::{CatalogueResult, CatalogueTrack};
+use crate::track::catalogue::CatalogueTrack;
 use crate::track::engine::TrackConfig;
 use crate::track::traded::Traded;
 use crate::upstream::clob::Clob;
@@ -19,14 +21,14 @@ const WORKERS: usize = 16;
 ///
 /// # Errors
 /// A table is missing, the API cannot be used, another process reads it, or ClickHouse fails.
-pub async fn run(context: &Context) -> Result<CatalogueResult, Failure> {
+pub async fn run(context: &Context) -> Result<Catalogue, Failure> {
     let (store, settings) = (&context.store, &context.settings);
     store.require_fills_and_map().await?;
     let clob_settings = settings.source(Source::Clob).ok_or_else(|| not_asked(Source::Clob))?;
     let clob = Clob::new(clob_settings, settings.work.request_timeout)?;
     store.create_staging().await?;
     store.create_catalogue(Source::Clob).await?;
-    context.progress.step("Listing the traded tokens");
+    context.begins(Activity::ListingTraded);
     let traded = Traded::read(store).await?;
     let config = TrackConfig {
         workers: settings.work.worker_count.map_or(WORKERS, NonZeroUsize::get),
@@ -37,7 +39,7 @@ pub async fn run(context: &Context) -> Result<CatalogueResult, Failure> {
         policy: super::proof_policy(context).await?,
         started: context.started,
     };
-    context.progress.step("Reading the catalogue");
+    context.begins(Activity::ReadingCatalogue);
     let track = CatalogueTrack::open(
         Box::new(clob),
         store.clone(),

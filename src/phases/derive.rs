@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Context;
+use super::events::Activity;
 use crate::ctf::{self, Collateral};
 use crate::failure::Failure;
 use crate::ids::{ConditionId, TokenId};
@@ -81,10 +82,10 @@ pub async fn run(context: &Context, options: &DeriveOptions) -> Result<DeriveRes
     let lock = CheckpointFile::lock(&work.checkpoint_dir, Source::Derived)?;
     store.create_staging().await?;
     store.end_orphaned_inserts(Source::Derived.name()).await?;
-    context.progress.step("Listing the traded tokens");
+    context.begins(Activity::ListingTraded);
     let traded = Traded::read(store).await?;
     let result = DeriveResult { unmapped: traded.open_count(), ..DeriveResult::default() };
-    context.progress.step("Computing tokens from the known conditions");
+    context.begins(Activity::ComputingTokens);
     let mut known = KnownConditions::default();
     known.guess_neg_risk_mirrors(context.settings.guess_neg_risk_mirrors);
     store.learn_registrations(&mut known).await?;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
+use crate::results::{Check, Doctor, Health, Seconds};
 use crate::settings::Settings;
 use crate::source::Source;
 use crate::store::examine::Lacking;
@@ -20,94 +21,49 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const CLOCK_TOLD: f64 = 5.0;
 const CLOCK_WRONG: f64 = 60.0;
 
-/// How something stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Health {
-    /// It can be used.
-    Good,
-    /// It can be used, or done without; worth knowing.
-    Note,
-    /// It cannot be used.
-    Bad,
+/// A check of this subject.
+fn check(subject: impl Into<String>, status: Health, detail: impl Into<String>) -> Check {
+    Check { subject: subject.into(), status, detail: detail.into(), ..Check::default() }
 }
 
-/// One thing that was looked at.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Check {
-    /// What.
-    pub subject: String,
-    /// How it stands.
-    pub health: Health,
-    /// What was seen.
-    pub detail: String,
-    /// What to do, where there is something to be done.
-    pub advice: Option<String>,
-    /// How long its answer took.
-    pub latency: Option<Duration>,
-    /// How far its clock is ahead of this machine's, in seconds.
-    pub clock_ahead: Option<f64>,
+fn good(subject: impl Into<String>, detail: impl Into<String>) -> Check {
+    check(subject, Health::Good, detail)
 }
 
-/// Everything that was looked at.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DoctorResult {
-    /// The checks, ClickHouse's first.
-    pub checks: Vec<Check>,
-    /// From the process's start.
-    pub elapsed_seconds: f64,
+fn note(subject: impl Into<String>, detail: impl Into<String>, advice: &str) -> Check {
+    advised(check(subject, Health::Note, detail), advice)
 }
 
-impl DoctorResult {
-    /// Whether nothing is bad.
-    pub fn is_healthy(&self) -> bool {
-        self.checks.iter().all(|check| check.health != Health::Bad)
-    }
+/// The errors of this program say what happened and then, behind a semicolon, what to do.
+fn red(subject: impl Into<String>, message: &str, otherwise: &str) -> Check {
+    let (detail, advice) = message.split_once("; ").unwrap_or((message, otherwise));
+    advised(check(subject, Health::Bad, detail), advice)
 }
 
-impl Check {
-    fn new(subject: impl Into<String>, health: Health, detail: impl Into<String>) -> Self {
-        let (subject, detail) = (subject.into(), detail.into());
-        Self { subject, health, detail, advice: None, latency: None, clock_ahead: None }
-    }
+fn advised(check: Check, advice: &str) -> Check {
+    Check { advice: Some(advice.to_owned()).filter(|advice| !advice.is_empty()), ..check }
+}
 
-    fn good(subject: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self::new(subject, Health::Good, detail)
+/// The same with what it says of its clock, which may make it worse.
+fn timed(check: Check, latency: Duration, clock_ahead: Option<f64>) -> Check {
+    let latency_ms = Some((latency.as_secs_f64() * 10_000.0).round() / 10.0);
+    let timed = Check { latency_ms, clock_ahead_seconds: clock_ahead, ..check };
+    let off = clock_ahead.map_or(0.0, f64::abs);
+    if timed.status == Health::Bad || off < CLOCK_TOLD {
+        return timed;
     }
-
-    fn note(subject: impl Into<String>, detail: impl Into<String>, advice: &str) -> Self {
-        Self::new(subject, Health::Note, detail).advised(advice)
-    }
-
-    /// The errors of this program say what happened and then, behind a semicolon, what to do.
-    fn red(subject: impl Into<String>, message: &str, otherwise: &str) -> Self {
-        let (detail, advice) = message.split_once("; ").unwrap_or((message, otherwise));
-        Self::new(subject, Health::Bad, detail).advised(advice)
-    }
-
-    fn advised(self, advice: &str) -> Self {
-        Self { advice: Some(advice.to_owned()).filter(|advice| !advice.is_empty()), ..self }
-    }
-
-    /// The same with what it says of its clock, which may make it worse.
-    fn timed(self, latency: Duration, clock_ahead: Option<f64>) -> Self {
-        let timed = Self { latency: Some(latency), clock_ahead, ..self };
-        let off = clock_ahead.map_or(0.0, f64::abs);
-        if timed.health == Health::Bad || off < CLOCK_TOLD {
-            return timed;
-        }
-        let ahead = clock_ahead.unwrap_or_default();
-        let side = if ahead > 0.0 { "ahead of" } else { "behind" };
-        Self {
-            health: if off < CLOCK_WRONG { Health::Note } else { Health::Bad },
-            detail: format!("{}, but its clock is {off:.1} s {side} this machine's", timed.detail),
-            advice: Some("set the clocks by NTP: the time of a row decides which one counts".to_owned()),
-            ..timed
-        }
+    let ahead = clock_ahead.unwrap_or_default();
+    let side = if ahead > 0.0 { "ahead of" } else { "behind" };
+    Check {
+        status: if off < CLOCK_WRONG { Health::Note } else { Health::Bad },
+        detail: format!("{}, but its clock is {off:.1} s {side} this machine's", timed.detail),
+        advice: Some("set the clocks by NTP: the time of a row decides which one counts".to_owned()),
+        ..timed
     }
 }
 
 /// Looks at everything, in as much time as the slowest of them takes.
-pub async fn run(settings: &Settings, started: Instant) -> DoctorResult {
+pub async fn run(settings: &Settings, started: Instant) -> Doctor {
     let timeout = settings.work.request_timeout.min(PATIENCE);
     let sources = Source::ALL.into_iter().filter(|source| settings.source(*source).is_some());
     let (mut checks, of_sources) = tokio::join!(
@@ -116,16 +72,18 @@ pub async fn run(settings: &Settings, started: Instant) -> DoctorResult {
     );
     checks.extend(of_sources);
     let elapsed_seconds = (started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
-    DoctorResult { checks, elapsed_seconds }
+    let healthy = checks.iter().all(|check| check.status != Health::Bad);
+    let elapsed_seconds = Seconds(elapsed_seconds);
+    Doctor { phase: "doctor".to_owned(), healthy, passed: healthy, checks, elapsed_seconds }
 }
 
 async fn of_source(settings: &Settings, source: Source, timeout: Duration) -> Check {
     let subject = format!("{} API", source.title());
-    let Some(of) = settings.source(source) else { return Check::good(subject, "asks nobody") };
-    let Some(api) = &source.info().api else { return Check::good(subject, "asks nobody") };
+    let Some(of) = settings.source(source) else { return good(subject, "asks nobody") };
+    let Some(api) = &source.info().api else { return good(subject, "asks nobody") };
     if let Some(key) = api.required_key().filter(|_| of.api_key.is_none()) {
         let advice = format!("set {key}, or do without: the other tracks take its share");
-        return Check::note(subject, "no key is set, and nothing was asked", &advice);
+        return note(subject, "no key is set, and nothing was asked", &advice);
     }
     // The client has its own timeout; this one is for what a client may not see.
     let probed = tokio::time::timeout(timeout + Duration::from_secs(5), api.probe(of, timeout)).await;
@@ -139,15 +97,15 @@ async fn of_source(settings: &Settings, source: Source, timeout: Duration) -> Ch
             let told =
                 if seen.limits.is_empty() { String::new() } else { format!(" ({})", seen.limits.join(", ")) };
             let detail = format!("{says}; {} is kept{told}", of.rate_limit);
-            Check::good(subject, detail).timed(latency, seen.clock_ahead)
+            timed(good(subject, detail), latency, seen.clock_ahead)
         }
-        Err(error) => refused(subject, &error).timed(latency, seen.clock_ahead),
+        Err(error) => timed(refused(subject, &error), latency, seen.clock_ahead),
     }
 }
 
 /// A source that cannot be used.
 fn refused(subject: String, error: &UpstreamError) -> Check {
-    Check::red(subject, &error.to_string(), &error.advice())
+    red(subject, &error.to_string(), &error.advice())
 }
 
 async fn clickhouse(settings: &Settings) -> Vec<Check> {
@@ -156,7 +114,7 @@ async fn clickhouse(settings: &Settings) -> Vec<Check> {
     if tokio::time::timeout(PATIENCE, examine(settings, &mut checks)).await.is_err() {
         let message = format!("no answer within {}", humantime::format_duration(PATIENCE));
         let advice = "an idle service may be waking: try again, then see SHOW PROCESSLIST";
-        checks.push(Check::red("ClickHouse", &message, advice));
+        checks.push(red("ClickHouse", &message, advice));
     }
     checks
 }
@@ -174,20 +132,16 @@ async fn examine(settings: &Settings, checks: &mut Vec<Check>) {
             let ahead = look.now_ms as f64 - jiff::Timestamp::now().as_millisecond() as f64;
             let ahead = (ahead / 100.0 + latency.as_secs_f64() * 5.0).round() / 10.0;
             let detail = format!("version {}, as {}", look.version, look.user);
-            checks.push(Check::good("ClickHouse", detail).timed(latency, Some(ahead)));
+            checks.push(timed(good("ClickHouse", detail), latency, Some(ahead)));
         }
-        Err(error) => return checks.push(unusable("ClickHouse", &error).timed(began.elapsed(), None)),
+        Err(error) => return checks.push(timed(unusable("ClickHouse", &error), began.elapsed(), None)),
     }
     tables(&store, checks).await;
     rights(&store, checks).await;
 }
 
 fn unusable(subject: &str, error: &StoreError) -> Check {
-    Check::red(
-        subject,
-        &error.to_string(),
-        "the reason is ClickHouse's own; mostly a right that the user lacks",
-    )
+    red(subject, &error.to_string(), "the reason is ClickHouse's own; mostly a right that the user lacks")
 }
 
 /// A table of the users, and what is used of it.
@@ -247,14 +201,14 @@ async fn tables(store: &Store, checks: &mut Vec<Check>) {
             (Some(lacking), _) => of_columns(subject, &lacking, setting),
             (None, true) => {
                 let advice = format!("name the right one with {setting}, or let `backfill setup --create-tables` create it, empty");
-                Check::new(subject, Health::Bad, "does not exist").advised(&advice)
+                advised(check(subject, Health::Bad, "does not exist"), &advice)
             }
-            (None, false) => Check::note(subject, "does not exist", &format!("one table of resolutions is enough; {setting} names this one")),
+            (None, false) => note(subject, "does not exist", &format!("one table of resolutions is enough; {setting} names this one")),
         });
     }
     if !resolved {
         let advice = "`validate` needs one of them: name it with RESOLUTIONS_TABLE or WINNERS_TABLE";
-        checks.push(Check::new("resolutions", Health::Bad, "neither table exists").advised(advice));
+        checks.push(advised(check("resolutions", Health::Bad, "neither table exists"), advice));
     }
 }
 
@@ -262,13 +216,13 @@ fn of_columns(subject: String, lacking: &Lacking, setting: &str) -> Check {
     if !lacking.required.is_empty() {
         let detail = format!("lacks the column {}, which is needed", lacking.required.join(", "));
         let advice = format!("name the right table with {setting}, or add the column");
-        return Check::new(subject, Health::Bad, detail).advised(&advice);
+        return advised(check(subject, Health::Bad, detail), &advice);
     }
     if lacking.optional.is_empty() {
-        return Check::good(subject, "has every column that is used");
+        return good(subject, "has every column that is used");
     }
     let detail = format!("has what is needed; without {}", lacking.optional.join(", "));
-    Check::new(subject, Health::Good, detail)
+    check(subject, Health::Good, detail)
 }
 
 async fn rights(store: &Store, checks: &mut Vec<Check>) {
@@ -284,14 +238,14 @@ async fn rights(store: &Store, checks: &mut Vec<Check>) {
         "CREATE DATABASE, SELECT, INSERT, CREATE TABLE, DROP TABLE, TRUNCATE, ALTER"
     };
     checks.push(match (store.may(rights, staging).await, exists) {
-        (Ok(true), true) => Check::good(subject, "this user may do in it what the phases do"),
-        (Ok(true), false) => Check::good(subject, "does not exist yet; `backfill setup` creates it"),
-        (Ok(false), _) => Check::new(subject, Health::Bad, "this user lacks rights in it")
-            .advised(&format!("GRANT {rights} ON {staging}.* to CLICKHOUSE_USER")),
-        (Err(_), _) => Check::note(
-            subject,
-            "this server cannot say what a user may do",
-            "`backfill setup` will find out",
+        (Ok(true), true) => good(subject, "this user may do in it what the phases do"),
+        (Ok(true), false) => good(subject, "does not exist yet; `backfill setup` creates it"),
+        (Ok(false), _) => advised(
+            check(subject, Health::Bad, "this user lacks rights in it"),
+            &format!("GRANT {rights} ON {staging}.* to CLICKHOUSE_USER"),
         ),
+        (Err(_), _) => {
+            note(subject, "this server cannot say what a user may do", "`backfill setup` will find out")
+        }
     });
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::Context;
+use super::events::Activity;
 use crate::failure::Failure;
 use crate::process_lock::ProcessLock;
 use crate::source::Source;
@@ -72,24 +73,24 @@ pub async fn run(context: &Context, options: &MergeOptions) -> Result<MergeResul
     let _lock = lock(&settings.work.checkpoint_dir)?;
     store.require_fills_and_map().await?;
     store.complete_staging(&[]).await?;
-    context.progress.step("Comparing the staging tables");
+    context.begins(Activity::ComparingStaging);
     let staged = store.staged().await?;
-    context.progress.step("Measuring the coverage");
+    context.begins(Activity::MeasuringCoverage);
     let before = store.coverage().await?;
     let duplicates_before = store.duplicated_tokens().await?;
-    context.progress.step("Proving the map and what is staged");
+    context.begins(Activity::Proving);
     let policy = super::proof_policy(context).await?;
     let map = store.prove_map(&policy).await?;
     let repaired = if options.repair { map.repairable_tokens() } else { 0 };
     if repaired > 0 && !options.dry_run {
-        context.progress.step("Replacing the map's wrong rows");
+        context.begins(Activity::ReplacingWrongRows);
         store.repair().await?;
     }
     store.drop_repairs().await?;
     let candidates = store.prove_candidates(&policy).await?;
     let added = store.candidate_count().await?;
     if !options.dry_run {
-        context.progress.step("Merging");
+        context.begins(Activity::Merging);
         store.reassert_outranked().await?;
         store.merge_candidates().await?;
     }
@@ -129,7 +130,7 @@ fn lock(folder: &Path) -> Result<ProcessLock, Failure> {
 /// Fills the empty labels that the catalogue knows, after the merge, so that new rows of sources without labels have
 /// theirs too; says how many, or in a dry run how many rows of the map as it is would get one.
 async fn fill_labels(context: &Context, dry_run: bool) -> Result<u64, Failure> {
-    context.progress.step("Filling empty labels");
+    context.begins(Activity::FillingLabels);
     let store = &context.store;
     let found = store.find_labels(Source::Clob).await?;
     if !dry_run {

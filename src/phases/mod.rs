@@ -1,18 +1,19 @@
 //! One file a subcommand. A phase is a short sequence of named steps that returns a typed result: it holds no SQL, no
 //! HTTP and no printing.
 
-pub mod clickhouse;
 pub mod clob;
-pub mod demo;
 pub mod derive;
 pub mod doctor;
+pub mod events;
 pub mod merge;
 pub mod plan;
 pub mod prove;
+mod results;
 pub mod run;
 pub mod setup;
 pub mod shares;
 pub mod status;
+pub mod steps;
 pub mod track;
 pub mod validate;
 pub mod verify;
@@ -20,8 +21,9 @@ pub mod verify;
 use std::sync::Arc;
 use std::time::Instant;
 
+use events::{Activity, PhaseEvent, PhaseListener};
+
 use crate::proof::ProofPolicy;
-use crate::report::Progress;
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
@@ -42,7 +44,7 @@ pub struct Context {
     /// ClickHouse.
     pub store: Store,
     /// Who is told how it goes.
-    pub progress: Arc<dyn Progress>,
+    pub progress: Arc<dyn PhaseListener>,
     /// The wish to end.
     pub stop: CancellationToken,
     /// When the process started.
@@ -56,12 +58,17 @@ impl Context {
     /// Where there is none, or it does not let us in.
     pub async fn connect(
         settings: Arc<Settings>,
-        progress: Arc<dyn Progress>,
+        progress: Arc<dyn PhaseListener>,
         stop: CancellationToken,
         started: Instant,
     ) -> Result<Self, StoreError> {
         let store = Store::connect(&settings.store, settings.work.give_up_after).await?;
         Ok(Self { settings, store, progress, stop, started })
+    }
+
+    /// Tells that the next part of a phase begins.
+    pub fn begins(&self, activity: Activity) {
+        self.progress.on_phase_event(&PhaseEvent::Activity(activity));
     }
 
     /// Seconds since the process started, to the millisecond.

@@ -129,9 +129,10 @@ pub fn run(
         }
     }
     match done.and_then(|()| Ok(writer.flush()?)) {
-        Err(error) if !closed(&error) => {
-            Err(Failure::Unusable(format!("cannot write the verdicts to standard output: {error}")))
-        }
+        Err(error) if !closed(&error) => Err(Failure::NotWritten {
+            place: "the verdicts to standard output".to_owned(),
+            error: error.into(),
+        }),
         _ => Ok(verdicts),
     }
 }

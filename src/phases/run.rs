@@ -2,26 +2,15 @@
 
 use std::time::Instant;
 
-use super::plan::{self, Decision, Plan, Planned, Skip, Span, Stage, Step};
+use super::events::PhaseEvent;
+use super::plan;
+use super::steps::{Decision, End, Plan, Planned, Skip, Span, Stage, Step, StepEnd};
 use super::{Context, merge, setup, track, validate, verify};
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
+use crate::outcome::Outcome;
+use crate::results::{PhaseResult, Track};
 use crate::source::Source;
-use crate::track::{Ending, TrackResult};
-
-/// One phase's result.
-#[derive(Debug, Clone)]
-pub enum PhaseResult {
-    /// Phase 0.
-    Setup(setup::SetupResult),
-    /// Phase 1 or 2.
-    Track(TrackResult),
-    /// Phase 3.
-    Merge(Box<merge::MergeResult>),
-    /// Phase 4.
-    Verify(Box<verify::VerifyResult>),
-    /// Phase 5.
-    Validate(Box<validate::ValidateResult>),
-}
+use crate::track::engine::TrackError;
 
 /// How the phases are run.
 #[derive(Debug, Clone)]
@@ -38,85 +27,70 @@ pub struct RunOptions {
     pub span: Span,
 }
 
-/// What became of a phase.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// It did what it is for.
-    Done,
-    /// It was left out.
-    LeftOut(Skip),
-    /// Done, below a threshold.
-    BelowThreshold,
-    /// Work is left for the next run.
-    WorkLeft,
-    /// A signal came.
-    Interrupted,
-    /// It could not do its work.
-    Failed(String),
-    /// The run ended before it.
-    NotReached,
-}
-
-/// A phase at its end.
-#[derive(Debug, Clone)]
-pub struct StepEnd {
-    /// The phase.
-    pub step: Step,
-    /// What became of it.
-    pub outcome: Outcome,
-    /// How long it took.
-    pub seconds: f64,
-    /// What it found and did, where it came that far.
-    pub result: Option<PhaseResult>,
-}
-
 /// A run at its end, however it came about.
 #[derive(Debug)]
 pub struct RunResult {
     /// Every phase of the plan.
     pub ends: Vec<StepEnd>,
-    /// The exit code, where nothing failed.
-    pub exit: Exit,
-    /// Why the first phase that failed did.
+    /// How it ended, where nothing failed.
+    pub outcome: Outcome,
+    /// Why it failed, where it did.
     pub failure: Option<Failure>,
+}
+
+impl RunResult {
+    /// Whether every phase did what it is for.
+    pub fn passes(&self) -> bool {
+        self.failure.is_none() && self.outcome == Outcome::Done
+    }
+
+    /// The tracks of the run that have not come to their end.
+    pub fn missing_tracks(&self) -> Vec<Source> {
+        let missing = |end: &StepEnd| match (end.step, &end.end) {
+            (Step::Track(source), End::Failed { .. } | End::Ended(Outcome::WorkLeft)) => Some(source),
+            _ => None,
+        };
+        self.ends.iter().filter_map(missing).collect()
+    }
 }
 
 /// A run on its way.
 struct Run<'a> {
     context: &'a Context,
-    told: &'a mut (dyn FnMut(PhaseResult) + Send),
+    told: &'a mut (dyn FnMut(&PhaseResult) + Send),
     ends: Vec<StepEnd>,
-    exit: Exit,
+    outcome: Outcome,
 }
 
 /// Runs the phases of `plan` in order and hands each result to `told` as it comes. What a phase turns out to have
-/// nothing to do for is left out; the first that fails, is interrupted or has work left is the last.
+/// nothing to do for is left out. A track that does not come to its end costs its own tokens alone: what is staged by
+/// then is merged, verified and validated. Any other phase that fails, and any signal, is the last.
 pub async fn run(
     context: &Context,
     options: &RunOptions,
     plan: &Plan,
-    told: &mut (dyn FnMut(PhaseResult) + Send),
+    told: &mut (dyn FnMut(&PhaseResult) + Send),
 ) -> RunResult {
-    context.progress.planned(plan);
-    let mut run = Run { context, told, ends: Vec::new(), exit: Exit::Done };
+    context.progress.on_phase_event(&PhaseEvent::Planned(plan));
+    let mut run = Run { context, told, ends: Vec::new(), outcome: Outcome::Done };
     let failure = run.phases(options, plan).await.err();
     if matches!(failure, Some(Failure::Interrupted)) {
-        run.exit = Exit::Interrupted;
+        run.outcome = Outcome::Interrupted;
     }
     let mut ends = run.ends;
     for Planned { step, decision } in &plan.0 {
         if ends.iter().any(|end| end.step == *step) {
             continue;
         }
-        let outcome = match decision {
-            Decision::Leave(skip) => Outcome::LeftOut(skip.clone()),
-            Decision::Run(_) => Outcome::NotReached,
+        let end = match decision {
+            Decision::Leave(skip) => End::LeftOut(skip.clone()),
+            Decision::Run(_) => End::NotReached,
         };
-        ends.push(StepEnd { step: *step, outcome, seconds: 0.0, result: None });
+        ends.push(StepEnd { step: *step, end, seconds: 0.0, result: None });
     }
     let place = |end: &StepEnd| plan.0.iter().position(|planned| planned.step == end.step);
     ends.sort_by_key(place);
-    RunResult { ends, exit: run.exit, failure }
+    RunResult { ends, outcome: run.outcome, failure }
 }
 
 impl Run<'_> {
@@ -125,7 +99,7 @@ impl Run<'_> {
         let (sources, unusable) = plan::usable(&context.settings, &options.setup.sources());
         let span = options.span;
         for (_, reason) in unusable.iter().filter(|_| span.leaves_out(Stage::Tracks).is_none()) {
-            context.progress.notice(&format!("{reason}; the other tracks take its share"));
+            context.progress.on_phase_event(&PhaseEvent::ShareTaken { reason });
         }
         for Planned { step, decision } in &plan.0 {
             // Whatever follows from the tables is decided again when its turn comes.
@@ -138,24 +112,39 @@ impl Run<'_> {
         if span.leaves_out(Stage::Setup).is_none() {
             let mut setup = options.setup.clone();
             setup.shares.retain(|share| sources.contains(&share.source));
-            let phase = async { setup::run(context, &setup).await.map(PhaseResult::Setup) };
-            self.phase(Step::Setup, phase, |_| Outcome::Done).await?;
+            let phase = async { Ok(PhaseResult::Setup((&setup::run(context, &setup).await?).into())) };
+            self.phase(Step::Setup, phase).await?;
         }
-        if span.leaves_out(Stage::Tracks).is_none() && !self.tracks(&sources, options).await? {
+        let nobody_answers = match span.leaves_out(Stage::Tracks) {
+            None => self.tracks(&sources, options).await?,
+            Some(_) => None,
+        };
+        if self.outcome == Outcome::Interrupted {
             return Ok(());
         }
+        self.harvest(&sources, options).await?;
+        nobody_answers.map_or(Ok(()), Err)
+    }
+
+    /// What follows the tracks: staging into production, and the checks.
+    async fn harvest(&mut self, sources: &[Source], options: &RunOptions) -> Result<(), Failure> {
+        let (context, span) = (self.context, options.span);
         if span.leaves_out(Stage::Merge).is_none() {
-            self.merge(&sources).await?;
+            self.merge(sources).await?;
         }
         if span.leaves_out(Stage::Verify).is_none() {
-            let phase = verify::run(context, &options.verify);
-            let phase = async { phase.await.map(|it| PhaseResult::Verify(Box::new(it))) };
-            self.phase(Step::Verify, phase, verdict).await?;
+            let phase = async {
+                let found = verify::run(context, &options.verify).await?;
+                Ok(PhaseResult::Verify(Box::new((&found).into())))
+            };
+            self.phase(Step::Verify, phase).await?;
         }
         if span.leaves_out(Stage::Validate).is_none() {
-            let phase = validate::run(context, &options.validate);
-            let phase = async { phase.await.map(|it| PhaseResult::Validate(Box::new(it))) };
-            self.phase(Step::Validate, phase, verdict).await?;
+            let phase = async {
+                let found = validate::run(context, &options.validate).await?;
+                Ok(PhaseResult::Validate(Box::new((&found).into())))
+            };
+            self.phase(Step::Validate, phase).await?;
         }
         Ok(())
     }
@@ -166,29 +155,31 @@ impl Run<'_> {
         &mut self,
         step: Step,
         phase: impl Future<Output = Result<PhaseResult, Failure>>,
-        outcome: impl Fn(&PhaseResult) -> Outcome,
     ) -> Result<(), Failure> {
-        self.context.progress.phase_began(step);
+        self.context.progress.on_phase_event(&PhaseEvent::Began(step));
         let began = Instant::now();
         let result = tokio::select! {
             biased;
             () = self.context.stop.cancelled() => Err(Failure::Interrupted),
             result = phase => result,
         };
-        let (outcome, result, ended) = match result {
-            Ok(result) => (outcome(&result), Some(result), Ok(())),
-            Err(Failure::Interrupted) => (Outcome::Interrupted, None, Err(Failure::Interrupted)),
-            Err(failure) => (Outcome::Failed(failure.to_string()), None, Err(failure)),
-        };
-        if outcome == Outcome::BelowThreshold {
-            self.exit = Exit::BelowThreshold;
+        let seconds = seconds_since(began);
+        match result {
+            Ok(result) => {
+                let outcome = verdict(&result);
+                self.worsen(outcome);
+                self.end(StepEnd { step, end: End::Ended(outcome), seconds, result: Some(result) });
+                Ok(())
+            }
+            Err(failure) => {
+                self.end(StepEnd { step, end: failed(&failure), seconds, result: None });
+                Err(failure)
+            }
         }
-        self.end(StepEnd { step, outcome, seconds: seconds_since(began), result });
-        ended
     }
 
-    /// The tracks; `false` where work is left or a signal came, and the phases after them are not run.
-    async fn tracks(&mut self, sources: &[Source], options: &RunOptions) -> Result<bool, Failure> {
+    /// The tracks. Where none of them could be used at all, why the first could not.
+    async fn tracks(&mut self, sources: &[Source], options: &RunOptions) -> Result<Option<Failure>, Failure> {
         let context = self.context;
         context.store.complete_staging(sources).await?;
         if let Some(standing) = context.store.standing(sources).await?
@@ -199,49 +190,58 @@ impl Run<'_> {
                     self.leave(Step::Track(*source), &skip);
                 }
             }
-            return Ok(true);
+            return Ok(None);
         }
         let began = Instant::now();
-        sources.iter().for_each(|source| context.progress.phase_began(Step::Track(*source)));
+        for source in sources {
+            context.progress.on_phase_event(&PhaseEvent::Began(Step::Track(*source)));
+        }
         let results = match track::run(context, sources, &options.track).await {
             Ok(results) => results,
             Err(failure) => {
                 for source in sources {
-                    let outcome = Outcome::Failed(failure.to_string());
-                    let seconds = seconds_since(began);
-                    self.end(StepEnd { step: Step::Track(*source), outcome, seconds, result: None });
+                    let (step, end, seconds) = (Step::Track(*source), failed(&failure), seconds_since(began));
+                    self.end(StepEnd { step, end, seconds, result: None });
                 }
                 return Err(failure);
             }
         };
-        let mut failure = None;
+        self.end_tracks(sources, results, began)
+    }
+
+    fn end_tracks(
+        &mut self,
+        sources: &[Source],
+        results: Vec<Result<Track, TrackError>>,
+        began: Instant,
+    ) -> Result<Option<Failure>, Failure> {
+        let mut failures = Vec::new();
         for (source, result) in sources.iter().zip(results) {
             let step = Step::Track(*source);
             match result {
                 Ok(result) => {
-                    let (outcome, exit) = match result.ending {
-                        Ending::Complete => (Outcome::Done, Exit::Done),
-                        Ending::WorkLeft => (Outcome::WorkLeft, Exit::WorkLeft),
-                        Ending::Interrupted => (Outcome::Interrupted, Exit::Interrupted),
-                    };
-                    if self.exit != Exit::Interrupted && exit != Exit::Done {
-                        self.exit = exit;
-                    }
-                    let seconds = result.work_seconds;
-                    self.end(StepEnd { step, outcome, seconds, result: Some(PhaseResult::Track(result)) });
+                    self.worsen(result.outcome);
+                    let (end, seconds) = (End::Ended(result.outcome), result.work_seconds.0);
+                    self.end(StepEnd { step, end, seconds, result: Some(PhaseResult::Track(result)) });
                 }
                 Err(error) => {
-                    let error = Failure::from(error);
-                    let outcome = Outcome::Failed(error.to_string());
-                    self.end(StepEnd { step, outcome, seconds: seconds_since(began), result: None });
-                    failure = failure.or(Some(error));
+                    // Without ClickHouse there is nothing to harvest either.
+                    let harvestable = matches!(error, TrackError::Unusable { .. });
+                    let failure = Failure::from(error);
+                    let (end, seconds) = (failed(&failure), seconds_since(began));
+                    self.end(StepEnd { step, end, seconds, result: None });
+                    failures.push((harvestable, failure));
                 }
             }
         }
-        match failure {
-            Some(failure) => Err(failure),
-            None => Ok(self.exit == Exit::Done),
+        let all = failures.len() == sources.len();
+        if let Some(at) = failures.iter().position(|(harvestable, _)| !harvestable) {
+            return Err(failures.swap_remove(at).1);
         }
+        if !failures.is_empty() {
+            self.worsen(Outcome::WorkLeft);
+        }
+        Ok(failures.into_iter().next().filter(|_| all).map(|(_, failure)| failure))
     }
 
     async fn merge(&mut self, sources: &[Source]) -> Result<(), Failure> {
@@ -254,33 +254,54 @@ impl Run<'_> {
             self.leave(Step::Merge, &skip);
             return Ok(());
         }
-        let options = merge::MergeOptions::default();
-        let phase = merge::run(context, &options);
-        let phase = async { phase.await.map(|it| PhaseResult::Merge(Box::new(it))) };
-        self.phase(Step::Merge, phase, |_| Outcome::Done).await
+        let phase = async {
+            let found = merge::run(context, &merge::MergeOptions::default()).await?;
+            Ok(PhaseResult::Merge(Box::new((&found).into())))
+        };
+        self.phase(Step::Merge, phase).await
+    }
+
+    /// Keeps the outcome that matters most: a signal, then work that is left, then a threshold.
+    fn worsen(&mut self, outcome: Outcome) {
+        let weight = |outcome| match outcome {
+            Outcome::Done => 0,
+            Outcome::BelowThreshold => 1,
+            Outcome::WorkLeft => 2,
+            _ => 3,
+        };
+        if weight(outcome) > weight(self.outcome) {
+            self.outcome = outcome;
+        }
     }
 
     fn leave(&mut self, step: Step, skip: &Skip) {
-        let outcome = Outcome::LeftOut(skip.clone());
-        self.end(StepEnd { step, outcome, seconds: 0.0, result: None });
+        self.end(StepEnd { step, end: End::LeftOut(skip.clone()), seconds: 0.0, result: None });
     }
 
     fn end(&mut self, end: StepEnd) {
-        self.context.progress.phase_ended(&end);
-        if let Some(result) = end.result.clone() {
+        self.context.progress.on_phase_event(&PhaseEvent::Ended(&end));
+        if let Some(result) = &end.result {
             (self.told)(result);
         }
         self.ends.push(end);
     }
 }
 
+fn failed(failure: &Failure) -> End {
+    match failure {
+        Failure::Interrupted => End::Ended(Outcome::Interrupted),
+        _ => End::Failed { outcome: failure.outcome(), message: failure.to_string() },
+    }
+}
+
 fn verdict(result: &PhaseResult) -> Outcome {
-    let passes = match result {
-        PhaseResult::Verify(result) => result.passes(),
-        PhaseResult::Validate(result) => result.passes(),
-        PhaseResult::Setup(_) | PhaseResult::Track(_) | PhaseResult::Merge(_) => true,
-    };
-    if passes { Outcome::Done } else { Outcome::BelowThreshold }
+    match result {
+        PhaseResult::Verify(result) => Outcome::of_check(result.passed),
+        PhaseResult::Validate(result) => Outcome::of_check(result.passed),
+        PhaseResult::Track(result) => result.outcome,
+        PhaseResult::Catalogue(result) => result.track.outcome,
+        PhaseResult::Setup(_) | PhaseResult::Derive(_) | PhaseResult::Merge(_) => Outcome::Done,
+    }
 }
 
 /// To the millisecond.

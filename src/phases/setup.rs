@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::Context;
 use super::derive::{self, DeriveOptions, DeriveResult};
+use super::events::Activity;
 use crate::failure::Failure;
 use crate::source::Source;
 use crate::store::coverage::Coverage;
@@ -54,6 +55,8 @@ pub struct SetupResult {
     pub shares: Vec<Share>,
     /// The tracks' workloads.
     pub tracks: Vec<Split>,
+    /// The staging database.
+    pub staging_database: String,
     /// Distinct tokens that are staged already, by source.
     pub staged: Vec<(Source, u64)>,
     /// Whether everything was begun anew.
@@ -82,9 +85,9 @@ pub async fn run(context: &Context, options: &SetupOptions) -> Result<SetupResul
     }
     let created = if options.create_tables { store.create_missing_tables().await? } else { Vec::new() };
     store.require_fills_and_map().await?;
-    context.progress.step("Measuring the coverage");
+    context.begins(Activity::MeasuringCoverage);
     let coverage = store.coverage().await?;
-    context.progress.step("Creating the staging tables");
+    context.begins(Activity::CreatingStaging);
     store.create_staging().await?;
     let mut put_aside = Vec::new();
     if options.reset {
@@ -96,9 +99,9 @@ pub async fn run(context: &Context, options: &SetupOptions) -> Result<SetupResul
     }
     let derived =
         if options.derive { Some(derive::run(context, &DeriveOptions::default()).await?) } else { None };
-    context.progress.step("Listing the unmapped tokens");
+    context.begins(Activity::ListingUnmapped);
     let unmapped = store.list_unmapped().await?;
-    context.progress.step("Splitting the workload");
+    context.begins(Activity::SplittingWorkload);
     let tracks = store.split(unmapped, &options.shares).await?;
     // What a track has that is not in use any more another one has now.
     let emptied = store.empty_other_workloads(&options.shares).await?;
@@ -127,6 +130,7 @@ pub async fn run(context: &Context, options: &SetupOptions) -> Result<SetupResul
         unmapped,
         shares: options.shares.clone(),
         tracks,
+        staging_database: store.names().staging.clone(),
         staged,
         reset,
         put_aside,

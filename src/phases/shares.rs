@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use super::events::{Activity, PhaseEvent};
 use super::{Context, track};
 use crate::failure::Failure;
 use crate::source::Source;
@@ -109,13 +110,15 @@ impl Tracks {
 }
 
 async fn by_limits(context: &Context) -> Result<Vec<Share>, Failure> {
-    context.progress.step("Asking each source once");
+    context.begins(Activity::AskingSources);
     let probes = join_all(Source::tracks().map(|source| probe(context, source)));
     let mut shares = Vec::new();
     for (source, found) in Source::tracks().zip(probes.await) {
         match found {
             Ok(weight) => shares.push(Share { source, weight }),
-            Err(why) => context.progress.notice(&format!("{} is left out: {why}", source.title())),
+            Err(why) => {
+                context.progress.on_phase_event(&PhaseEvent::SourceLeftOut { source, why: &why });
+            }
         }
     }
     if shares.is_empty() {

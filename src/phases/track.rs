@@ -4,9 +4,9 @@ use std::num::NonZeroUsize;
 
 use super::Context;
 use crate::failure::Failure;
+use crate::results::Track;
 use crate::settings::Settings;
 use crate::source::Source;
-use crate::track::TrackResult;
 use crate::track::engine::{TrackConfig, TrackError};
 use crate::track::lookup::LookupTrack;
 use crate::track::rounds;
@@ -82,7 +82,7 @@ pub async fn run(
     context: &Context,
     sources: &[Source],
     options: &TrackOptions,
-) -> Result<Vec<Result<TrackResult, TrackError>>, Failure> {
+) -> Result<Vec<Result<Track, TrackError>>, Failure> {
     let settings = &context.settings;
     // What a source that is newer than the last setup lacks.
     context.store.complete_staging(sources).await?;

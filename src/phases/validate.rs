@@ -21,6 +21,7 @@ pub use signs::Signs;
 pub use waterfall::{Cause, Step, Table};
 
 use super::Context;
+use super::events::Activity;
 use crate::failure::Failure;
 use crate::ids::Wallet;
 use crate::pnl::{Appraisal, FlowKind, Method, Position, TransferRule, Usd, Variance};
@@ -142,7 +143,7 @@ impl ValidateResult {
 /// A table is missing, ClickHouse fails, or the file cannot be written.
 pub async fn run(context: &Context, options: &ValidateOptions) -> Result<ValidateResult, Failure> {
     let limit = context.settings.thresholds.variance_limit;
-    context.progress.step("Adding up the positions");
+    context.begins(Activity::AddingUpPositions);
     let wallets: Vec<Wallet> = options.baselines.iter().map(|baseline| baseline.wallet).collect();
     let holdings = context.store.holdings(&wallets).await?;
     let rules = AssessRules {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Context;
+use super::events::{Activity, PhaseEvent};
 use crate::atomic_file;
 use crate::failure::Failure;
 use crate::ids::Wallet;
@@ -91,7 +92,7 @@ impl VerifyResult {
 pub async fn run(context: &Context, options: &VerifyOptions) -> Result<VerifyResult, Failure> {
     let (store, settings) = (&context.store, &context.settings);
     store.require_fills_and_map().await?;
-    context.progress.step("Measuring the coverage");
+    context.begins(Activity::MeasuringCoverage);
     let most = if options.gaps_file.is_some() { 1 << 40 } else { SHOWN };
     let failed = failed_batches(context);
     // Side by side: the second reads little, and mostly waits.
@@ -127,9 +128,7 @@ fn failed_batches(context: &Context) -> Vec<FailedBatch> {
                     last: gap.last,
                 }),
             ),
-            Err(error) => {
-                context.progress.notice(&format!("{error}; its failed tokens count as never asked"))
-            }
+            Err(error) => context.progress.on_phase_event(&PhaseEvent::FailuresUnknown(&error)),
         }
     }
     batches
@@ -162,5 +161,5 @@ fn write_gaps(path: &Path, tokens: &[UnmappedToken]) -> Result<(), Failure> {
         }
         file.flush()
     });
-    written.map_err(|error| Failure::File(format!("cannot write {}: {error}", path.display())))
+    written.map_err(|error| Failure::NotWritten { place: path.display().to_string(), error })
 }

@@ -1,20 +1,27 @@
 //! What `clob` prints.
 
-use serde_json::{Value, json};
-
+use super::Report;
 use super::text::{Page, percent1, runtime, thousands};
-use crate::track::Ending;
-use crate::track::catalogue::CatalogueResult;
+use crate::outcome::Outcome;
+use crate::results::Catalogue;
+
+impl Report for Catalogue {
+    fn outcome(&self) -> Outcome {
+        self.track.outcome
+    }
+
+    fn text(&self) -> String {
+        closing(self)
+    }
+}
 
 /// A page like the guide's.
-pub fn text(result: &CatalogueResult) -> String {
+fn closing(result: &Catalogue) -> String {
     let track = &result.track;
-    let title = match track.ending {
-        Ending::Complete => "✅ CATALOGUE COMPLETE - Polymarket CLOB",
-        Ending::WorkLeft => "⚠️  CATALOGUE INCOMPLETE - Polymarket CLOB: run the same command again",
-        Ending::Interrupted => {
-            "⚠️  CATALOGUE INTERRUPTED - Polymarket CLOB: saved, run the same command again"
-        }
+    let title = match track.outcome {
+        Outcome::Done => "✅ CATALOGUE COMPLETE - Polymarket CLOB",
+        Outcome::WorkLeft => "⚠️  CATALOGUE INCOMPLETE - Polymarket CLOB: run the same command again",
+        _ => "⚠️  CATALOGUE INTERRUPTED - Polymarket CLOB: saved, run the same command again",
     };
     let mut page = Page::titled(title);
     page.blank();
@@ -36,7 +43,7 @@ pub fn text(result: &CatalogueResult) -> String {
         thousands(track.resolved),
         percent1(track.resolved, track.total)
     ));
-    if track.ending == Ending::Complete {
+    if track.outcome == Outcome::Done {
         page.line(format!("Not in the catalogue: {}", thousands(track.not_found)));
     }
     if track.rejected > 0 {
@@ -49,14 +56,9 @@ pub fn text(result: &CatalogueResult) -> String {
         thousands(track.throttled),
         thousands(track.retries)
     ));
-    page.line(format!("Runtime: {}", runtime(track.track_seconds)));
-    if track.ending == Ending::Complete {
+    page.line(format!("Runtime: {}", runtime(track.track_seconds.0)));
+    if track.outcome == Outcome::Done {
         page.blank().line("Next: `backfill merge --labels` merges it and fills empty labels of the map");
     }
     page.into_text()
-}
-
-/// The result as one object, in the shape of a track's.
-pub fn json(result: &CatalogueResult) -> Value {
-    json!(result)
 }

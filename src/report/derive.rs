@@ -1,52 +1,41 @@
 //! What `derive` prints.
 
-use serde_json::{Value, json};
-
+use super::Report;
 use super::text::{Page, runtime, thousands};
-use crate::phases::derive::DeriveResult;
+use crate::outcome::Outcome;
+use crate::results::Derive;
 
-/// A page like the guide's.
-pub fn text(result: &DeriveResult) -> String {
-    let mut page = Page::titled("OFFLINE TRACK: TOKENS FROM KNOWN CONDITIONS");
-    page.entry(25, "Known conditions", thousands(result.conditions));
-    if result.malformed > 0 {
-        page.entry(25, "Malformed (left out)", thousands(result.malformed));
+impl Report for Derive {
+    fn outcome(&self) -> Outcome {
+        Outcome::Done
     }
-    page.entry(25, "Token ids computed", thousands(result.candidates));
-    page.entry(25, "Unmapped tokens", thousands(result.unmapped));
-    page.entry(25, "Derived and staged", thousands(result.inserted));
-    if result.mirrors + result.structural > 0 {
-        page.entry(25, "  mirrors", thousands(result.mirrors));
-        page.entry(25, "  by their own bits", thousands(result.structural));
-    }
-    page.entry(25, "Left for the tracks", thousands(result.unmapped.saturating_sub(result.inserted)));
-    page.entry(25, "Runtime", runtime(result.elapsed_seconds));
-    if result.ambiguous > 0 {
-        page.blank().line(format!(
-            "⚠️  {} mirrors of several known conditions (they end in the same 32 digits): not staged",
-            thousands(result.ambiguous)
-        ));
-        result.ambiguous_sample.iter().for_each(|token| {
-            page.line(format!("   {token}"));
-        });
-    }
-    page.blank().line("✅ DERIVE COMPLETE - every row is proven by its token id");
-    page.into_text()
-}
 
-/// The result as one object.
-pub fn json(result: &DeriveResult) -> Value {
-    json!({
-        "phase": "derive",
-        "conditions": result.conditions,
-        "candidates": result.candidates,
-        "unmapped": result.unmapped,
-        "inserted": result.inserted,
-        "mirrors": result.mirrors,
-        "structural": result.structural,
-        "ambiguous": result.ambiguous,
-        "ambiguous_sample": result.ambiguous_sample,
-        "malformed": result.malformed,
-        "elapsed_seconds": result.elapsed_seconds,
-    })
+    fn text(&self) -> String {
+        let result = self;
+        let mut page = Page::titled("OFFLINE TRACK: TOKENS FROM KNOWN CONDITIONS");
+        page.entry(25, "Known conditions", thousands(result.conditions));
+        if result.malformed > 0 {
+            page.entry(25, "Malformed (left out)", thousands(result.malformed));
+        }
+        page.entry(25, "Token ids computed", thousands(result.candidates));
+        page.entry(25, "Unmapped tokens", thousands(result.unmapped));
+        page.entry(25, "Derived and staged", thousands(result.inserted));
+        if result.mirrors + result.structural > 0 {
+            page.entry(25, "  mirrors", thousands(result.mirrors));
+            page.entry(25, "  by their own bits", thousands(result.structural));
+        }
+        page.entry(25, "Left for the tracks", thousands(result.unmapped.saturating_sub(result.inserted)));
+        page.entry(25, "Runtime", runtime(result.elapsed_seconds.0));
+        if result.ambiguous > 0 {
+            page.blank().line(format!(
+                "⚠️  {} mirrors of several known conditions (they end in the same 32 digits): not staged",
+                thousands(result.ambiguous)
+            ));
+            result.ambiguous_sample.iter().for_each(|token| {
+                page.line(format!("   {token}"));
+            });
+        }
+        page.blank().line("✅ DERIVE COMPLETE - every row is proven by its token id");
+        page.into_text()
+    }
 }

@@ -1,6 +1,7 @@
-//! What an event of a track reads like, for whoever prints lines.
+//! What an event of a phase or a track reads like, for whoever prints lines.
 
 use crate::ids::TokenId;
+use crate::phases::events::{Activity, PhaseEvent};
 use crate::track::events::{GiveUpCause, TrackEvent, TrackEventKind, WorkStart};
 use crate::upstream::catalogue::PageCursor;
 
@@ -52,6 +53,40 @@ pub fn notice(event: &TrackEvent<'_>) -> Option<String> {
         TrackEventKind::StoreDown(error) => format!("{error}; waiting for ClickHouse, nothing is lost"),
         TrackEventKind::StoreBack => "ClickHouse is back; going on".to_owned(),
     })
+}
+
+/// The notice for an event of a phase; `None` for one that is shown otherwise.
+pub fn phase_notice(event: &PhaseEvent<'_>) -> Option<String> {
+    Some(match event {
+        PhaseEvent::Activity(_) | PhaseEvent::Planned(_) | PhaseEvent::Began(_) | PhaseEvent::Ended(_) => {
+            return None;
+        }
+        PhaseEvent::SourceLeftOut { source, why } => format!("{} is left out: {why}", source.title()),
+        PhaseEvent::ShareTaken { reason } => format!("{reason}; the other tracks take its share"),
+        PhaseEvent::FailuresUnknown(error) => format!("{error}; its failed tokens count as never asked"),
+        PhaseEvent::NothingExpected(wallet) => format!("Dome knows no P&L of {wallet}; it is left out"),
+    })
+}
+
+/// What a phase is doing.
+pub const fn activity(activity: Activity) -> &'static str {
+    match activity {
+        Activity::AskingSources => "Asking each source once",
+        Activity::MeasuringCoverage => "Measuring the coverage",
+        Activity::CreatingStaging => "Creating the staging tables",
+        Activity::ListingUnmapped => "Listing the unmapped tokens",
+        Activity::SplittingWorkload => "Splitting the workload",
+        Activity::ListingTraded => "Listing the traded tokens",
+        Activity::ComputingTokens => "Computing tokens from the known conditions",
+        Activity::ReadingCatalogue => "Reading the catalogue",
+        Activity::ComparingStaging => "Comparing the staging tables",
+        Activity::Proving => "Proving the map and what is staged",
+        Activity::ReplacingWrongRows => "Replacing the map's wrong rows",
+        Activity::Merging => "Merging",
+        Activity::FillingLabels => "Filling empty labels",
+        Activity::AddingUpPositions => "Adding up the positions",
+        Activity::AskingExpectations => "Asking Dome what it expects",
+    }
 }
 
 /// Where a worker's job begins, in a few characters.

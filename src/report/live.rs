@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::run;
-use crate::phases::plan::{Decision, Plan, Step};
-use crate::phases::run::{Outcome, StepEnd};
+use crate::outcome::Outcome;
+use crate::phases::steps::{Decision, End, Plan, Planned, Step, StepEnd};
 use crate::source::Source;
 use crate::track::{Gauges, UnderWay, read};
 
@@ -171,7 +171,7 @@ impl Live {
 
     /// A run begins.
     pub fn planned(&self, plan: &Plan) {
-        let look = |planned: &crate::phases::plan::Planned| {
+        let look = |planned: &Planned| {
             let (state, note) = match &planned.decision {
                 Decision::Run(_) => (PhaseState::Waiting, String::new()),
                 Decision::Leave(skip) => (PhaseState::LeftOut, run::skip(skip)),
@@ -191,9 +191,9 @@ impl Live {
     /// A phase of the run has ended.
     pub fn phase_ended(&self, end: &StepEnd) {
         for phase in lock(&self.phases).iter_mut().filter(|phase| phase.step == end.step) {
-            phase.state = match end.outcome {
-                Outcome::Done => PhaseState::Done,
-                Outcome::LeftOut(_) => PhaseState::LeftOut,
+            phase.state = match end.end {
+                End::Ended(Outcome::Done) => PhaseState::Done,
+                End::LeftOut(_) => PhaseState::LeftOut,
                 _ => PhaseState::NotWell,
             };
             phase.seconds = end.seconds;

@@ -1,23 +1,41 @@
 //! What phase 3 prints.
 
-use serde_json::{Map, Value, json};
+use super::Report;
+use super::text::{Page, percent1, thousands, title};
+use crate::outcome::Outcome;
+use crate::results::Merge;
 
-use super::text::{Page, percent1, thousands};
-use super::verify;
-use crate::phases::merge::MergeResult;
-use crate::track::floored_percent;
-
-/// The guide's page.
-pub fn text(result: &MergeResult) -> String {
-    let (before, after, staged) = (&result.before, &result.after, &result.staged);
-    let mut page = Page::titled("PHASE 3: MERGE STAGING TABLES TO PRODUCTION");
-    page.section(1, "Staging Table Verification");
-    let mut total = 0;
-    for (source, count) in &staged.by_source {
-        total += count;
-        page.entry(25, &format!("{} track mappings", source.title()), thousands(*count));
+impl Report for Merge {
+    /// Coverage below its target is for `verify` to judge.
+    fn outcome(&self) -> Outcome {
+        Outcome::Done
     }
-    page.entry(25, "Total new mappings", thousands(total));
+
+    fn text(&self) -> String {
+        let mut page = Page::titled("PHASE 3: MERGE STAGING TABLES TO PRODUCTION");
+        staged(&mut page, self);
+        overlaps(&mut page, self);
+        production(&mut page, self);
+        merging(&mut page, self);
+        if !self.dry_run {
+            afterwards(&mut page, self);
+            verdict(&mut page, self);
+        }
+        page.into_text()
+    }
+}
+
+fn staged(page: &mut Page, result: &Merge) {
+    page.section(1, "Staging Table Verification");
+    for source in &result.precedence {
+        let count = result.staged.get(source).copied().unwrap_or_default();
+        page.entry(25, &format!("{} track mappings", title(source)), thousands(count));
+    }
+    page.entry(25, "Total new mappings", thousands(result.staged.values().sum()));
+}
+
+fn overlaps(page: &mut Page, result: &Merge) {
+    let staged = result;
     page.section(2, "Checking for Overlaps");
     page.line(format!("Overlapping tokens: {}", thousands(staged.overlapping)));
     if staged.overlapping > 0 {
@@ -25,26 +43,26 @@ pub fn text(result: &MergeResult) -> String {
             "ℹ️  Found {} tokens in more than one staging table.",
             thousands(staged.overlapping)
         ));
-        let order: Vec<&str> = staged.by_source.iter().map(|(source, _)| source.title()).collect();
+        let order: Vec<&str> = staged.precedence.iter().map(|it| title(it)).collect();
         page.line(format!("   Will deduplicate ({} takes precedence).", order.join(", then ")));
     }
     if staged.conflicting > 0 {
         page.blank()
             .line(format!("⚠️  Conflicting tokens: {} (the hash decides)", thousands(staged.conflicting)));
         for conflict in &staged.conflicts {
-            page.line(format!("   {}", conflict.token_id));
+            page.line(format!("   {}", conflict.token));
             conflict.claims.iter().for_each(|claim| {
                 page.line(format!("     {claim}"));
             });
         }
     }
+}
+
+fn production(page: &mut Page, result: &Merge) {
+    let (mapped, total) = (result.before.mapped, result.total_asset_ids);
     page.section(3, "Current Production Coverage");
-    page.entry(25, "Total unique asset_ids", thousands(before.total));
-    page.entry(
-        25,
-        "Currently mapped",
-        format!("{} ({})", thousands(before.mapped), percent1(before.mapped, before.total)),
-    );
+    page.entry(25, "Total unique asset_ids", thousands(total));
+    page.entry(25, "Currently mapped", format!("{} ({})", thousands(mapped), percent1(mapped, total)));
     let map = &result.map;
     page.line(format!(
         "Rows of the map: {} proven, {} wrong, {} unproven",
@@ -52,6 +70,13 @@ pub fn text(result: &MergeResult) -> String {
         thousands(map.wrong),
         thousands(map.unproven)
     ));
+    if map.mirror + map.structural > 0 {
+        page.line(format!(
+            "  of the second generation: {} mirrors of known conditions, {} by their own bits",
+            thousands(map.mirror),
+            thousands(map.structural)
+        ));
+    }
     if map.mirror + map.structural > 0 {
         page.line(format!(
             "  of the second generation: {} mirrors of known conditions, {} by their own bits",
@@ -77,12 +102,15 @@ pub fn text(result: &MergeResult) -> String {
             _ => format!("✓ {tokens} mirrors put under their legacy condition"),
         });
     }
+}
+
+fn merging(page: &mut Page, result: &Merge) {
     page.section(4, "Merging Staging → Production");
-    if result.candidates.refused > 0 {
-        page.line(format!("⚠️  {} tokens without a proof: not merged", thousands(result.candidates.refused)));
+    if result.refused > 0 {
+        page.line(format!("⚠️  {} tokens without a proof: not merged", thousands(result.refused)));
         page.line("    where a collateral is not listed, add it to COLLATERALS and merge again");
     }
-    if let Some(labels) = result.labels {
+    if let Some(labels) = result.labels_filled {
         let would = if result.dry_run {
             "Dry run: empty labels that would be filled"
         } else {
@@ -90,66 +118,39 @@ pub fn text(result: &MergeResult) -> String {
         };
         page.line(format!("{would}: {}", thousands(labels)));
     }
-    if result.dry_run {
-        page.line(format!("Dry run: {} tokens would be added, nothing was written", thousands(result.added)));
-        return page.into_text();
-    }
-    page.line("✓ Merge complete");
+    page.line(if result.dry_run {
+        format!("Dry run: {} tokens would be added, nothing was written", thousands(result.added))
+    } else {
+        "✓ Merge complete".to_owned()
+    });
+}
+
+fn afterwards(page: &mut Page, result: &Merge) {
+    let (mapped, total) = (result.after.mapped, result.total_asset_ids);
     page.section(5, "Post-Merge Coverage");
-    page.entry(25, "Total unique asset_ids", thousands(after.total));
-    page.entry(
-        25,
-        "Now mapped",
-        format!("{} ({})", thousands(after.mapped), percent1(after.mapped, after.total)),
-    );
+    page.entry(25, "Total unique asset_ids", thousands(total));
+    page.entry(25, "Now mapped", format!("{} ({})", thousands(mapped), percent1(mapped, total)));
     page.blank().entry(25, "New mappings added", thousands(result.added));
-    let increase = after.mapped.saturating_sub(before.mapped);
-    page.entry(25, "Coverage increase", format!("+{}", percent1(increase, after.total)));
+    let increase = mapped.saturating_sub(result.before.mapped);
+    page.entry(25, "Coverage increase", format!("+{}", percent1(increase, total)));
     page.entry(
         25,
         "Tokens mapped twice",
         format!("{} (before: {})", thousands(result.duplicates), thousands(result.duplicates_before)),
     );
-    let coverage = percent1(after.mapped, after.total);
     page.blank();
-    if result.reaches_target() {
+}
+
+fn verdict(page: &mut Page, result: &Merge) {
+    let coverage = percent1(result.after.mapped, result.total_asset_ids);
+    let target = result.target_pct.0;
+    if result.reaches_target {
         page.line("✅ PHASE 3 COMPLETE - Coverage Target Achieved!").rule().blank();
-        page.line(format!("Final coverage: {coverage} (≥{}% threshold)", result.target)).blank();
+        page.line(format!("Final coverage: {coverage} (≥{target}% threshold)")).blank();
         page.line("Ready to proceed with Phase 4 (Coverage Verification)");
     } else {
         page.line("⚠️  PHASE 3 COMPLETE - Coverage Below Target").rule().blank();
-        page.line(format!("Final coverage: {coverage} (<{}% threshold)", result.target)).blank();
+        page.line(format!("Final coverage: {coverage} (<{target}% threshold)")).blank();
         page.line("Run the tracks again, or see with `backfill verify` which tokens are missing");
     }
-    page.into_text()
-}
-
-/// The design's object.
-pub fn json(result: &MergeResult) -> Value {
-    let staged: Map<String, Value> = (result.staged.by_source.iter())
-        .map(|(source, count)| (source.name().to_owned(), json!(count)))
-        .collect();
-    let coverage = |of: &crate::store::coverage::Coverage| json!({"mapped": of.mapped, "coverage_pct": floored_percent(of.mapped, of.total)});
-    json!({
-        "phase": "merge",
-        "staged": staged,
-        "overlapping": result.staged.overlapping,
-        "conflicting": result.staged.conflicting,
-        "conflicts": result.staged.conflicts.iter().map(|it| json!({"token": it.token_id, "claims": it.claims})).collect::<Vec<_>>(),
-        "before": coverage(&result.before),
-        "after": coverage(&result.after),
-        "total_asset_ids": result.after.total,
-        "target_pct": result.target.to_string().parse::<f64>().unwrap_or_default(),
-        "margin_pct": verify::margin_pct(result.target, result.after.mapped, result.after.total),
-        "reaches_target": result.reaches_target(),
-        "added": result.added,
-        "repaired": result.repaired,
-        "labels_filled": result.labels,
-        "refused": result.candidates.refused,
-        "duplicates": result.duplicates,
-        "evidence": {"proven": result.candidates.proven, "mirror": result.candidates.mirror, "structural": result.candidates.structural},
-        "map": {"proven": result.map.proven, "mirror": result.map.mirror, "structural": result.map.structural, "respelled": result.map.respelled, "wrong": result.map.wrong, "unproven": result.map.unproven, "wrong_tokens": result.map.wrong_tokens},
-        "dry_run": result.dry_run,
-        "elapsed_seconds": result.elapsed_seconds,
-    })
 }

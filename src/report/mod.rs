@@ -1,43 +1,67 @@
-//! What a person or a program reads. Phases and tracks know nothing of the terminal: they tell what happens to a
-//! [`Progress`] and return results, and this module alone decides how those look.
+//! What a person or a program reads. Phases and tracks tell what happens as events and return results; this module
+//! alone decides how those look. [`Report`] is a result as a page, an object and an exit code.
 
-pub mod clob;
-pub mod derive;
-pub mod doctor;
+mod clob;
+mod derive;
+mod doctor;
 pub mod events;
 pub mod html;
 pub mod live;
-pub mod merge;
+mod merge;
 pub mod metrics;
-pub mod prove;
+mod prove;
 pub mod recorder;
 pub mod run;
-pub mod setup;
+mod setup;
 pub mod status;
 pub mod terminal;
 pub mod text;
 pub mod track;
-pub mod validate;
-pub mod verify;
+mod validate;
+mod verify;
 
-use crate::phases::plan::{Plan, Step};
-use crate::phases::run::StepEnd;
-use crate::track::events::TrackListener;
+use serde::Serialize;
+use serde_json::Value;
 
-/// What is told while work is going on.
-pub trait Progress: TrackListener {
-    /// Something the operator should know, a line.
-    fn notice(&self, text: &str);
+use crate::outcome::Outcome;
+use crate::results::PhaseResult;
 
-    /// A step of a phase begins.
-    fn step(&self, text: &str);
+/// What a command came to.
+pub trait Report: Serialize {
+    /// How it ended.
+    fn outcome(&self) -> Outcome;
 
-    /// A run of several phases begins.
-    fn planned(&self, _plan: &Plan) {}
+    /// The page for people.
+    fn text(&self) -> String;
 
-    /// A phase of the run begins.
-    fn phase_began(&self, _step: Step) {}
+    /// The object for programs.
+    fn json(&self) -> Value {
+        // Names are texts and numbers are finite: nothing in a result can fail to be written.
+        serde_json::to_value(self).unwrap_or_default()
+    }
+}
 
-    /// A phase of the run has ended, or is left out.
-    fn phase_ended(&self, _end: &StepEnd) {}
+/// The same call of whichever result it is.
+macro_rules! of_each {
+    ($result:expr, $call:ident) => {
+        match $result {
+            PhaseResult::Setup(it) => it.$call(),
+            PhaseResult::Derive(it) => it.$call(),
+            PhaseResult::Track(it) => it.$call(),
+            PhaseResult::Catalogue(it) => it.$call(),
+            PhaseResult::Merge(it) => it.$call(),
+            PhaseResult::Verify(it) => it.$call(),
+            PhaseResult::Validate(it) => it.$call(),
+        }
+    };
+}
+
+impl Report for PhaseResult {
+    fn outcome(&self) -> Outcome {
+        of_each!(self, outcome)
+    }
+
+    fn text(&self) -> String {
+        of_each!(self, text)
+    }
 }

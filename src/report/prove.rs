@@ -1,60 +1,43 @@
 //! What `prove` prints.
 
-use serde_json::{Value, json};
+use super::Report;
+use crate::outcome::Outcome;
+use crate::results::{Proof, Proofs};
 
-use crate::ids::{ConditionId, TokenId};
-use crate::phases::prove::{Verdict, Verdicts};
-use crate::proof::{Evidence, Proof, Refusal};
+impl Report for Proof {
+    fn outcome(&self) -> Outcome {
+        Outcome::of_check(self.reason.is_none())
+    }
 
-/// The answer for a pair in a sentence.
-pub fn text(token: &TokenId, condition: &ConditionId, proof: Result<Proof<'_>, Refusal>) -> String {
-    let proof = match proof {
-        Ok(proof) => proof,
-        Err(reason) => {
+    /// The answer in a sentence.
+    fn text(&self) -> String {
+        let (token, condition, verdict) = (&self.token_id, &self.condition_id, self.verdict.as_str());
+        if let Some(reason) = &self.reason {
             return format!(
                 "refuted: token {token}\n         does not belong to condition {condition}:\n         {reason}\n"
             );
         }
-    };
-    let verdict = proof.evidence.name();
-    let indent = " ".repeat(verdict.len() + 2);
-    let why = match proof.evidence {
-        Evidence::Proven => format!(", backed by {}", proof.collateral),
-        Evidence::Mirror => ", as the twin of the second generation that its bits name".to_owned(),
-        Evidence::Structural => {
-            ", which stands in its own bits; that there is such a market they do not show".to_owned()
-        }
-    };
-    format!(
-        "{verdict}: token {token}\n{indent}is outcome {} of condition {condition}{why}\n",
-        proof.outcome_index
-    )
+        let why = match (verdict, &self.collateral) {
+            ("mirror", _) => ", as the twin of the second generation that its bits name".to_owned(),
+            ("structural", _) => {
+                ", which stands in its own bits; that there is such a market they do not show".to_owned()
+            }
+            (_, Some(collateral)) => format!(", backed by {collateral}"),
+            (_, None) => String::new(),
+        };
+        let indent = " ".repeat(verdict.len() + 2);
+        let index = self.outcome_index.map_or_else(String::new, |index| index.to_string());
+        format!("{verdict}: token {token}\n{indent}is outcome {index} of condition {condition}{why}\n")
+    }
 }
 
-/// The answer for a pair as an object.
-pub fn json(token: &TokenId, condition: &ConditionId, proof: Result<Proof<'_>, Refusal>) -> Value {
-    let verdict = proof.map_or(Verdict::Refuted, |proof| Verdict::Holds(proof.evidence));
-    json!({
-        "phase": "prove",
-        "token_id": token,
-        "condition_id": condition,
-        "outcome_index": proof.ok().map(|proof| proof.outcome_index),
-        "collateral": proof.ok().map(|proof| proof.collateral).filter(|name| !name.is_empty()),
-        "verdict": verdict.name(),
-        "reason": proof.err().map(|reason| reason.to_string()),
-    })
-}
+impl Report for Proofs {
+    fn outcome(&self) -> Outcome {
+        Outcome::of_check(self.refuted == 0)
+    }
 
-/// The counts for a file as an object.
-pub fn counts(verdicts: &Verdicts, elapsed_seconds: f64) -> Value {
-    json!({
-        "phase": "prove",
-        "rows": verdicts.rows(),
-        "proven": verdicts.proven,
-        "mirror": verdicts.mirror,
-        "structural": verdicts.structural,
-        "refuted": verdicts.refuted,
-        "malformed": verdicts.malformed,
-        "elapsed_seconds": elapsed_seconds,
-    })
+    /// The table on standard output says it all.
+    fn text(&self) -> String {
+        String::new()
+    }
 }

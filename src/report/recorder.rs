@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::Report;
 use super::terminal::Terminal;
-use super::{Progress, run};
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::journal::{Event, Journal, Sample};
-use crate::phases::plan::{Plan, Step};
-use crate::phases::run::{Outcome, StepEnd};
+use crate::outcome::Outcome;
+use crate::phases::events::{PhaseEvent, PhaseListener};
+use crate::phases::steps::{End, StepEnd};
 use crate::source::Source;
 use crate::track::events::{TrackEvent, TrackEventKind, TrackListener};
 use crate::track::{Gauges, read};
@@ -49,9 +50,9 @@ impl Recorder {
     }
 
     /// Notes how a phase has ended, unless it was never begun.
-    pub fn ended(&self, phase: &str, exit: Exit, seconds: f64, result: Value, error: Option<String>) {
+    pub fn ended(&self, phase: &str, outcome: Outcome, seconds: f64, result: Value, error: Option<String>) {
         let Some(run) = lock(&self.runs).remove(phase) else { return };
-        let (phase, at, exit) = (phase.to_owned(), Timestamp::now(), exit as u8);
+        let (phase, at, exit) = (phase.to_owned(), Timestamp::now(), outcome.exit());
         self.told(self.journal.append(&Event::Ended { phase, run, at, exit, seconds, result, error }));
     }
 
@@ -59,23 +60,19 @@ impl Recorder {
     ///
     /// # Errors
     /// The phase's own.
-    pub async fn phase<T>(
+    pub async fn phase<T: Report>(
         &self,
         phase: &str,
         work: impl Future<Output = Result<T, Failure>>,
-        told: impl Fn(&T) -> (Exit, Value),
     ) -> Result<T, Failure> {
         let began = Instant::now();
         self.began(phase);
         let result = work.await;
-        let (exit, value, error) = match &result {
-            Ok(result) => {
-                let (exit, value) = told(result);
-                (exit, value, None)
-            }
-            Err(failure) => (failure.exit(), Value::Null, Some(failure.to_string())),
+        let (outcome, value, error) = match &result {
+            Ok(result) => (result.outcome(), result.json(), None),
+            Err(failure) => (failure.outcome(), Value::Null, Some(failure.to_string())),
         };
-        self.ended(phase, exit, seconds_since(began), value, error);
+        self.ended(phase, outcome, seconds_since(began), value, error);
         result
     }
 
@@ -123,36 +120,14 @@ async fn look(journal: Arc<Journal>, gauges: Arc<Gauges>, run: String, began: In
     }
 }
 
-impl Progress for Recorder {
-    fn notice(&self, text: &str) {
-        self.terminal.notice(text);
-    }
-
-    fn step(&self, text: &str) {
-        self.terminal.step(text);
-    }
-
-    fn planned(&self, plan: &Plan) {
-        self.terminal.planned(plan);
-    }
-
-    fn phase_began(&self, step: Step) {
-        self.began(step.name());
-        self.terminal.phase_began(step);
-    }
-
-    fn phase_ended(&self, end: &StepEnd) {
-        let (exit, error) = match &end.outcome {
-            Outcome::Done => (Exit::Done, None),
-            Outcome::BelowThreshold => (Exit::BelowThreshold, None),
-            Outcome::WorkLeft => (Exit::WorkLeft, None),
-            Outcome::Interrupted => (Exit::Interrupted, None),
-            Outcome::Failed(reason) => (Exit::Unusable, Some(reason.clone())),
-            Outcome::LeftOut(_) | Outcome::NotReached => return self.terminal.phase_ended(end),
-        };
-        let result = end.result.as_ref().map_or(Value::Null, run::json);
-        self.ended(end.step.name(), exit, end.seconds, result, error);
-        self.terminal.phase_ended(end);
+impl PhaseListener for Recorder {
+    fn on_phase_event(&self, event: &PhaseEvent<'_>) {
+        match event {
+            PhaseEvent::Began(step) => self.began(step.name()),
+            PhaseEvent::Ended(end) => self.phase_ended(end),
+            _ => {}
+        }
+        self.terminal.on_phase_event(event);
     }
 }
 
@@ -168,6 +143,16 @@ impl TrackListener for Recorder {
 }
 
 impl Recorder {
+    fn phase_ended(&self, end: &StepEnd) {
+        let (outcome, error) = match &end.end {
+            End::Ended(outcome) => (*outcome, None),
+            End::Failed { outcome, message } => (*outcome, Some(message.clone())),
+            End::LeftOut(_) | End::NotReached => return,
+        };
+        let result = end.result.as_ref().map_or(Value::Null, Report::json);
+        self.ended(end.step.name(), outcome, end.seconds, result, error);
+    }
+
     fn track_began(&self, gauges: Arc<Gauges>) {
         let run = lock(&self.runs).get(gauges.source.name()).cloned();
         if let Some(run) = run {

@@ -1,53 +1,70 @@
 //! What several phases in one process print: the plan before, each phase's own page, the summary after.
 
-use serde_json::{Value, json};
-
+use super::Report;
 use super::text::{Page, percent1, percent2, thousands};
-use super::{merge, setup, track, validate, verify};
-use crate::phases::plan::{Decision, Due, Plan, Planned, Skip};
-use crate::phases::run::{Outcome, PhaseResult, StepEnd};
-
-/// The page that the phase prints on its own.
-pub fn text(result: &PhaseResult) -> String {
-    match result {
-        PhaseResult::Setup(result) => setup::text(result),
-        PhaseResult::Track(result) => track::text(result),
-        PhaseResult::Merge(result) => merge::text(result),
-        PhaseResult::Verify(result) => verify::text(result),
-        PhaseResult::Validate(result) => validate::text(result),
-    }
-}
-
-/// The object that the phase prints on its own.
-pub fn json(result: &PhaseResult) -> Value {
-    match result {
-        PhaseResult::Setup(result) => setup::json(result),
-        PhaseResult::Track(result) => json!(result),
-        PhaseResult::Merge(result) => merge::json(result),
-        PhaseResult::Verify(result) => verify::json(result),
-        PhaseResult::Validate(result) => validate::json(result),
-    }
-}
+use crate::outcome::Outcome;
+use crate::phases::steps::{Decision, Due, End, Plan, Skip, StepEnd};
+use crate::results::{PhaseResult, Planned, Run, Seconds, Summary, Validate, Verify, WalletStatus};
 
 /// What a run will do, before it does it.
-pub fn plan(plan: &Plan) -> String {
+pub fn plan(plan: &Plan) -> Vec<Planned> {
+    let one = |planned: &crate::phases::steps::Planned| {
+        let (action, why) = words(&planned.decision);
+        Planned { phase: planned.step.name().to_owned(), action: action.to_owned(), why }
+    };
+    plan.0.iter().map(one).collect()
+}
+
+/// The same as a page.
+pub fn plan_page(plan: &[Planned]) -> String {
     let mut page = Page::titled("PLAN");
-    for Planned { step, decision } in &plan.0 {
-        let (action, why) = words(decision);
-        page.line(format!("{:<9} {action:<5} {why}", step.name()).trim_end());
+    for Planned { phase, action, why } in plan {
+        page.line(format!("{phase:<9} {action:<5} {why}").trim_end());
     }
     page.blank();
     page.into_text()
 }
 
-/// The same for a program.
-pub fn plan_json(plan: &Plan) -> Value {
-    let one = |planned: &Planned| {
-        let (action, why) = words(&planned.decision);
-        json!({"phase": planned.step.name(), "action": action, "why": why})
+/// What became of each phase.
+pub fn summary(ends: &[StepEnd]) -> Vec<Summary> {
+    let one = |end: &StepEnd| Summary {
+        phase: end.step.name().to_owned(),
+        result: outcome(end).to_owned(),
+        seconds: Seconds(end.seconds),
+        note: note(end),
     };
-    plan.0.iter().map(one).collect()
+    ends.iter().map(one).collect()
 }
+
+impl Report for Run {
+    fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// The table at the end; the plan and the phases have had their pages.
+    fn text(&self) -> String {
+        let mut page = Page::titled("SUMMARY");
+        for Summary { phase, result, seconds, note } in &self.summary {
+            let time = match result.as_str() {
+                SKIPPED | NOT_REACHED => "–".to_owned(),
+                _ => format!("{:.1}s", seconds.0),
+            };
+            page.line(format!("{phase:<9} {result:<11} {time:>8}  {note}").trim_end());
+        }
+        page.line(format!("{:<21} {:>8}", "all", format!("{:.1}s", self.elapsed_seconds.0)));
+        if !self.missing_tracks.is_empty() {
+            page.line(format!(
+                "Missing: {}. What is staged is merged; run the same command again for the rest.",
+                self.missing_tracks.join(", ")
+            ));
+        }
+        page.blank();
+        page.into_text()
+    }
+}
+
+const SKIPPED: &str = "skipped";
+const NOT_REACHED: &str = "not reached";
 
 fn words(decision: &Decision) -> (&'static str, String) {
     match decision {
@@ -88,35 +105,40 @@ pub fn skip(skip: &Skip) -> String {
 
 /// What became of a phase, in a word or two.
 pub fn outcome(end: &StepEnd) -> &'static str {
-    match end.outcome {
-        Outcome::Done => "done",
-        Outcome::LeftOut(_) => "skipped",
-        Outcome::BelowThreshold => "below",
-        Outcome::WorkLeft => "work left",
-        Outcome::Interrupted => "interrupted",
-        Outcome::Failed(_) => "failed",
-        Outcome::NotReached => "not reached",
+    match end.end {
+        End::LeftOut(_) => SKIPPED,
+        End::NotReached => NOT_REACHED,
+        End::Failed { .. } => "failed",
+        End::Ended(Outcome::Done | Outcome::NotWritten) => "done",
+        End::Ended(Outcome::BelowThreshold) => "below",
+        End::Ended(Outcome::WorkLeft) => "work left",
+        End::Ended(Outcome::Interrupted) => "interrupted",
+        End::Ended(Outcome::Failed | Outcome::Usage) => "failed",
     }
 }
 
 /// The numbers that matter, or why there are none.
 pub fn note(end: &StepEnd) -> String {
-    match (&end.outcome, &end.result) {
-        (Outcome::LeftOut(why), _) => skip(why),
-        (Outcome::Failed(reason), _) => reason.lines().next().unwrap_or_default().to_owned(),
+    match (&end.end, &end.result) {
+        (End::LeftOut(why), _) => skip(why),
+        (End::Failed { message, .. }, _) => message.lines().next().unwrap_or_default().to_owned(),
         (_, Some(result)) => numbers(result),
         (_, None) => String::new(),
     }
 }
 
-fn numbers(result: &PhaseResult) -> String {
+/// The numbers that matter of a result, on one line.
+pub fn numbers(result: &PhaseResult) -> String {
     match result {
         PhaseResult::Setup(it) => format!(
             "{} tokens, {} mapped, {} to ask for",
-            thousands(it.coverage.total),
-            percent1(it.coverage.mapped, it.coverage.total),
-            thousands(it.tracks.iter().map(|split| split.workload.total).sum()),
+            thousands(it.total_asset_ids),
+            percent1(it.mapped, it.total_asset_ids),
+            thousands(it.tracks.values().sum()),
         ),
+        PhaseResult::Derive(it) => {
+            format!("{} derived from {} conditions", thousands(it.inserted), thousands(it.conditions))
+        }
         PhaseResult::Track(it) => format!(
             "{}/{} processed, {} inserted, {:.0}/s{}",
             thousands(it.processed),
@@ -127,31 +149,38 @@ fn numbers(result: &PhaseResult) -> String {
                 .as_ref()
                 .map_or(String::new(), |why| format!("; ended early, the others took over ({why})")),
         ),
-        PhaseResult::Merge(it) => {
-            format!("{} added, {} mapped", thousands(it.added), percent2(it.after.mapped, it.after.total))
+        PhaseResult::Catalogue(it) => {
+            format!("{} markets on {} pages", thousands(it.markets), thousands(it.pages))
         }
-        PhaseResult::Verify(it) => verify::numbers(it),
-        PhaseResult::Validate(it) => validate::numbers(it),
+        PhaseResult::Merge(it) => {
+            format!("{} added, {} mapped", thousands(it.added), percent2(it.after.mapped, it.total_asset_ids))
+        }
+        PhaseResult::Verify(it) => of_verify(it),
+        PhaseResult::Validate(it) => of_validate(it),
     }
 }
 
-/// The table at the end.
-pub fn summary(ends: &[StepEnd], seconds: f64) -> String {
-    let mut page = Page::titled("SUMMARY");
-    for end in ends {
-        let time = match end.outcome {
-            Outcome::LeftOut(_) | Outcome::NotReached => "–".to_owned(),
-            _ => format!("{:.1}s", end.seconds),
-        };
-        let line = format!("{:<9} {:<11} {time:>8}  {}", end.step.name(), outcome(end), note(end));
-        page.line(line.trim_end());
-    }
-    page.line(format!("{:<21} {:>8}", "all", format!("{seconds:.1}s"))).blank();
-    page.into_text()
+fn of_verify(result: &Verify) -> String {
+    let wallets = match result.wallets.as_slice() {
+        [one] => format!("wallet {}", one.coverage_pct),
+        many => {
+            let passed = many.iter().filter(|wallet| wallet.passed).count();
+            format!("{passed} of {} wallets", many.len())
+        }
+    };
+    let positions = thousands(result.positions.resolved);
+    format!("{} mapped, {wallets}, {positions} positions", result.global.coverage_pct)
 }
 
-/// The same for a program.
-pub fn summary_json(ends: &[StepEnd]) -> Value {
-    let one = |end: &StepEnd| json!({"phase": end.step.name(), "result": outcome(end), "seconds": end.seconds, "note": note(end)});
-    ends.iter().map(one).collect()
+fn of_validate(result: &Validate) -> String {
+    match result.wallets.as_slice() {
+        [one] => {
+            let variance = one.variance_pct.map_or("nothing expected".to_owned(), |it| it.to_string());
+            format!("P&L {}, off by {variance}", one.total.cents())
+        }
+        many => {
+            let passed = many.iter().filter(|wallet| wallet.status == WalletStatus::Pass).count();
+            format!("{passed} of {} wallets within the limit", many.len())
+        }
+    }
 }

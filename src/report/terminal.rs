@@ -15,9 +15,8 @@ use screen::Screen;
 
 use super::live::{Live, TrackLook};
 use super::text::{percent1, thousands};
-use super::{Progress, events, run, track};
-use crate::phases::plan::{Plan, Step};
-use crate::phases::run::StepEnd;
+use super::{events, run, track};
+use crate::phases::events::{PhaseEvent, PhaseListener};
 use crate::source::Source;
 use crate::track::Gauges;
 use crate::track::events::{TrackEvent, TrackEventKind, TrackListener};
@@ -114,6 +113,23 @@ impl Terminal {
         self.above(|| tell(text, self.manner.json));
     }
 
+    /// Tells something that the operator should know, a line.
+    pub fn notice(&self, text: &str) {
+        let Some(text) = self.pace.pass(text) else { return };
+        tracing::warn!(target: "backfill::notice", "{text}");
+        if !self.manner.json_logs {
+            self.above(|| tell(&text, true));
+        }
+    }
+
+    /// Tells that a part of the work begins.
+    pub fn step(&self, text: &str) {
+        tracing::info!(target: "backfill::step", "{text}");
+        if self.has_bars() {
+            self.above(|| tell(&format!("· {text}"), true));
+        }
+    }
+
     fn has_bars(&self) -> bool {
         self.manner.progress == ProgressMode::Bar && !self.manner.quiet
     }
@@ -144,38 +160,31 @@ fn tell(text: &str, to_stderr: bool) {
         if to_stderr { writeln!(std::io::stderr(), "{text}") } else { writeln!(std::io::stdout(), "{text}") };
 }
 
-impl Progress for Terminal {
-    fn notice(&self, text: &str) {
-        let Some(text) = self.pace.pass(text) else { return };
-        tracing::warn!(target: "backfill::notice", "{text}");
-        if !self.manner.json_logs {
-            self.above(|| tell(&text, true));
+impl PhaseListener for Terminal {
+    fn on_phase_event(&self, event: &PhaseEvent<'_>) {
+        match event {
+            PhaseEvent::Activity(activity) => self.step(events::activity(*activity)),
+            PhaseEvent::Planned(plan) => {
+                self.live.planned(plan);
+                self.begin();
+            }
+            PhaseEvent::Began(step) => {
+                self.live.phase_began(*step);
+                tracing::info!(target: "backfill::step", phase = step.name(), "begins");
+                self.draw();
+            }
+            PhaseEvent::Ended(end) => {
+                self.live.phase_ended(end);
+                let (phase, outcome, seconds) = (end.step.name(), run::outcome(end), end.seconds);
+                tracing::info!(target: "backfill::step", phase, outcome, seconds, "{}", run::note(end));
+                self.draw();
+            }
+            other => {
+                if let Some(text) = events::phase_notice(other) {
+                    self.notice(&text);
+                }
+            }
         }
-    }
-
-    fn step(&self, text: &str) {
-        tracing::info!(target: "backfill::step", "{text}");
-        if self.has_bars() {
-            self.above(|| tell(&format!("· {text}"), true));
-        }
-    }
-
-    fn planned(&self, plan: &Plan) {
-        self.live.planned(plan);
-        self.begin();
-    }
-
-    fn phase_began(&self, step: Step) {
-        self.live.phase_began(step);
-        tracing::info!(target: "backfill::step", phase = step.name(), "begins");
-        self.draw();
-    }
-
-    fn phase_ended(&self, end: &StepEnd) {
-        self.live.phase_ended(end);
-        let (phase, outcome, seconds) = (end.step.name(), run::outcome(end), end.seconds);
-        tracing::info!(target: "backfill::step", phase, outcome, seconds, "{}", run::note(end));
-        self.draw();
     }
 }
 

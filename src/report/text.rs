@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::track::floored_percent;
+use crate::results::floored_percent;
+use crate::source::Source;
 
 /// As wide as the guide's rules.
 const WIDTH: usize = 40;
@@ -87,6 +88,16 @@ pub fn runtime(seconds: f64) -> String {
         write!(text, "{:.1} minutes", seconds / 60.0)
     };
     text
+}
+
+/// The source of this name.
+pub fn named(name: &str) -> Option<Source> {
+    Source::ALL.into_iter().find(|source| source.name() == name)
+}
+
+/// What the source of this name is called.
+pub fn title(name: &str) -> &str {
+    named(name).map_or(name, |it| it.title())
 }
 
 #[cfg(test)]

@@ -1,7 +1,11 @@
 //! What a track prints at its beginning and its end.
 
-use super::text::{Page, percent1, runtime, thousands};
-use crate::track::{Ending, Gauges, TrackResult, read};
+use super::Report;
+use super::text::{Page, named, percent1, runtime, thousands};
+use crate::outcome::Outcome;
+use crate::results::Track;
+use crate::source::Source;
+use crate::track::{Gauges, read};
 
 /// What stands above the progress.
 pub fn opening(gauges: &Gauges) -> String {
@@ -16,14 +20,25 @@ pub fn opening(gauges: &Gauges) -> String {
     page.into_text()
 }
 
+impl Report for Track {
+    fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    fn text(&self) -> String {
+        closing(self)
+    }
+}
+
 /// The guide's closing page.
-pub fn text(result: &TrackResult) -> String {
-    let number = result.source.phase();
-    let name = format!("{} Track", result.source.api());
-    let title = match result.ending {
-        Ending::Complete => format!("✅ {number} COMPLETE - {name}"),
-        Ending::WorkLeft => format!("⚠️  {number} INCOMPLETE - {name}: run the same command again"),
-        Ending::Interrupted => {
+fn closing(result: &Track) -> String {
+    let source = named(&result.phase);
+    let number = source.map_or("TRACK", Source::phase);
+    let name = format!("{} Track", source.map_or(result.phase.as_str(), |it| it.api()));
+    let title = match result.outcome {
+        Outcome::Done => format!("✅ {number} COMPLETE - {name}"),
+        Outcome::WorkLeft => format!("⚠️  {number} INCOMPLETE - {name}: run the same command again"),
+        _ => {
             format!("⚠️  {number} INTERRUPTED - {name}: saved, run the same command again")
         }
     };
@@ -56,6 +71,6 @@ pub fn text(result: &TrackResult) -> String {
         page.line(format!("Ended early ({why}): the other tracks took over what was left"));
     }
     page.line(format!("Rate: {:.1} tokens/sec", result.tokens_per_second));
-    page.line(format!("Runtime: {}", runtime(result.track_seconds)));
+    page.line(format!("Runtime: {}", runtime(result.track_seconds.0)));
     page.into_text()
 }

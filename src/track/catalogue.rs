@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use parking_lot::Mutex;
-use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::checkpoint::{Checkpoint, Progress};
@@ -21,35 +20,16 @@ use super::requester::{StopReason, Ticket};
 use super::retry_queue::{Missed, NextJob, RetryDecision};
 use super::traded::Traded;
 use super::writer::{AnswerRows, InsertBatch};
-use super::{Ending, Gauges, TrackResult, add, floored_percent, rate, read, seconds};
+use super::{Gauges, add, rate, read, seconds};
 use crate::ids::ConditionId;
+use crate::outcome::Outcome;
 use crate::proof::{KnownConditions, Mapping, Refusal};
+use crate::results::{self, Percentage, Seconds, Track};
 use crate::store::Store;
 use crate::store::catalogue::ListedRow;
 use crate::store::staging::{RejectedRow, StagedRow};
 use crate::upstream::UpstreamError;
 use crate::upstream::catalogue::{Catalogue, CataloguePage, Listing, PageCursor};
-
-/// What a catalogue's track did: the fields of every track, of which the workload is all unmapped traded tokens, and
-/// the catalogue's own.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct CatalogueResult {
-    /// As for every track.
-    #[serde(flatten)]
-    pub track: TrackResult,
-    /// Pages that list markets, those of the runs that this one has gone on from included.
-    pub pages: u64,
-    /// Markets on them.
-    pub markets: u64,
-    /// Of the pages, those that earlier runs had.
-    pub pages_resumed: u64,
-    /// Pages without a usable answer; asked for again by the next run.
-    pub pages_failed: u64,
-    /// Tokens that this run saw listed under a market that the hash proves.
-    pub proven: u64,
-    /// Tokens that this run saw listed under a market that the hash does not prove.
-    pub unproven: u64,
-}
 
 /// One catalogue.
 pub struct CatalogueTrack {
@@ -141,7 +121,7 @@ impl CatalogueTrack {
     ///
     /// # Errors
     /// [`TrackError`]; what was done until then is saved.
-    pub async fn run(self) -> Result<CatalogueResult, TrackError> {
+    pub async fn run(self) -> Result<results::Catalogue, TrackError> {
         let engine = &self.engine;
         engine.tell(TrackEventKind::TrackBegan(engine.gauges.clone()));
         engine.run(&self.work).await;
@@ -156,17 +136,17 @@ impl CatalogueTrack {
     }
 
     /// Counts, and saves for the last time.
-    fn finish(&self) -> CatalogueResult {
+    fn finish(&self) -> results::Catalogue {
         let (engine, work, gauges) = (&self.engine, &self.work, &self.engine.gauges);
         let took = engine.requester.now();
         let (complete, pages_failed) = {
             let queue = work.queue.lock();
             (queue.is_complete(), queue.failed())
         };
-        let ending = match (complete, engine.stop.is_cancelled()) {
-            (true, _) => Ending::Complete,
-            (false, true) => Ending::Interrupted,
-            _ => Ending::WorkLeft,
+        let outcome = match (complete, engine.stop.is_cancelled()) {
+            (true, _) => Outcome::Done,
+            (false, true) => Outcome::Interrupted,
+            _ => Outcome::WorkLeft,
         };
         let total = work.traded.open_count();
         let resolved = work.traded.open().filter(|it| work.staged.contains(*it)).count() as u64;
@@ -180,15 +160,16 @@ impl CatalogueTrack {
             checkpoint.progress = Progress { processed, inserted, not_found, rejected, failed: 0 };
         });
         let (proven, unproven) = (read(&work.proven), read(&work.unproven));
-        let track = TrackResult {
-            phase: engine.source.name(),
+        let track = Track {
+            phase: engine.source.name().to_owned(),
+            outcome,
             total,
             processed,
             inserted,
             not_found,
             rejected,
             failed: 0,
-            coverage_pct: floored_percent(resolved, total),
+            coverage_pct: Percentage::floored(resolved, total),
             requests: read(&gauges.requests),
             throttled: read(&gauges.throttled),
             retries: read(&gauges.retries),
@@ -196,14 +177,12 @@ impl CatalogueTrack {
             ended_early: None,
             round: None,
             tokens_per_second: rate(proven + unproven, took),
-            elapsed_seconds: seconds(gauges.began.duration_since(engine.config.started) + took),
-            work_seconds: seconds(engine.requester.work()),
-            track_seconds: seconds(took),
+            elapsed_seconds: Seconds(seconds(gauges.began.duration_since(engine.config.started) + took)),
+            work_seconds: Seconds(seconds(engine.requester.work())),
+            track_seconds: Seconds(seconds(took)),
             resolved,
-            source: engine.source,
-            ending,
         };
-        CatalogueResult {
+        results::Catalogue {
             track,
             pages: read(&work.written_pages),
             markets: read(&work.written_markets),

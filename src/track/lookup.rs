@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::batch_queue::{Batch, BatchQueue};
@@ -22,9 +21,11 @@ use super::requester::{StopReason, Ticket};
 use super::retry_queue::{Job, Missed, NextJob, RetryDecision};
 use super::rounds::Round;
 use super::writer::{AnswerRows, InsertBatch};
-use super::{Ending, Gauges, TrackResult, add, floored_percent, rate, read, seconds};
+use super::{Gauges, add, rate, read, seconds};
 use crate::ids::TokenId;
+use crate::outcome::Outcome;
 use crate::proof::Mapping;
+use crate::results::{Percentage, RoundCounts, Seconds, Track};
 use crate::source::Source;
 use crate::store::staging::{NotFoundRow, RejectedRow, StagedRow};
 use crate::store::{Store, StoreError};
@@ -32,21 +33,6 @@ use crate::upstream::{Answer, NOBODY, Upstream, UpstreamError};
 
 /// Tokens that are read from a list at once.
 const PAGE: u64 = 20_000;
-
-/// What a track was answered about the tokens of other tracks.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct RoundCounts {
-    /// Tokens that it took up.
-    pub tokens: u64,
-    /// Of them, resolved.
-    pub resolved: u64,
-    /// Of them, unknown to the API.
-    pub not_found: u64,
-    /// Of them, without a proof for any claim.
-    pub rejected: u64,
-    /// Of them, without a usable answer.
-    pub failed: u64,
-}
 
 /// One source that is asked for tokens.
 pub struct LookupTrack {
@@ -202,7 +188,7 @@ impl LookupTrack {
     ///
     /// # Errors
     /// ClickHouse failed, or the source could not be used and nobody took over.
-    pub async fn finish(&self, beside: &[Source], settled: bool) -> Result<TrackResult, TrackError> {
+    pub async fn finish(&self, beside: &[Source], settled: bool) -> Result<Track, TrackError> {
         let engine = &self.engine;
         engine.tell(TrackEventKind::TrackEnded);
         match engine.requester.take_stop_reason() {
@@ -220,7 +206,7 @@ impl LookupTrack {
         self.result(beside).await
     }
 
-    async fn result(&self, beside: &[Source]) -> Result<TrackResult, TrackError> {
+    async fn result(&self, beside: &[Source]) -> Result<Track, TrackError> {
         let (engine, gauges) = (&self.engine, &self.engine.gauges);
         let left = self.left.lock().clone();
         // What others were answered about tokens that were left to them counts like an answer of its own.
@@ -232,10 +218,10 @@ impl LookupTrack {
         let answered = tally.resolved + tally.not_found + tally.rejected;
         let failed = self.own.failed_for_good().min(tally.total.saturating_sub(answered));
         let stopped = engine.stop.is_cancelled();
-        let ending = match failed == 0 && answered == tally.total {
-            true if !self.round_cut.load(Ordering::Relaxed) => Ending::Complete,
-            _ if stopped => Ending::Interrupted,
-            _ => Ending::WorkLeft,
+        let outcome = match failed == 0 && answered == tally.total {
+            true if !self.round_cut.load(Ordering::Relaxed) => Outcome::Done,
+            _ if stopped => Outcome::Interrupted,
+            _ => Outcome::WorkLeft,
         };
         let progress = Progress {
             processed: answered + failed,
@@ -262,15 +248,15 @@ impl LookupTrack {
             last => last,
         };
         let rounds = *self.rounds.lock();
-        Ok(TrackResult {
-            phase: self.source().name(),
+        Ok(Track {
+            phase: self.source().name().to_owned(),
             total: tally.total,
             processed: answered + failed,
             inserted: tally.inserted,
             not_found: tally.not_found,
             rejected: tally.rejected,
             failed,
-            coverage_pct: floored_percent(tally.resolved, tally.total),
+            coverage_pct: Percentage::floored(tally.resolved, tally.total),
             requests: read(&gauges.requests),
             throttled: read(&gauges.throttled),
             retries: read(&gauges.retries),
@@ -278,12 +264,11 @@ impl LookupTrack {
             ended_early: left,
             round: (rounds.tokens > 0).then_some(rounds),
             tokens_per_second: rate((answered + failed).saturating_sub(self.resumed), own_took),
-            elapsed_seconds: seconds(gauges.began.duration_since(engine.config.started) + took),
-            work_seconds: seconds(engine.requester.work()),
-            track_seconds: seconds(took),
+            elapsed_seconds: Seconds(seconds(gauges.began.duration_since(engine.config.started) + took)),
+            work_seconds: Seconds(seconds(engine.requester.work())),
+            track_seconds: Seconds(seconds(took)),
             resolved: tally.resolved,
-            source: self.source(),
-            ending,
+            outcome,
         })
     }
 }

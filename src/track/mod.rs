@@ -27,10 +27,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
 use prometheus_client::metrics::histogram::Histogram;
-use serde::Serialize;
 
 use self::events::WorkStart;
-use self::lookup::RoundCounts;
 use crate::source::Source;
 use crate::upstream::UpstreamError;
 use crate::values::RateLimit;
@@ -144,71 +142,6 @@ pub fn read(gauge: &AtomicU64) -> u64 {
     gauge.load(Ordering::Relaxed)
 }
 
-/// How a track ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
-    /// Every token of the workload is resolved, not found or rejected.
-    Complete,
-    /// Batches failed, or an outage outlasted its limit: run it again.
-    WorkLeft,
-    /// A signal: saved.
-    Interrupted,
-}
-
-/// What a track did, counted by the tables.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct TrackResult {
-    /// The track's name.
-    pub phase: &'static str,
-    /// Tokens in the workload.
-    pub total: u64,
-    /// Resolved, not found, rejected or failed.
-    pub processed: u64,
-    /// Distinct tokens staged by this track, siblings included.
-    pub inserted: u64,
-    /// The API does not know them.
-    pub not_found: u64,
-    /// No claim about them has a proof.
-    pub rejected: u64,
-    /// No usable answer; asked again by the next run.
-    pub failed: u64,
-    /// Resolved, in percent of the total, rounded down.
-    pub coverage_pct: f64,
-    /// Requests sent by this run.
-    pub requests: u64,
-    /// Of them, refused for being too fast.
-    pub throttled: u64,
-    /// Batches of this run that had to be asked again.
-    pub retries: u64,
-    /// Tokens that earlier runs had processed already.
-    pub resumed: u64,
-    /// Tokens that this run of the track processed, by the time that it took.
-    pub tokens_per_second: f64,
-    /// From the process's start to the last acknowledged write.
-    pub elapsed_seconds: f64,
-    /// From the first request sent to the last acknowledged write.
-    pub work_seconds: f64,
-    /// From the track's own beginning, which in a run has others before it, to the last acknowledged write.
-    pub track_seconds: f64,
-    /// Why it could not go on, where the tracks beside it took over what it had left: they have asked for the tokens
-    /// that are counted here as theirs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ended_early: Option<String>,
-    /// What it was answered about tokens that other tracks had left, where it took up any: they are none of the counts
-    /// above, but that what it staged of them is inserted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub round: Option<RoundCounts>,
-    /// Tokens of the workload that are resolved.
-    #[serde(skip)]
-    pub resolved: u64,
-    /// The source.
-    #[serde(skip)]
-    pub source: Source,
-    /// How it ended.
-    #[serde(skip)]
-    pub ending: Ending,
-}
-
 /// To milliseconds.
 fn seconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1000.0).round() / 1000.0
@@ -217,12 +150,4 @@ fn seconds(duration: Duration) -> f64 {
 /// `amount` a second, to a tenth.
 fn rate(amount: u64, duration: Duration) -> f64 {
     (amount as f64 / duration.as_secs_f64().max(0.001) * 10.0).round() / 10.0
-}
-
-/// `part` of `total` in percent, rounded down to two decimals. Of nothing at all nothing is missing: 100.
-pub fn floored_percent(part: u64, total: u64) -> f64 {
-    if total == 0 {
-        return 100.0;
-    }
-    (u128::from(part) * 10_000 / u128::from(total)) as f64 / 100.0
 }

@@ -8,10 +8,10 @@ use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use super::TrackResult;
 use super::engine::TrackError;
 use super::lookup::LookupTrack;
 use crate::ids::TokenId;
+use crate::results::Track;
 use crate::source::Source;
 use crate::store::rounds::{RoundList, RoundToken};
 
@@ -90,7 +90,7 @@ fn dice(token: &TokenId) -> f64 {
 pub async fn run(
     tracks: &[Arc<LookupTrack>],
     abandoned: &[Source],
-) -> Result<Vec<Result<TrackResult, TrackError>>, tokio::task::JoinError> {
+) -> Result<Vec<Result<Track, TrackError>>, tokio::task::JoinError> {
     for track in tracks {
         let others = tracks.iter().filter(|other| other.source() != track.source());
         track.set_peers(others.map(|other| other.staged()).collect());

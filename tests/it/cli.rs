@@ -500,7 +500,7 @@ async fn a_report_of_nothing_or_to_nowhere_says_so_and_one_that_can_be_written_n
     // A phase that cannot be run leaves its failure in the journal.
     let url = closed();
     let failed = message(&backfill(folder.path(), &[("CLICKHOUSE_URL", &url)], &["setup"]).await, 1);
-    let nowhere = message(&backfill(folder.path(), &[], &["report", "-o", "none/report.html"]).await, 2);
+    let nowhere = message(&backfill(folder.path(), &[], &["report", "-o", "none/report.html"]).await, 5);
     assert!(nowhere.contains("cannot write none/report.html"), "{nowhere}");
     let output = backfill(folder.path(), &[("CLICKHOUSE_URL", &url)], &["report", "--format", "json"]).await;
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));

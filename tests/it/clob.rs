@@ -12,15 +12,15 @@ use crate::common::{Scene, small_universe};
 use backfill::demo::stand_in::{FaultPlan, ListHabits, Outage, Window};
 use backfill::demo::universe::Payout;
 use backfill::demo::{StandIn, StandInOptions};
-use backfill::failure::Exit;
+use backfill::outcome::Outcome;
 use backfill::phases::merge::{self, MergeOptions, MergeResult};
 use backfill::phases::validate::{self, Baseline, ValidateOptions};
 use backfill::phases::{clob, derive, setup};
 use backfill::pnl::Micro;
-use backfill::report;
+use backfill::report::Report;
+use backfill::results::{Catalogue, Merge, Validate};
 use backfill::source::Source;
-use backfill::track::catalogue::CatalogueResult;
-use backfill::track::{Ending, checkpoint};
+use backfill::track::checkpoint;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -47,15 +47,15 @@ impl Scene {
         self.stand_in(Source::Clob)
     }
 
-    async fn read(&self) -> CatalogueResult {
+    async fn read(&self) -> Catalogue {
         clob::run(&self.context().await).await.unwrap()
     }
 
     /// Reads on until all of it is there: faults may leave a page for the next run.
-    async fn read_whole(&self) -> CatalogueResult {
+    async fn read_whole(&self) -> Catalogue {
         for _ in 0..5 {
             let result = self.read().await;
-            if result.track.ending == Ending::Complete {
+            if result.track.outcome == Outcome::Done {
                 return result;
             }
         }
@@ -116,10 +116,10 @@ async fn every_market_is_kept_and_what_waits_is_staged_whatever_breaks() {
     assert!(result.markets >= markets && result.pages >= markets.div_ceil(60), "{result:?}");
     let track = &result.track;
     assert_eq!((track.resolved, track.not_found, track.rejected), (track.total, 0, 0));
-    assert_eq!((track.total, track.coverage_pct), (scene.universe.expected().unmapped, 100.0));
-    let json = report::clob::json(&result);
+    assert_eq!((track.total, track.coverage_pct.0), (scene.universe.expected().unmapped, 100.0));
+    let json = result.json();
     assert_eq!((json["phase"].as_str(), json["pages_failed"].as_u64()), (Some("clob"), Some(0)));
-    assert!(report::clob::text(&result).contains("✅ CATALOGUE COMPLETE"));
+    assert!(result.text().contains("✅ CATALOGUE COMPLETE"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -282,7 +282,7 @@ async fn empty_labels_of_the_map_are_filled_once_and_outlive_broken_rows() {
     assert!(dry.labels.unwrap() + 20 >= without && scene.world.one::<u64>(empty).await == without);
     let merged = scene.merge(&LABELS).await;
     assert!(merged.labels.unwrap() + 20 >= without, "{:?} of {without}", merged.labels);
-    assert_eq!(report::merge::json(&merged)["labels_filled"].as_u64(), merged.labels);
+    assert_eq!(Merge::from(&merged).json()["labels_filled"].as_u64(), merged.labels);
     scene.world.run("OPTIMIZE TABLE {d}.ctf_token_map FINAL").await;
     let truth = scene.truth();
     let sql = "SELECT token_id, lower(right(condition_id_norm, 64)), outcome_index, outcome_label FROM {d}.ctf_token_map";
@@ -356,8 +356,8 @@ async fn winners_that_no_table_knows_come_from_the_catalogue_by_their_proven_ind
     }
     let named = from_catalogue(&after.wallets);
     assert!(named > 80, "{named} positions");
-    assert!(report::validate::text(&after).contains("only the CLOB's catalogue names"));
-    let json = report::validate::json(&after);
+    assert!(Validate::from(&after).text().contains("only the CLOB's catalogue names"));
+    let json = Validate::from(&after).json();
     assert!(json.to_string().contains("\"from_catalogue\""), "{json}");
 }
 
@@ -371,7 +371,7 @@ async fn a_long_list_is_read_at_the_documented_limit_and_never_refused() {
     .await;
     let scene = scene.with("--clob-rate-limit", "25/400ms");
     let result = scene.read().await;
-    assert_eq!((result.track.ending, result.track.throttled), (Ending::Complete, 0));
+    assert_eq!((result.track.outcome, result.track.throttled), (Outcome::Done, 0));
     assert_eq!(result.markets, scene.universe.market_count() as u64 + 2_000);
     let listed: u64 = scene.world.one("SELECT count() FROM {s}.clob_markets FINAL").await;
     assert_eq!((listed, result.proven), (2 * result.markets, 2 * result.markets));
@@ -410,7 +410,7 @@ async fn what_is_begun_anew_or_lost_is_read_from_the_first_page() {
 async fn a_catalogue_that_is_gone_is_one_error_after_one_request_and_an_outage_is_waited_out() {
     let gone = scene(31, |options| options.gone = true).await;
     let error = clob::run(&gone.context().await).await.unwrap_err();
-    assert_eq!(error.exit(), Exit::Unusable);
+    assert_eq!(error.outcome(), Outcome::Failed);
     assert!(error.to_string().contains("gone for good (HTTP 410"), "{error}");
     assert_eq!(gone.catalogue().counters().requests, 1);
     let scene = scene(31, |_| {}).await;
@@ -428,6 +428,6 @@ async fn a_catalogue_that_is_gone_is_one_error_after_one_request_and_an_outage_i
         }
         scene.catalogue().set_outage(Outage::None);
     });
-    assert_eq!(result.unwrap().track.ending, Ending::Complete);
+    assert_eq!(result.unwrap().track.outcome, Outcome::Done);
     assert_eq!(scene.listed().await, scene.truth());
 }

@@ -1,7 +1,8 @@
 //! Every message that the program can end with stands in docs/messages.md, with what to do about it.
 //!
 //! The messages are read from the sources: the texts of the error types, and those that are put together where a
-//! command fails. Whoever adds one is told here which row is missing.
+//! command fails. `MESSAGES_UPDATE=1` adds the rows that are missing, with the advice that a message gives by itself, and
+//! removes those whose message is gone.
 
 use std::fs;
 use std::path::Path;
@@ -98,13 +99,36 @@ fn messages() -> Vec<(String, String)> {
     found
 }
 
-/// The cells of every row of the table below the heading.
+const PAGE: &str = "docs/messages.md";
+
+fn cells(row: &str) -> Vec<String> {
+    row.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect()
+}
+
+/// The cells of every row.
 fn rows() -> Vec<Vec<String>> {
-    let page = fs::read_to_string("docs/messages.md").unwrap();
-    let section = page.split("## Every message at the end").nth(1).expect("the page has the section");
-    let section = section.split("\n## ").next().unwrap_or_default();
-    let rows = section.lines().filter(|line| line.starts_with("| `"));
-    rows.map(|row| row.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect()).collect()
+    let page = fs::read_to_string(PAGE).unwrap();
+    page.lines().filter(|line| line.starts_with("| `")).map(cells).collect()
+}
+
+/// A row for a message that gives its advice behind a semicolon.
+fn row(message: &str) -> String {
+    let (what, advice) = message.split_once("; ").unwrap_or((message, "…"));
+    format!("| `{}` | 1 | {advice} |\n", what.replace('|', "\\|"))
+}
+
+/// Writes the page anew, where that is asked for.
+fn update(messages: &[(String, String)], missing: &[&(String, String)]) {
+    if std::env::var_os("MESSAGES_UPDATE").is_none() {
+        return;
+    }
+    let page = fs::read_to_string(PAGE).unwrap();
+    let lives = |line: &&str| {
+        !line.starts_with("| `") || messages.iter().any(|(message, _)| tells(&cells(line), message))
+    };
+    let mut text: String = page.lines().filter(lives).map(|line| format!("{line}\n")).collect();
+    text.extend(missing.iter().map(|(message, _)| row(message)));
+    fs::write(PAGE, text).unwrap();
 }
 
 /// Whether a row speaks of this message: its text is the message's beginning.
@@ -115,14 +139,14 @@ fn tells(row: &[String], message: &str) -> bool {
 }
 
 #[test]
-fn every_message_at_the_end_is_documented_with_what_to_do() {
-    let rows = rows();
-    let missing: Vec<String> = messages()
-        .into_iter()
-        .filter(|(message, _)| !rows.iter().any(|row| tells(row, message)))
-        .map(|(message, path)| format!("| `{message}` |   |   |    <- {path}"))
-        .collect();
-    assert!(missing.is_empty(), "docs/messages.md lacks:\n{}", missing.join("\n"));
+fn every_message_at_the_end_is_on_the_page_with_what_to_do() {
+    let (rows, messages) = (rows(), messages());
+    let missing: Vec<&(String, String)> =
+        messages.iter().filter(|(message, _)| !rows.iter().any(|row| tells(row, message))).collect();
+    update(&messages, &missing);
+    let told: String =
+        missing.iter().map(|(message, path)| format!("{}    <- {path}\n", row(message))).collect();
+    assert!(missing.is_empty(), "{PAGE} lacks these (MESSAGES_UPDATE=1 adds them):\n{told}");
 }
 
 #[test]
@@ -136,7 +160,7 @@ fn every_row_is_of_a_message_that_there_is_and_says_an_exit_code_and_what_to_do(
             row[0]
         );
         let codes: Vec<&str> = row[1].split(", ").collect();
-        assert!(codes.iter().all(|code| ["1", "2", "4", "130"].contains(code)), "{row:?}");
+        assert!(codes.iter().all(|code| ["1", "2", "3", "4", "5", "130"].contains(code)), "{row:?}");
         assert!(row[2].len() > 10, "what to do: {row:?}");
     }
 }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use crate::common::{World, small_universe, sources, stand_ins};
 use backfill::demo::stand_in::FaultPlan;
 use backfill::demo::{Universe, UniverseOptions};
+use backfill::outcome::Outcome;
 use backfill::phases::merge::MergeOptions;
 use backfill::phases::setup::SetupOptions;
 use backfill::phases::track::TrackOptions;
 use backfill::phases::{merge, setup, track};
 use backfill::source::Source;
-use backfill::track::Ending;
 
 fn half() -> SetupOptions {
     SetupOptions::default()
@@ -61,7 +61,7 @@ async fn run_all(world: &World, settings: &[String], universe: &Arc<Universe>) {
     let both = [Source::Dome, Source::Goldsky];
     for result in track::run(&context, &both, &TrackOptions::default()).await.unwrap() {
         let result = result.unwrap();
-        assert_eq!(result.ending, Ending::Complete, "{result:?}");
+        assert_eq!(result.outcome, Outcome::Done, "{result:?}");
         assert_eq!(result.processed, result.total);
         assert_eq!(result.processed, result.resolved + result.not_found + result.rejected);
     }

@@ -2,7 +2,8 @@
 
 use backfill::phases::validate::{self, Baseline, Cause, ValidateOptions, WalletResult, baselines};
 use backfill::pnl::{Difference, Method, Usd};
-use backfill::report;
+use backfill::report::Report;
+use backfill::results::Validate;
 use serde_json::{Value, json};
 
 use crate::pnl_world::{Fill, Tables, token, wallet};
@@ -23,8 +24,8 @@ async fn validated(tables: &Tables, expected: &str, method: Option<Method>) -> (
         ..ValidateOptions::default()
     };
     let result = validate::run(&tables.world.context(&[]).await, &options).await.unwrap();
-    let object = report::validate::json(&result)["wallets"][0].clone();
-    (result.wallets[0].clone(), object, report::validate::text(&result))
+    let object = Validate::from(&result).json()["wallets"][0].clone();
+    (result.wallets[0].clone(), object, Validate::from(&result).text())
 }
 
 /// The totals of the three definitions.

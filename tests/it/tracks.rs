@@ -8,11 +8,11 @@ use crate::common::{Scene, small_universe};
 use backfill::demo::stand_in::FaultPlan;
 use backfill::demo::{StandInOptions, Universe, UniverseOptions};
 use backfill::ids::TokenId;
+use backfill::outcome::Outcome;
 use backfill::phases::setup::SetupOptions;
 use backfill::phases::track::TrackOptions;
 use backfill::phases::{merge, setup, track};
 use backfill::source::Source;
-use backfill::track::Ending;
 use serde_json::Value;
 
 const TRACKS: [Source; 3] = [Source::Dome, Source::Goldsky, Source::Gamma];
@@ -167,7 +167,7 @@ async fn what_one_track_does_not_know_each_other_is_asked_for_once_and_the_next_
     let asked = |source: Source| scene.stand_ins[&source].counters();
     for result in track::run(&context, &TRACKS, &TrackOptions::default()).await.unwrap() {
         let result = result.unwrap();
-        assert_eq!((result.ending, result.processed), (Ending::Complete, result.total), "{result:?}");
+        assert_eq!((result.outcome, result.processed), (Outcome::Done, result.total), "{result:?}");
     }
     merge::run(&context, &merge::MergeOptions::default()).await.unwrap();
     let mapped: BTreeSet<String> =

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::common::{World, small_universe, sources, stand_ins};
 use backfill::ctf;
 use backfill::ids::{ConditionId, TokenId, Wallet};
+use backfill::outcome::Outcome;
 use backfill::phases::derive::DeriveOptions;
 use backfill::phases::merge::{MergeOptions, MergeResult};
 use backfill::phases::setup::{SetupOptions, SetupResult};
@@ -16,7 +17,6 @@ use backfill::phases::{derive, merge, setup, track, validate, verify};
 use backfill::process_lock::ProcessLock;
 use backfill::source::Source;
 use backfill::store::staging::{NotFoundRow, StagedRow};
-use backfill::track::Ending;
 use backfill::track::checkpoint::{Checkpoint, CheckpointFile};
 
 const WALLET: &str = "0xcce2b7c71f21e358b8e5e797e586cbc03160d58b";
@@ -287,7 +287,7 @@ async fn trap_07_no_two_workers_ask_for_the_same_tokens_and_none_is_passed_over(
     let mut results = track::run(&context, &[Source::Goldsky], &TrackOptions::default()).await.unwrap();
     let result = results.remove(0).unwrap();
     let counters = goldsky.counters();
-    assert_eq!(result.ending, Ending::Complete);
+    assert_eq!(result.outcome, Outcome::Done);
     assert_eq!(counters.asked_again, 0, "{counters:?}");
     assert!(counters.requests > 50 && counters.tokens_asked <= result.total, "{counters:?}, {result:?}");
     let unanswered: u64 = world

@@ -14,7 +14,8 @@ use backfill::phases::validate::positions_file::PositionsFile;
 use backfill::phases::validate::{self, Baseline, Status, ValidateOptions, WalletResult};
 use backfill::phases::verify::{self, VerifyOptions};
 use backfill::pnl::{Micro, Usd};
-use backfill::report;
+use backfill::report::Report;
+use backfill::results::Validate;
 
 /// Validates one wallet against `expected`.
 async fn validated(tables: &Tables, number: u8, expected: &str) -> WalletResult {
@@ -520,7 +521,7 @@ async fn random_worlds_equal_the_oracle_however_their_rows_arrive() {
                 let unmapped = cause(found, "unmapped").map_or(0, |(count, _)| count);
                 assert_eq!(unmapped, oracle.unmapped_fills, "seed {seed}");
             }
-            let mut json = report::validate::json(&result);
+            let mut json = Validate::from(&result).json();
             json["elapsed_seconds"] = serde_json::Value::Null;
             let seen = json.to_string();
             assert_eq!(

@@ -3,7 +3,8 @@
 use crate::common::{World, small_universe};
 use backfill::ids::Wallet;
 use backfill::phases::verify::{self, VerifyOptions, VerifyResult};
-use backfill::report;
+use backfill::report::Report;
+use backfill::results::Verify;
 use backfill::store::gaps::{GapCause, Month};
 
 const WALLET: &str = "0xcce2b7c71f21e358b8e5e797e586cbc03160d58b";
@@ -140,7 +141,7 @@ async fn a_percentage_below_the_target_never_reads_as_reached() {
         .await;
     let result = verified(&world, &[]).await;
     assert!(!result.global_passes());
-    let text = report::verify::text(&result);
+    let text = Verify::from(&result).text();
     assert!(
         text.contains("Coverage: 94.99%")
             && text.contains("❌ Global coverage below 95%, margin -0.00 points (-1)"),
@@ -154,7 +155,7 @@ async fn a_percentage_below_the_target_never_reads_as_reached() {
         .await;
     let result = verified(&world, &[]).await;
     assert!(result.global_passes());
-    assert!(report::verify::text(&result).contains("✅ Global coverage ≥95%, margin +0.00 points (+0)"));
+    assert!(Verify::from(&result).text().contains("✅ Global coverage ≥95%, margin +0.00 points (+0)"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -198,7 +199,7 @@ async fn all_gaps_go_to_a_file_and_nothing_is_left_behind() {
     assert_eq!(written.lines().count() as u64, 1 + universe.expected().unmapped);
     let made: u64 = world.one("SELECT count() FROM system.databases WHERE name = '{s}'").await;
     assert_eq!(made, 0, "verify writes nothing to the server");
-    let json = report::verify::json(&result);
+    let json = Verify::from(&result).json();
     assert_eq!(json["global"]["total"], universe.expected().traded);
     assert_eq!(json["unmapped_sample"].as_array().unwrap().len(), 20);
 }

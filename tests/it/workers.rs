@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 use crate::common::World;
 use backfill::ctf;
 use backfill::ids::TokenId;
+use backfill::outcome::Outcome;
 use backfill::proof::ProofPolicy;
+use backfill::results::Track;
 use backfill::source::Source;
 use backfill::track::engine::TrackConfig;
 use backfill::track::lookup::LookupTrack;
 use backfill::track::rounds;
-use backfill::track::{Ending, TrackResult};
 use backfill::upstream::{Answer, Room, Upstream, UpstreamError};
 use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, Semaphore};
@@ -120,7 +121,7 @@ impl<F: Fn(usize, &[TokenId]) -> Result<Answer, UpstreamError> + Send + Sync> Up
 /// Runs a track to its end and says how many requests it took.
 async fn scripted(
     answers: impl Fn(usize, &[TokenId]) -> Result<Answer, UpstreamError> + Send + Sync + 'static,
-) -> (TrackResult, usize, Vec<String>) {
+) -> (Track, usize, Vec<String>) {
     let (world, requests) = (World::new().await, Arc::new(AtomicUsize::new(0)));
     let source = Box::new(Scripted(requests.clone(), answers));
     let result = end(start(&world, source, world.folder.path()).await).await;
@@ -129,11 +130,7 @@ async fn scripted(
 }
 
 /// A track with a thousand tokens left and sixty-four workers.
-async fn start(
-    world: &World,
-    source: Box<dyn Upstream>,
-    folder: &Path,
-) -> tokio::task::JoinHandle<TrackResult> {
+async fn start(world: &World, source: Box<dyn Upstream>, folder: &Path) -> tokio::task::JoinHandle<Track> {
     let store = world.store().await;
     store.create_staging().await.unwrap();
     world
@@ -162,7 +159,7 @@ async fn start(
     })
 }
 
-async fn end(run: tokio::task::JoinHandle<TrackResult>) -> TrackResult {
+async fn end(run: tokio::task::JoinHandle<Track>) -> Track {
     tokio::time::timeout(Duration::from_secs(60), run).await.expect("it ends").unwrap()
 }
 
@@ -183,7 +180,7 @@ async fn no_worker_asks_twice_and_none_idles_while_work_waits() {
     let result = end(run).await;
     let distinct: HashSet<TokenId> = gate.asked.lock().unwrap().iter().copied().collect();
     assert_eq!(distinct.len(), TOKENS, "a token was asked for twice");
-    assert_eq!((result.ending, result.not_found), (Ending::Complete, TOKENS as u64));
+    assert_eq!((result.outcome, result.not_found), (Outcome::Done, TOKENS as u64));
     assert_eq!((result.requests, result.retries), (requests as u64, 0));
 }
 
@@ -194,7 +191,7 @@ async fn what_fits_into_one_request_is_one_request_whatever_the_worker_count() {
     gate.holds(1, TOKENS).await;
     gate.answers.add_permits(1);
     let result = end(run).await;
-    assert_eq!((result.requests, result.ending), (1, Ending::Complete));
+    assert_eq!((result.requests, result.outcome), (1, Outcome::Done));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -206,7 +203,7 @@ async fn a_source_that_says_for_how_long_it_will_refuse_is_not_waited_for_beyond
         _ => Err(UpstreamError::Throttled { retry_after: hour }),
     })
     .await;
-    assert_eq!((result.ending, result.not_found, result.failed), (Ending::WorkLeft, 10, 0));
+    assert_eq!((result.outcome, result.not_found, result.failed), (Outcome::WorkLeft, 10, 0));
     assert!(requests <= 1 + WORKERS, "{requests}");
     assert_eq!(notices.iter().filter(|it| it.contains("GIVE_UP_AFTER")).count(), 1, "{notices:?}");
 }
@@ -218,7 +215,7 @@ async fn a_source_that_begins_to_refuse_everything_is_left_before_the_workload_i
         _ => Err(UpstreamError::BadRequest("HTTP 422".to_owned())),
     })
     .await;
-    assert_eq!(result.ending, Ending::WorkLeft);
+    assert_eq!(result.outcome, Outcome::WorkLeft);
     assert!(requests <= 100 + 2 * WORKERS, "{requests}");
 }
 
@@ -229,5 +226,5 @@ async fn a_worker_that_panics_ends_the_track_and_nobody_waits_for_it() {
         _ => Ok(Answer::default()),
     })
     .await;
-    assert_eq!(result.ending, Ending::WorkLeft);
+    assert_eq!(result.outcome, Outcome::WorkLeft);
 }

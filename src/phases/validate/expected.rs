@@ -9,6 +9,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use super::baselines::{Baseline, Listed};
 use crate::failure::Failure;
 use crate::phases::Context;
+use crate::phases::events::{Activity, PhaseEvent};
 use crate::pnl::Usd;
 use crate::settings::Settings;
 use crate::source::Source;
@@ -28,7 +29,7 @@ const AT_ONCE: usize = 16;
 pub async fn ask_dome(context: &Context, wallets: Vec<Listed>) -> Result<Vec<Baseline>, Failure> {
     let settings = &context.settings;
     let reached = check(settings)?;
-    context.progress.step("Asking Dome what it expects");
+    context.begins(Activity::AskingExpectations);
     let asker = Asker {
         dome: Dome::new(reached, settings.work.request_timeout).map_err(unusable)?,
         quota: Mutex::new(Quota::new(&reached.rate_limit, AT_ONCE)),
@@ -48,9 +49,7 @@ pub async fn ask_dome(context: &Context, wallets: Vec<Listed>) -> Result<Vec<Bas
     for (listed, expected) in answers {
         match expected {
             Some(expected) => baselines.push(listed.baseline(expected)),
-            None => {
-                context.progress.notice(&format!("Dome knows no P&L of {}; it is left out", listed.wallet))
-            }
+            None => context.progress.on_phase_event(&PhaseEvent::NothingExpected(listed.wallet)),
         }
     }
     match baselines.is_empty() {

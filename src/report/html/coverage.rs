@@ -1,13 +1,13 @@
 //! Coverage before, after and by month, and where what is missing went.
 
 use maud::{Markup, html};
-use serde_json::Value;
 
 use super::chart::{Bar, Chart, Ink, figure};
 use super::numbers::words;
-use super::part::{Column, at, cell, items, length, table, told};
-use super::result;
-use crate::journal::History;
+use super::part::{Column, cell, table};
+use super::read::Results;
+use crate::report::text::thousands;
+use crate::results::{Month, Percentage, Setup, Unmapped, Verify, Weight};
 
 const MAPPED: [Column; 4] = [
     Column::Words("When"),
@@ -19,58 +19,56 @@ const MAPPED: [Column; 4] = [
 /// A measurement: what it is called, and the total, the mapped and their percentage.
 struct Measured {
     name: &'static str,
-    total: String,
-    mapped: String,
-    shown: String,
-    percent: f64,
-}
-
-impl Measured {
-    fn of(name: &'static str, result: &Value, at: &[&'static str], total: [&'static str; 2]) -> Self {
-        let field = |name| [at, &[name]].concat();
-        let total: Vec<&str> = total.into_iter().filter(|it| !it.is_empty()).collect();
-        Self {
-            name,
-            total: told(result, &total),
-            mapped: told(result, &field("mapped")),
-            shown: told(result, &field("coverage_pct")),
-            percent: length(result, &field("coverage_pct")),
-        }
-    }
+    total: u64,
+    mapped: u64,
+    percent: Percentage,
 }
 
 /// Every measurement, in the order of the phases.
-fn measured(history: &History) -> Vec<Measured> {
-    let whole = ["total_asset_ids", ""];
+fn measured(results: &Results) -> Vec<Measured> {
+    let of_setup = |name, it: &Setup| Measured {
+        name,
+        total: it.total_asset_ids,
+        mapped: it.mapped,
+        percent: it.coverage_pct,
+    };
     let mut found = Vec::new();
-    let latest = result(history, "setup");
-    if let Some((_, first)) = history.first_setup.as_ref().filter(|(_, first)| Some(first) != latest) {
-        found.push(Measured::of("First setup", first, &[], whole));
+    if let Some(first) = results.first_setup.as_ref().filter(|first| results.setup.as_ref() != Some(first)) {
+        found.push(of_setup("First setup", first));
     }
-    if let Some(setup) = latest {
-        found.push(Measured::of("Setup", setup, &[], whole));
+    found.extend(results.setup.as_ref().map(|it| of_setup("Setup", it)));
+    if let Some(merge) = &results.merge {
+        for (name, covered) in [("Before merge", merge.before), ("After merge", merge.after)] {
+            let (mapped, percent) = (covered.mapped, covered.coverage_pct);
+            found.push(Measured { name, total: merge.total_asset_ids, mapped, percent });
+        }
     }
-    if let Some(merge) = result(history, "merge") {
-        found.push(Measured::of("Before merge", merge, &["before"], whole));
-        found.push(Measured::of("After merge", merge, &["after"], whole));
-    }
-    if let Some(verify) = result(history, "verify") {
-        found.push(Measured::of("Verify", verify, &["global"], ["global", "total"]));
+    if let Some(verify) = &results.verify {
+        let global = &verify.global;
+        let (total, mapped, percent) = (global.total, global.mapped, global.coverage_pct);
+        found.push(Measured { name: "Verify", total, mapped, percent });
     }
     found
 }
 
 /// Before, after and by month.
-pub fn section(history: &History) -> Markup {
-    let found = measured(history);
-    let target =
-        ["verify", "merge"].iter().find_map(|phase| result(history, phase)?.get("target_pct")?.as_f64());
+pub fn section(results: &Results) -> Markup {
+    let found = measured(results);
+    let target = (results.verify.as_ref().map(|it| it.target_pct.0))
+        .or(results.merge.as_ref().map(|it| it.target_pct.0));
     let bar = |it: &Measured| Bar {
         label: it.name.to_owned(),
-        parts: vec![(Ink::Good, it.percent), (Ink::Grid, 100.0 - it.percent)],
+        parts: vec![(Ink::Good, it.percent.0), (Ink::Grid, 100.0 - it.percent.0)],
     };
     let chart = Chart::Percentages { bars: found.iter().map(bar).collect(), target };
-    let row = |it: &Measured| vec![cell(it.name), cell(&it.total), cell(&it.mapped), cell(&it.shown)];
+    let row = |it: &Measured| {
+        vec![
+            cell(it.name),
+            cell(thousands(it.total)),
+            cell(thousands(it.mapped)),
+            cell(it.percent.to_string()),
+        ]
+    };
     let rows: Vec<_> = found.iter().map(row).collect();
     let caption = match target {
         Some(target) => {
@@ -85,23 +83,28 @@ pub fn section(history: &History) -> Markup {
             (figure(&chart, &caption, "Coverage before and after; the table below has the numbers"))
             (table(&MAPPED, &rows))
         }
-        @if let Some(verify) = result(history, "verify") { (by_month(verify)) }
+        @if let Some(verify) = &results.verify { (by_month(verify)) }
     }
 }
 
-fn by_month(verify: &Value) -> Markup {
-    let months = items(verify, &["months"]);
+fn by_month(verify: &Verify) -> Markup {
+    let months = &verify.months;
     if months.is_empty() {
         return html! {};
     }
     let bars = months.iter().map(|month| {
-        let (total, mapped) = (length(month, &["total"]), length(month, &["mapped"]));
+        let (total, mapped) = (month.total as f64, month.mapped as f64);
         let parts = vec![(Ink::Good, mapped), (Ink::Bad, (total - mapped).max(0.0))];
-        Bar { label: told(month, &["month"]), parts }
+        Bar { label: month.month.clone(), parts }
     });
     let chart = Chart::Columns(bars.collect());
-    let row = |month: &Value| {
-        ["month", "total", "mapped", "coverage_pct"].map(|name| cell(told(month, &[name]))).to_vec()
+    let row = |month: &Month| {
+        vec![
+            cell(&month.month),
+            cell(thousands(month.total)),
+            cell(thousands(month.mapped)),
+            cell(month.coverage_pct.to_string()),
+        ]
     };
     let rows: Vec<_> = months.iter().map(row).collect();
     html! {
@@ -115,35 +118,38 @@ fn by_month(verify: &Value) -> Markup {
             summary { (rows.len()) " months as a table" }
             (table(&MAPPED, &rows))
         }
-        @let odd = told(verify, &["tokens_with_odd_dates"]);
-        @if odd != "0" { p { "Tokens whose fills are dated before 2019 or after 2029-07: " (odd) } }
+        @if verify.tokens_with_odd_dates > 0 {
+            p { "Tokens whose fills are dated before 2019 or after 2029-07: " (thousands(verify.tokens_with_odd_dates)) }
+        }
     }
 }
 
 /// Where what is missing went.
-pub fn gap(history: &History) -> Markup {
-    let Some(verify) = result(history, "verify") else { return html! {} };
-    let gap = at(verify, &["gap"]);
-    let empty = serde_json::Map::new();
-    let causes = at(gap, &["causes"]).as_object().unwrap_or(&empty);
-    let total = length(verify, &["global", "unmapped"]);
-    let bars = causes.iter().map(|(name, weight)| {
-        let share = if total > 0.0 { 100.0 * length(weight, &["tokens"]) / total } else { 0.0 };
+pub fn gap(results: &Results) -> Markup {
+    let Some(verify) = &results.verify else { return html! {} };
+    let gap = &verify.gap;
+    let unmapped = verify.global.unmapped;
+    let bars = gap.causes.iter().map(|(name, weight)| {
+        let share = if unmapped > 0 { 100.0 * weight.tokens as f64 / unmapped as f64 } else { 0.0 };
         Bar { label: words(name), parts: vec![(Ink::Bad, share)] }
     });
     let chart = Chart::Percentages { bars: bars.collect(), target: None };
     let columns =
         [Column::Words("Cause"), Column::Number("Tokens"), Column::Number("Fills"), Column::Number("Volume")];
-    let row = |name: &str, weight: &Value| {
-        let cells = ["tokens", "fills", "volume"].map(|name| cell(told(weight, &[name])));
-        [vec![cell(name)], cells.to_vec()].concat()
+    let row = |name: &str, weight: &Weight| {
+        vec![
+            cell(name),
+            cell(thousands(weight.tokens)),
+            cell(thousands(weight.fills)),
+            cell(weight.volume.cents()),
+        ]
     };
-    let mut rows = vec![row("Mapped", at(gap, &["mapped"]))];
-    rows.extend(causes.iter().map(|(name, weight)| row(&words(name), weight)));
-    rows.push(row("Total", at(gap, &["total"])));
+    let mut rows = vec![row("Mapped", &gap.mapped)];
+    rows.extend(gap.causes.iter().map(|(name, weight)| row(&words(name), weight)));
+    rows.push(row("Total", &gap.total));
     html! {
         h2 { "Where the gap is" }
-        @if total > 0.0 {
+        @if unmapped > 0 {
             (figure(
                 &chart,
                 "Why tokens are unmapped, in percent of the unmapped tokens.",
@@ -152,30 +158,27 @@ pub fn gap(history: &History) -> Markup {
         }
         (table(&columns, &rows))
         p {
-            "By tokens " (told(verify, &["global", "coverage_pct"])) ", by fills "
-            (told(gap, &["coverage_by_fills_pct"])) ", by volume " (told(gap, &["coverage_by_volume_pct"]))
-            " are mapped. Fills without a usable price or size: " (told(gap, &["fills_without_volume"]))
-            ". Malformed asset ids, outside of all this: " (told(verify, &["global", "malformed"])) " in "
-            (told(verify, &["global", "malformed_fills"])) " fills."
+            "By tokens " (verify.global.coverage_pct) ", by fills " (gap.coverage_by_fills_pct) ", by volume "
+            (gap.coverage_by_volume_pct) " are mapped. Fills without a usable price or size: "
+            (thousands(gap.fills_without_volume)) ". Malformed asset ids, outside of all this: "
+            (thousands(verify.global.malformed)) " in " (thousands(verify.global.malformed_fills)) " fills."
         }
         (largest(verify))
     }
 }
 
-fn largest(verify: &Value) -> Markup {
-    let tokens = items(verify, &["top_unmapped"]);
+fn largest(verify: &Verify) -> Markup {
     let columns =
         [Column::Id("Token"), Column::Words("Cause"), Column::Number("Fills"), Column::Number("Volume")];
-    let row = |token: &Value| {
-        let cause = words(at(token, &["cause"]).as_str().unwrap_or_default());
+    let row = |token: &Unmapped| {
         vec![
-            cell(told(token, &["token_id"])),
-            cell(cause),
-            cell(told(token, &["fills"])),
-            cell(told(token, &["volume"])),
+            cell(&token.token_id),
+            cell(words(&token.cause)),
+            cell(thousands(token.fills)),
+            cell(token.volume.cents()),
         ]
     };
-    let rows: Vec<_> = tokens.iter().map(row).collect();
+    let rows: Vec<_> = verify.top_unmapped.iter().map(row).collect();
     html! {
         @if !rows.is_empty() {
             h3 { "Unmapped tokens with the most volume" }

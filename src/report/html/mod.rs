@@ -7,23 +7,25 @@ pub mod numbers;
 mod part;
 mod phases;
 mod pnl;
+mod read;
 mod tracks;
 mod verdicts;
 
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use serde_json::Value;
 
-use super::text::{percent2, thousands};
+use super::text::thousands;
 use crate::journal::History;
-use crate::phases::status::{Known, Status};
-use part::card;
+use crate::results::{Known, Status};
+use part::{card, moment};
+use read::Results;
 
 const STYLE: &str = include_str!("style.css");
 
 /// The page of what `history` tells, as of `now`.
 pub fn page(history: &History, status: &Status, now: Timestamp) -> String {
-    let verdicts = verdicts::of(history);
+    let results = Results::of(history);
+    let verdicts = verdicts::of(history, &results);
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -40,10 +42,10 @@ pub fn page(history: &History, status: &Status, now: Timestamp) -> String {
                 p.dim { "Written " (moment(now)) " by backfill " (env!("CARGO_PKG_VERSION")) " from the run journal" }
                 (headline(status, &verdicts))
                 (verdicts::section(&verdicts))
-                (coverage::section(history))
-                (tracks::section(history))
-                (coverage::gap(history))
-                (pnl::section(history))
+                (coverage::section(&results))
+                (tracks::section(history, &results))
+                (coverage::gap(&results))
+                (pnl::section(&results))
                 (phases::section(history, status))
                 (phases::every_number(history))
                 footer {
@@ -62,14 +64,13 @@ fn headline(status: &Status, verdicts: &[verdicts::Verdict]) -> Markup {
     let judged = verdicts.iter().filter(|verdict| verdict.passed.is_some());
     let passed = judged.clone().filter(|verdict| verdict.passed == Some(true)).count();
     let all = judged.count();
-    let percent = |known: &Known| percent2(known.mapped, known.total);
     html! {
         div.cards {
             @if let Some(known) = &status.last_known {
-                (card(&percent(known), "of the traded tokens are mapped", ""))
+                (card(&known.coverage_pct.to_string(), "of the traded tokens are mapped", ""))
             }
             @if let (Some(baseline), Some(known)) = (&status.baseline, &status.last_known) {
-                (card(&percent(baseline), "were at the first setup", ""))
+                (card(&baseline.coverage_pct.to_string(), "were at the first setup", ""))
                 (card(&gained(baseline, known), "tokens mapped since then", ""))
             }
             @if all > 0 {
@@ -84,17 +85,6 @@ fn gained(before: &Known, after: &Known) -> String {
     let gained = i128::from(after.mapped) - i128::from(before.mapped);
     let sign = if gained < 0 { "-" } else { "+" };
     format!("{sign}{}", thousands(u64::try_from(gained.unsigned_abs()).unwrap_or(u64::MAX)))
-}
-
-/// `2026-11-23 05:20:55 UTC`
-fn moment(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
-}
-
-/// What the last run of a phase came to, where it came to something.
-fn result<'a>(history: &'a History, phase: &str) -> Option<&'a Value> {
-    let end = history.last.get(phase)?.ended.as_ref()?;
-    (!end.result.is_null()).then_some(&end.result)
 }
 
 #[cfg(test)]

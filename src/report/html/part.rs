@@ -1,31 +1,11 @@
-//! What the sections of the report are made of: fields of results, tables, cards.
+//! What the sections of the report are made of: tables, cards, marks.
 
+use jiff::Timestamp;
 use maud::{Markup, html};
-use serde_json::Value;
 
-use super::numbers::shown;
-
-/// A field of a result by its way through the objects, null where there is none.
-pub fn at<'a>(result: &'a Value, path: &[&str]) -> &'a Value {
-    path.iter().fold(result, |value, name| value.get(name).unwrap_or(&Value::Null))
-}
-
-/// A field as a person reads it.
-pub fn told(result: &Value, path: &[&str]) -> String {
-    shown(path.last().copied().unwrap_or_default(), at(result, path))
-}
-
-/// A field as a length in a chart; nothing where it is no number. A chart needs no more than a float's digits.
-pub fn length(result: &Value, path: &[&str]) -> f64 {
-    match at(result, path) {
-        Value::String(text) => text.parse().unwrap_or_default(),
-        value => value.as_f64().unwrap_or_default(),
-    }
-}
-
-/// The items of a list, none where there is no such list.
-pub fn items<'a>(result: &'a Value, path: &[&str]) -> &'a [Value] {
-    at(result, path).as_array().map_or(&[], Vec::as_slice)
+/// `2026-11-23 05:20:55 UTC`
+pub fn moment(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
 /// A large number with what it is.

@@ -1,42 +1,26 @@
 //! Realized P&L: each wallet against what was expected of it, by position, and what would explain a difference.
 
 use maud::{Markup, html};
-use serde_json::Value;
 
 use super::chart::{Chart, figure};
 use super::numbers::words;
-use super::part::{Column, at, card, cell, items, length, table, told};
-use super::result;
-use crate::journal::History;
-
-/// What is counted of a wallet's fills because it is odd.
-const ODDITIES: [&str; 11] = [
-    "duplicates",
-    "changed",
-    "odd_side",
-    "odd_price",
-    "odd_size",
-    "inexact",
-    "contradicting",
-    "self_contradicting",
-    "tables_disagree",
-    "zero_denominator",
-    "undecidable",
-];
+use super::part::{Column, card, cell, table};
+use super::read::Results;
+use crate::pnl::Usd;
+use crate::report::text::thousands;
+use crate::results::{PnlDetails, Position, WalletStatus, WalletValidation, WaterfallStep};
 
 /// The wallets in a table, then each that has a chart of its own.
-pub fn section(history: &History) -> Markup {
-    let Some(validate) = result(history, "validate") else { return html! {} };
-    let wallets = items(validate, &["wallets"]);
-    let charted = wallets.iter().filter(|wallet| at(wallet, &["pnl_by_position"]).is_array());
+pub fn section(results: &Results) -> Markup {
+    let Some(validate) = &results.validate else { return html! {} };
     html! {
         h2 { "Realized P&L" }
-        (compared(wallets))
-        @for wallet in charted { (one(wallet)) }
+        (compared(&validate.wallets))
+        @for wallet in validate.wallets.iter().filter(|wallet| wallet.pnl_by_position.is_some()) { (one(wallet)) }
     }
 }
 
-fn compared(wallets: &[Value]) -> Markup {
+fn compared(wallets: &[WalletValidation]) -> Markup {
     let columns = [
         Column::Id("Wallet"),
         Column::Number("Realized"),
@@ -46,34 +30,40 @@ fn compared(wallets: &[Value]) -> Markup {
         Column::Number("Positions"),
         Column::Words("Status"),
     ];
-    let row = |wallet: &Value| {
-        let label = at(wallet, &["label"]).as_str().map(|label| format!(" ({label})")).unwrap_or_default();
-        let mut row = vec![cell(format!("{}{label}", told(wallet, &["wallet"])))];
-        let names = ["total", "expected", "delta", "variance_pct", "positions"];
-        row.extend(names.map(|name| cell(told(wallet, &[name]))));
-        row.push(status(wallet));
-        row
+    let row = |wallet: &WalletValidation| {
+        let label = wallet.label.as_ref().map(|label| format!(" ({label})")).unwrap_or_default();
+        vec![
+            cell(format!("{}{label}", wallet.wallet)),
+            cell(wallet.total.cents()),
+            cell(wallet.expected.cents()),
+            cell(wallet.delta.cents()),
+            cell(wallet.variance_pct.map_or("–".to_owned(), |it| it.to_string())),
+            cell(thousands(wallet.positions)),
+            status(wallet.status),
+        ]
     };
     let rows: Vec<_> = wallets.iter().map(row).collect();
     table(&columns, &rows)
 }
 
-fn status(wallet: &Value) -> Markup {
-    let class = match at(wallet, &["status"]).as_str() {
-        Some("pass") => "good",
-        Some("fail") => "bad",
-        _ => "dim",
+fn status(status: WalletStatus) -> Markup {
+    let (class, word) = match status {
+        WalletStatus::Pass => ("good", "pass"),
+        WalletStatus::Fail => ("bad", "fail"),
+        WalletStatus::Skipped => ("dim", "skipped"),
     };
-    html! { span class=(class) { (told(wallet, &["status"])) } }
+    html! { span class=(class) { (word) } }
 }
 
-fn one(wallet: &Value) -> Markup {
-    let positions = items(wallet, &["pnl_by_position"]);
-    let amounts: Vec<f64> =
-        positions.iter().filter_map(Value::as_str).filter_map(|it| it.parse().ok()).collect();
-    let all = at(wallet, &["positions"]).as_u64().unwrap_or_default();
-    let left_out = all.saturating_sub(amounts.len() as u64);
-    let which = match left_out {
+/// As a length in a chart, which needs no more than a float's digits.
+fn length(usd: &Usd) -> f64 {
+    usd.six().parse().unwrap_or_default()
+}
+
+fn one(wallet: &WalletValidation) -> Markup {
+    let amounts: Vec<f64> = wallet.pnl_by_position.iter().flatten().map(length).collect();
+    let all = wallet.positions;
+    let which = match all.saturating_sub(amounts.len() as u64) {
         0 => format!(
             "Realized P&L of all {all} resolved positions, from the largest gain to the largest loss."
         ),
@@ -82,36 +72,103 @@ fn one(wallet: &Value) -> Markup {
             amounts.len()
         ),
     };
+    let (wins, losses) = (&wallet.wins, &wallet.losses);
     html! {
-        h3 { "Wallet " span.id { (told(wallet, &["wallet"])) } }
+        h3 { "Wallet " span.id { (wallet.wallet) } }
         div.cards {
-            (card(&told(wallet, &["total"]), "realized", ""))
-            (card(&told(wallet, &["expected"]), "expected", ""))
-            (card(&told(wallet, &["wins", "pnl"]), &format!("won by {} positions", told(wallet, &["wins", "count"])), "good"))
-            (card(&told(wallet, &["losses", "pnl"]), &format!("lost by {} positions", told(wallet, &["losses", "count"])), "bad"))
+            (card(&wallet.total.cents(), "realized", ""))
+            (card(&wallet.expected.cents(), "expected", ""))
+            (card(&wins.pnl.cents(), &format!("won by {} positions", thousands(wins.count)), "good"))
+            (card(&losses.pnl.cents(), &format!("lost by {} positions", thousands(losses.count)), "bad"))
         }
         @if !amounts.is_empty() {
             (figure(&Chart::Amounts(amounts), &which, "P&L by position; the tables below have the numbers"))
         }
-        h3 { "Largest winners" } (ranking(items(wallet, &["top_winners"])))
-        h3 { "Largest losers" } (ranking(items(wallet, &["top_losers"])))
+        h3 { "Largest winners" } (ranking(&wallet.top_winners))
+        h3 { "Largest losers" } (ranking(&wallet.top_losers))
         (explanations(wallet))
+        (details(&wallet.details))
         p {
-            "Outcome 0: " (told(wallet, &["outcomes", "0"])) " positions, outcome 1: " (told(wallet, &["outcomes", "1"]))
-            ", others: " (told(wallet, &["outcomes", "other"])) ". Unresolved: " (told(wallet, &["unresolved"])) "."
+            "Outcome 0: " (thousands(wallet.outcomes.zero)) " positions, outcome 1: " (thousands(wallet.outcomes.one))
+            ", others: " (thousands(wallet.outcomes.other)) ". Unresolved: " (thousands(wallet.unresolved)) "."
         }
+        (oddities(wallet))
+    }
+}
+
+/// The definitions side by side, and the way from the expected to the computed total.
+fn details(of: &PnlDetails) -> Markup {
+    let totals = &of.definitions;
+    let definition = |name: &str, total: &Usd| {
+        let compared = if of.method == name { "compared" } else { "" };
+        vec![cell(name), cell(total.cents()), cell(compared)]
+    };
+    let definitions = [
+        definition("resolved", &totals.resolved),
+        definition("certain", &totals.certain),
+        definition("average-cost", &totals.average_cost),
+        vec![
+            cell("average-cost, in the subgraph's integers"),
+            cell(totals.average_cost_subgraph.cents()),
+            cell(""),
+        ],
+    ];
+    let step = |step: &WaterfallStep| {
+        vec![
+            cell(words(&step.cause)),
+            cell(step.amount.cents()),
+            cell(thousands(step.rows)),
+            cell(&step.evidence.table),
+            cell(step.evidence.tokens.join(", ")),
+        ]
+    };
+    let columns = [
+        Column::Words("Step"),
+        Column::Number("Amount"),
+        Column::Number("Rows"),
+        Column::Words("Where they stand"),
+        Column::Id("Some tokens"),
+    ];
+    let steps: Vec<_> = of.waterfall.iter().map(step).collect();
+    html! {
+        h3 { "By definition" }
+        (table(&[Column::Words("Definition"), Column::Number("Realized P&L"), Column::Words("")], &definitions))
+        p { "Fees: " (of.fees.total.cents()) " (" (of.fees.source) ")." }
+        @if !steps.is_empty() {
+            h3 { "From the expected to the computed total" }
+            (table(&columns, &steps))
+        }
+    }
+}
+
+/// What is counted of a wallet's fills because it is odd.
+fn oddities(wallet: &WalletValidation) -> Markup {
+    let odd = [
+        ("duplicates", wallet.duplicates),
+        ("changed", wallet.changed),
+        ("odd side", wallet.odd_side),
+        ("odd price", wallet.odd_price),
+        ("odd size", wallet.odd_size),
+        ("inexact", wallet.inexact),
+        ("contradicting", wallet.contradicting),
+        ("self contradicting", wallet.self_contradicting),
+        ("tables disagree", wallet.tables_disagree),
+        ("zero denominator", wallet.zero_denominator),
+        ("undecidable", wallet.undecidable),
+    ];
+    html! {
         p.dim {
             "Counted and named: "
-            @for (place, name) in ODDITIES.iter().enumerate() {
+            @for (place, (name, count)) in odd.iter().enumerate() {
                 @if place > 0 { ", " }
-                (words(name)) " " (told(wallet, &[name]))
+                (name) " " (thousands(*count))
             }
             "."
         }
     }
 }
 
-fn ranking(positions: &[Value]) -> Markup {
+fn ranking(positions: &[Position]) -> Markup {
     let columns = [
         Column::Id("Condition"),
         Column::Number("Outcome"),
@@ -121,13 +178,17 @@ fn ranking(positions: &[Value]) -> Markup {
         Column::Number("Payout"),
         Column::Number("P&L"),
     ];
-    let row = |position: &Value| {
-        let gained = length(position, &["pnl"]) > 0.0;
-        let names =
-            ["condition_id", "outcome_index", "winner", "net_shares_micro", "cost_basis_micro", "payout"];
-        let mut row: Vec<Markup> = names.iter().map(|name| cell(told(position, &[name]))).collect();
-        row.push(html! { span class=(if gained { "good" } else { "bad" }) { (told(position, &["pnl"])) } });
-        row
+    let row = |it: &Position| {
+        let class = if it.pnl.is_gain() { "good" } else { "bad" };
+        vec![
+            cell(&it.condition_id),
+            cell(it.outcome_index.to_string()),
+            cell(&it.winner),
+            cell(it.net_shares_micro.commas()),
+            cell(it.cost_basis_micro.commas()),
+            cell(it.payout.as_ref().map_or("–".to_owned(), Usd::cents)),
+            html! { span class=(class) { (it.pnl.cents()) } },
+        ]
     };
     let rows: Vec<_> = positions.iter().map(row).collect();
     if rows.is_empty() {
@@ -137,13 +198,14 @@ fn ranking(positions: &[Value]) -> Markup {
     }
 }
 
-fn explanations(wallet: &Value) -> Markup {
+fn explanations(wallet: &WalletValidation) -> Markup {
     let columns =
         [Column::Words("What could explain a difference"), Column::Number("Count"), Column::Number("Worth")];
-    let row = |it: &Value| ["cause", "count", "worth"].map(|name| cell(told(it, &[name]))).to_vec();
-    let rows: Vec<_> = items(wallet, &["explanations"]).iter().map(row).collect();
+    let rows: Vec<_> = (wallet.explanations.iter())
+        .map(|it| vec![cell(&it.cause), cell(thousands(it.count)), cell(it.worth.cents())])
+        .collect();
     html! {
         @if !rows.is_empty() { (table(&columns, &rows)) }
-        p { "Left unexplained: " (told(wallet, &["unexplained"])) }
+        p { "Left unexplained: " (wallet.unexplained.cents()) }
     }
 }

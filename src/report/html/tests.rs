@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::journal::{Event, Journal, Sample};
@@ -23,7 +23,8 @@ fn ended(journal: &Journal, phase: &str, exit: u8, result: Value, error: Option<
 /// The page of a folder, and its text without markup.
 fn written(folder: &Path) -> (String, String) {
     let history = History::of(folder).unwrap();
-    let page = page(&history, &status::look(folder, &history), Timestamp::now());
+    let now = Timestamp::now();
+    let page = page(&history, &status::look(folder, &history, now), now);
     let body = page.split("</style>").nth(1).unwrap_or_default();
     let mut text = String::new();
     for piece in body.split('<').skip(1) {
@@ -109,7 +110,8 @@ fn every_verdict_has_its_number_its_limit_and_its_margin() {
     });
     ended(&journal, "verify", 3, verify, None);
     ended(&journal, "validate", 3, validate("a label"), None);
-    let found = verdicts::of(&History::of(folder.path()).unwrap());
+    let history = History::of(folder.path()).unwrap();
+    let found = verdicts::of(&history, &Results::of(&history));
     let lines: Vec<String> = found
         .iter()
         .map(|it| format!("{} | {} | {} | {} | {:?}", it.what, it.number, it.limit, it.margin, it.passed))

@@ -1,13 +1,13 @@
 //! The tracks: what each asked for over time, held against what its quota allows, and what came of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{Markup, html};
 
 use super::chart::{Chart, figure};
-use super::numbers::{shown, words};
+use super::numbers::leaves;
 use super::part::{Column, cell, table};
-use super::result;
+use super::read::Results;
 use crate::journal::{History, Sample};
 use crate::source::Source;
 
@@ -22,31 +22,31 @@ const ORDER: [&str; 14] = [
     "total",
     "processed",
     "inserted",
-    "not_found",
+    "not found",
     "rejected",
     "failed",
-    "coverage_pct",
+    "coverage %",
     "requests",
     "throttled",
     "retries",
     "resumed",
-    "tokens_per_second",
-    "work_seconds",
-    "elapsed_seconds",
+    "tokens per second",
+    "work seconds",
+    "elapsed seconds",
 ];
 
 /// Points of a line at the most.
 const POINTS: usize = 600;
 
 /// All tracks that have run.
-pub fn section(history: &History) -> Markup {
+pub fn section(history: &History, results: &Results) -> Markup {
     let tracks: Vec<Source> =
         Source::ALL.into_iter().filter(|source| history.last.contains_key(source.name())).collect();
     html! {
         @if !tracks.is_empty() {
             h2 { "Tracks" }
             @for source in &tracks { (over_time(history, *source)) }
-            (compared(history, &tracks))
+            (compared(results))
         }
     }
 }
@@ -101,19 +101,21 @@ fn rates(samples: &[Sample], window: f64, of: impl Fn(&Sample) -> u64) -> Vec<(f
 }
 
 /// The tracks' numbers side by side.
-fn compared(history: &History, tracks: &[Source]) -> Markup {
-    let with: Vec<_> =
-        tracks.iter().filter_map(|it| Some((*it, result(history, it.name())?.as_object()?))).collect();
+fn compared(results: &Results) -> Markup {
+    let with: Vec<_> = (results.tracks.iter())
+        .map(|(source, result)| {
+            let numbers = leaves(result).into_iter().map(|leaf| (leaf.path, leaf.shown));
+            (*source, numbers.collect::<BTreeMap<_, _>>())
+        })
+        .collect();
     let mut columns = vec![Column::Words("")];
     columns.extend(with.iter().map(|(source, _)| Column::Number(source.title())));
-    let names: BTreeSet<&String> = with.iter().flat_map(|(_, result)| result.keys()).collect();
-    let mut names: Vec<&String> = names.into_iter().filter(|name| *name != "phase").collect();
+    let names: BTreeSet<&String> = with.iter().flat_map(|(_, numbers)| numbers.keys()).collect();
+    let mut names: Vec<&String> = names.into_iter().collect();
     names.sort_by_key(|name| ORDER.iter().position(|it| it == name).unwrap_or(ORDER.len()));
     let row = |name: &String| {
-        let mut row = vec![cell(words(name))];
-        row.extend(
-            with.iter().map(|(_, result)| cell(result.get(name).map_or(String::new(), |it| shown(name, it)))),
-        );
+        let mut row = vec![cell(name)];
+        row.extend(with.iter().map(|(_, numbers)| cell(numbers.get(name).map_or("", String::as_str))));
         row
     };
     let rows: Vec<_> = names.into_iter().map(row).collect();

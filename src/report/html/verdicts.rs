@@ -1,12 +1,13 @@
 //! [`Verdict`]: each check with its number, its limit and how far the one is from the other.
 
 use maud::{Markup, html};
-use serde_json::Value;
 
-use super::part::{Column, at, cell, items, mark, table, told};
-use super::result;
+use super::part::{Column, cell, mark, table};
+use super::read::Results;
 use crate::journal::History;
+use crate::outcome::Outcome;
 use crate::report::text::thousands;
+use crate::results::{Merge, Percentage, PhaseResult, Validate, Verify, WalletStatus, WalletValidation};
 use crate::source::Source;
 
 /// A check.
@@ -25,102 +26,98 @@ pub struct Verdict {
 }
 
 /// Every check of the last runs, in the order of the phases.
-pub fn of(history: &History) -> Vec<Verdict> {
+pub fn of(history: &History, results: &Results) -> Vec<Verdict> {
     let mut found = Vec::new();
-    for source in Source::ALL {
+    for (source, result) in &results.tracks {
         let exit = history.last.get(source.name()).and_then(|run| run.ended.as_ref()).map(|end| end.exit);
-        found.extend(result(history, source.name()).map(|it| track(source, it, exit == Some(0))));
+        found.extend(track(*source, result, exit == Some(Outcome::Done.exit())));
     }
-    found.extend(result(history, "merge").map(merge));
-    if let Some(verify) = result(history, "verify") {
+    found.extend(results.merge.as_deref().map(merge));
+    if let Some(verify) = &results.verify {
         of_verify(verify, &mut found);
     }
-    if let Some(validate) = result(history, "validate") {
-        found.extend(items(validate, &["wallets"]).iter().map(|it| variance(validate, it)));
+    if let Some(validate) = &results.validate {
+        found.extend(validate.wallets.iter().map(|it| variance(validate, it)));
     }
     found
 }
 
-fn count(result: &Value, name: &str) -> u64 {
-    at(result, &[name]).as_u64().unwrap_or_default()
-}
-
 /// A look-up answers tokens, a catalogue is read in pages; either says by its exit code whether it is at its end.
-fn track(source: Source, result: &Value, complete: bool) -> Verdict {
-    let failed = count(result, "failed");
-    let (what, done, whole) = match at(result, &["pages"]).as_u64() {
-        Some(pages) => ("every page is read", pages, pages.saturating_add(count(result, "pages_failed"))),
-        None => {
-            let answered = count(result, "processed").saturating_sub(failed);
-            ("every token has an answer", answered, count(result, "total"))
+fn track(source: Source, result: &PhaseResult, complete: bool) -> Option<Verdict> {
+    let (what, done, whole) = match result {
+        PhaseResult::Catalogue(it) => {
+            ("every page is read", it.pages, it.pages.saturating_add(it.pages_failed))
         }
+        PhaseResult::Track(it) => {
+            ("every token has an answer", it.processed.saturating_sub(it.failed), it.total)
+        }
+        _ => return None,
     };
-    Verdict {
+    Some(Verdict {
         what: format!("{}: {what}", source.title()),
         number: thousands(done),
         limit: thousands(whole),
         margin: format!("{} left", thousands(whole.saturating_sub(done))),
         passed: Some(complete),
-    }
+    })
 }
 
 /// `≥ 95.00%`
-fn at_least(result: &Value) -> String {
-    format!("≥ {}", told(result, &["target_pct"]))
+fn at_least(target: Percentage) -> String {
+    format!("≥ {target}")
 }
 
 /// `+0.47 points`
-fn points(result: &Value) -> String {
-    at(result, &["margin_pct"]).as_f64().map_or("–".to_owned(), |points| format!("{points:+.2} points"))
+fn points(margin: Percentage) -> String {
+    format!("{:+.2} points", margin.0)
 }
 
-fn passed(result: &Value, name: &str) -> Option<bool> {
-    at(result, &[name]).as_bool()
-}
-
-fn merge(result: &Value) -> Verdict {
+fn merge(result: &Merge) -> Verdict {
     Verdict {
         what: "Merge: coverage afterwards".to_owned(),
-        number: told(result, &["after", "coverage_pct"]),
-        limit: at_least(result),
-        margin: points(result),
-        passed: passed(result, "reaches_target"),
+        number: result.after.coverage_pct.to_string(),
+        limit: at_least(result.target_pct),
+        margin: points(result.margin_pct),
+        passed: Some(result.reaches_target),
     }
 }
 
-fn of_verify(verify: &Value, found: &mut Vec<Verdict>) {
-    let covered = |what: String, of: &Value| Verdict {
+fn of_verify(verify: &Verify, found: &mut Vec<Verdict>) {
+    let covered = |what: String, number: Percentage, margin: Percentage, passed: bool| Verdict {
         what,
-        number: told(of, &["coverage_pct"]),
-        limit: at_least(verify),
-        margin: points(of),
-        passed: passed(of, "passed"),
+        number: number.to_string(),
+        limit: at_least(verify.target_pct),
+        margin: points(margin),
+        passed: Some(passed),
     };
-    found.push(covered("Verify: coverage of all traded tokens".to_owned(), at(verify, &["global"])));
-    for wallet in items(verify, &["wallets"]) {
-        found.push(covered(format!("Verify: fills of {}", told(wallet, &["wallet"])), wallet));
+    let global = &verify.global;
+    let what = "Verify: coverage of all traded tokens".to_owned();
+    found.push(covered(what, global.coverage_pct, global.margin_pct, global.passed));
+    for it in &verify.wallets {
+        let what = format!("Verify: fills of {}", it.wallet);
+        found.push(covered(what, it.coverage_pct, it.margin_pct, it.passed));
     }
-    let positions = at(verify, &["positions"]);
-    let number = |name| at(positions, &[name]).as_i64().unwrap_or_default();
+    let positions = &verify.positions;
     found.push(Verdict {
         what: "Verify: resolved positions".to_owned(),
-        number: told(positions, &["resolved"]),
-        limit: format!("≥ {}", told(positions, &["wanted"])),
-        margin: format!("{:+}", number("resolved").saturating_sub(number("wanted"))),
-        passed: passed(positions, "passed"),
+        number: thousands(positions.resolved),
+        limit: format!("≥ {}", thousands(positions.wanted)),
+        margin: format!("{:+}", i128::from(positions.resolved) - i128::from(positions.wanted)),
+        passed: Some(positions.passed),
     });
 }
 
-fn variance(validate: &Value, wallet: &Value) -> Verdict {
+fn variance(validate: &Validate, wallet: &WalletValidation) -> Verdict {
+    let none = || "–".to_owned();
     Verdict {
-        what: format!("Validate: P&L of {}", told(wallet, &["wallet"])),
-        number: told(wallet, &["variance_pct"]),
-        limit: format!("below ±{}", told(validate, &["variance_limit_pct"])),
-        margin: points(wallet),
-        passed: match at(wallet, &["status"]).as_str() {
-            Some("pass") => Some(true),
-            Some("fail") => Some(false),
-            _ => None,
+        what: format!("Validate: P&L of {}", wallet.wallet),
+        number: wallet.variance_pct.map_or_else(none, |it| it.to_string()),
+        limit: format!("below ±{}", validate.variance_limit_pct),
+        margin: wallet.margin_pct.map_or_else(none, points),
+        passed: match wallet.status {
+            WalletStatus::Pass => Some(true),
+            WalletStatus::Fail => Some(false),
+            WalletStatus::Skipped => None,
         },
     }
 }

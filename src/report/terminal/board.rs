@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::phases::plan::Step;
+use crate::phases::steps::Step;
 use crate::report::events;
 use crate::report::live::{PhaseLook, PhaseState, TrackLook};
 use crate::report::text::{percent1, thousands};

@@ -1,11 +1,9 @@
 //! What a page says of a wallet's P&L beside its total: the definitions, fees, signs, and the way from the expected to
 //! the computed total.
 
-use serde_json::{Value, json};
-
 use super::super::text::{Page, thousands};
-use crate::phases::validate::details::{DefinitionGap, PnlDetails, WaterfallStep};
 use crate::pnl::Usd;
+use crate::results::{DefinitionGap, PnlDetails, WaterfallStep};
 
 /// Width of a line's words before its amount.
 const WORDS: usize = 44;
@@ -149,41 +147,4 @@ fn words(cause: &str) -> String {
         other => other,
     };
     told.to_owned()
-}
-
-/// The fields of a wallet's object.
-pub(super) fn json(details: &PnlDetails) -> Value {
-    let totals = &details.definitions;
-    let gaps = |gaps: &[DefinitionGap]| -> Vec<Value> {
-        gaps.iter()
-            .map(|it| json!({"cause": it.cause, "amount": it.amount.six(), "positions": it.positions}))
-            .collect()
-    };
-    let step = |it: &WaterfallStep| {
-        json!({
-            "cause": it.cause, "amount": it.amount.six(), "rows": it.rows,
-            "evidence": {"table": it.evidence.table, "tokens": it.evidence.tokens},
-        })
-    };
-    let signs = &details.signs;
-    json!({
-        "method": details.method,
-        "definitions": {
-            "resolved": totals.resolved.six(), "certain": totals.certain.six(),
-            "average_cost": totals.average_cost.six(), "average_cost_subgraph": totals.average_cost_subgraph.six(),
-        },
-        "differences": {
-            "certain": gaps(&details.differences.certain),
-            "average_cost": gaps(&details.differences.average_cost),
-        },
-        "fees": {"total": details.fees.total.six(), "source": details.fees.source},
-        "flows": details.flows,
-        "flows_without_position": details.flows_without_position,
-        "signs": {
-            "below_zero": signs.below_zero, "missing_shares_micro": signs.missing_shares_micro.exact(),
-            "missing_worth": signs.missing_worth.six(), "both_sold": signs.both_sold,
-            "last_fill": signs.last_fill, "held_at_the_end": signs.held_at_the_end,
-        },
-        "waterfall": details.waterfall.iter().map(step).collect::<Vec<_>>(),
-    })
 }

@@ -1,12 +1,16 @@
 //! The guide's own figures, through the page and the object.
 
-use super::*;
+use serde_json::json;
+
 use crate::ids::Wallet;
 use crate::phases::validate::details::EvidenceTables;
-use crate::phases::validate::{AssessRules, Baseline, Explanation, assess_holdings};
-use crate::pnl::{Charged, Decision, FlowSums, Micro, Payout, Repeated, Trade, TransferRule};
+use crate::phases::validate::{AssessRules, Baseline, Explanation, Status, ValidateResult, assess_holdings};
+use crate::pnl::{Charged, Decision, FlowSums, Micro, Payout, Position, Repeated, Trade, TransferRule, Usd};
+use crate::report::Report;
+use crate::results::Validate;
 use crate::store::flows::WalletFlows;
 use crate::store::positions::{Holdings, Oddities};
+use crate::values::Percent;
 
 const WALLET: &str = "0xcce2b7c71f21e358b8e5e797e586cbc03160d58b";
 
@@ -79,7 +83,7 @@ fn guide() -> ValidateResult {
 
 #[test]
 fn the_guides_page_comes_out_to_the_cent() {
-    let text = text(&guide());
+    let text = Validate::from(&guide()).text();
     let beginning = "COMPREHENSIVE P&L VALIDATION - ALL THREE FIXES
 ════════════════════════════════════════
 Wallet: 0xcce2b7c71f21e358b8e5e797e586cbc03160d58b
@@ -148,7 +152,7 @@ Outcome 2+: 0 positions
 
 #[test]
 fn the_object_says_the_same_in_six_decimals() {
-    let wallet = &json(&guide())["wallets"][0];
+    let wallet = &Validate::from(&guide()).json()["wallets"][0];
     let expected = json!({
         "expected": "87030.510000", "total": "86333.120000", "delta": "-697.390000", "variance_pct": -0.8,
         "status": "pass", "positions": 89,
@@ -176,7 +180,7 @@ fn many_wallets_are_a_table_that_says_why_each_one_failed() {
     let mut skipped = result.wallets[0].clone();
     (skipped.status, skipped.variance) = (Status::Skipped, None);
     result.wallets.extend([failed, skipped]);
-    let page = text(&result);
+    let page = Validate::from(&result).text();
     for part in [
         "FAIL     [whale] $697.39 in 1,234 fills of unmapped tokens\n",
         "SKIPPED  a baseline of zero\n",
@@ -187,6 +191,6 @@ fn many_wallets_are_a_table_that_says_why_each_one_failed() {
     }
     assert!(!page.contains("[2] Total"), "the whole page of each only where it is asked for");
     result.detail = true;
-    assert_eq!(text(&result).matches("[2] Total P&L Summary").count(), 3);
-    assert!(text(&result).contains("           $1.50  left unexplained\n"));
+    assert_eq!(Validate::from(&result).text().matches("[2] Total P&L Summary").count(), 3);
+    assert!(Validate::from(&result).text().contains("           $1.50  left unexplained\n"));
 }

@@ -16,7 +16,7 @@ use backfill::cli::Cli;
 use backfill::demo::{Universe, load};
 use backfill::embedded::{Server, ServerOptions};
 use backfill::phases::Context;
-use backfill::report::Progress;
+use backfill::phases::events::{PhaseEvent, PhaseListener};
 use backfill::settings::Settings;
 use backfill::source::Source;
 use backfill::store::Store;
@@ -77,18 +77,21 @@ pub struct Kept {
     pub notices: Mutex<Vec<String>>,
 }
 
-impl Progress for Kept {
-    fn notice(&self, text: &str) {
-        self.notices.lock().unwrap().push(text.to_owned());
+impl Kept {
+    fn keep(&self, notice: Option<String>) {
+        self.notices.lock().unwrap().extend(notice);
     }
-    fn step(&self, _: &str) {}
+}
+
+impl PhaseListener for Kept {
+    fn on_phase_event(&self, event: &PhaseEvent<'_>) {
+        self.keep(backfill::report::events::phase_notice(event));
+    }
 }
 
 impl TrackListener for Kept {
     fn on_track_event(&self, event: &TrackEvent<'_>) {
-        if let Some(text) = backfill::report::events::notice(event) {
-            self.notice(&text);
-        }
+        self.keep(backfill::report::events::notice(event));
     }
 }
 

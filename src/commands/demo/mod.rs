@@ -1,22 +1,25 @@
 //! `demo`: its universe, its tier, and what stays of it.
 
+mod stage;
+
 use std::sync::Arc;
 
+use super::report_file;
 use super::run::{self, Told};
-use super::{Session, launcher, report_file};
+use super::session::{Session, launcher};
 use crate::cli::DemoArgs;
 use crate::demo::{StandIn, UniverseOptions};
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::journal::Journal;
+use crate::outcome::Outcome;
 use crate::phases;
-use crate::phases::demo::{Demo, DemoOptions};
-use crate::report::Progress;
 use crate::report::recorder::Recorder;
 use crate::source::Source;
 use crate::values::Secret;
+use stage::{Demo, DemoOptions};
 
 /// Starts a server and the stand-ins, runs all phases, and clears everything away.
-pub(super) async fn run(session: &Session, args: &DemoArgs) -> Result<Exit, Failure> {
+pub(super) async fn run(session: &Session, args: &DemoArgs) -> Result<Outcome, Failure> {
     let traded_tokens = args.tokens as usize;
     let universe = UniverseOptions {
         seed: args.seed,
@@ -43,7 +46,8 @@ pub(super) async fn run(session: &Session, args: &DemoArgs) -> Result<Exit, Fail
     let starting = Demo::start(
         &session.settings,
         &options,
-        Arc::new(Recorder::new(session.progress.clone(), Journal::new(&phases::demo::folder()))),
+        &session.progress,
+        Arc::new(Recorder::new(session.progress.clone(), Journal::new(&stage::folder()))),
         session.stop.clone(),
         session.started,
     );
@@ -73,7 +77,7 @@ async fn phases_of(
     args: &DemoArgs,
     demo: &Demo,
     options: &phases::run::RunOptions,
-) -> Result<Exit, Failure> {
+) -> Result<Outcome, Failure> {
     let plan =
         session.phase(phases::plan::make(&demo.context, &options.setup.sources(), options.span)).await?;
     let mut told = Told::begin(session, &plan);
@@ -81,7 +85,7 @@ async fn phases_of(
         .run(options, &plan, &mut |result| {
             // The page of an interrupted track says how to go on, which a demo cannot.
             if !session.stop.is_cancelled() {
-                told.tell(session, &result);
+                told.tell(session, result);
             }
         })
         .await;
@@ -103,9 +107,9 @@ async fn phases_of(
         "{place}For real: set CLICKHOUSE_URL and DOME_API_KEY, then run `backfill setup`, `backfill dome` and \
          `backfill goldsky` side by side, `backfill merge`, `backfill verify`, `backfill validate`.\n"
     );
-    let well = result.failure.is_none() && result.exit != Exit::Interrupted;
+    let well = result.failure.is_none() && result.outcome != Outcome::Interrupted;
     told.end(session, &result, if well { &last } else { "" });
     let file = session.settings.work.checkpoint_dir.join("backfill-demo-report.html");
-    report_file::wanted(session, &demo.folder, &args.with_report, &file);
-    run::end(result)
+    let written = report_file::wanted(session, &demo.folder, &args.with_report, &file);
+    run::end(session, result, written)
 }

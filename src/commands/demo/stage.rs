@@ -6,16 +6,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::Context;
-use super::plan::Plan;
-use super::run::{PhaseResult, RunOptions, RunResult, run};
 use crate::demo::load::{LoadError, LoadOptions, load};
 use crate::demo::stand_in::{FaultPlan, Window};
 use crate::demo::universe::UniverseError;
 use crate::demo::{StandIn, StandInOptions, Universe, UniverseOptions};
 use crate::embedded::{Server, ServerOptions};
 use crate::failure::Failure;
-use crate::report::Progress;
+use crate::phases::Context;
+use crate::phases::run::{RunOptions, RunResult, run};
+use crate::phases::steps::Plan;
+use crate::report::recorder::Recorder;
+use crate::report::terminal::Terminal;
+use crate::results::PhaseResult;
 use crate::settings::Settings;
 use crate::source::Source;
 use crate::upstream::SourceSettings;
@@ -47,8 +49,6 @@ pub struct Demo {
     pub folder: PathBuf,
     /// The stand-ins of the tracks' APIs.
     pub stand_ins: Vec<StandIn>,
-    /// What there is to find out.
-    pub universe: Arc<Universe>,
     /// What the phases work with.
     pub context: Context,
 }
@@ -78,13 +78,14 @@ impl Demo {
     pub async fn start(
         settings: &Settings,
         options: &DemoOptions,
-        progress: Arc<dyn Progress>,
+        terminal: &Arc<Terminal>,
+        recorder: Arc<Recorder>,
         stop: CancellationToken,
         started: Instant,
     ) -> Result<Self, Failure> {
         clear_leftovers(Path::new("tmp"));
         let folder = folder();
-        let notice = |text: &str| progress.notice(text);
+        let notice = |text: &str| terminal.notice(text);
         let options_of = options.universe.clone();
         let generating = tokio::task::spawn_blocking(move || Universe::generate(options_of));
         let server = ServerOptions {
@@ -98,7 +99,7 @@ impl Demo {
         let server = Server::start(server, &notice).await?;
         let universe = generating.await.map_err(|error| Failure::Unusable(error.to_string()))??;
         let universe = Arc::new(universe);
-        progress.step("Filling the tables");
+        terminal.step("Filling the tables");
         let mut demo_settings = settings.clone();
         let names = &mut demo_settings.store.names;
         for table in [&mut names.fills, &mut names.token_map, &mut names.resolutions, &mut names.winners] {
@@ -151,8 +152,8 @@ impl Demo {
             // A stand-in that hangs on purpose hangs for minutes; nobody wants to watch that.
             demo_settings.work.request_timeout = std::time::Duration::from_secs(2);
         }
-        let context = Context::connect(Arc::new(demo_settings), progress, stop, started).await?;
-        Ok(Self { server, folder, stand_ins, universe, context })
+        let context = Context::connect(Arc::new(demo_settings), recorder, stop, started).await?;
+        Ok(Self { server, folder, stand_ins, context })
     }
 
     /// Goes through the phases of `plan`.
@@ -160,7 +161,7 @@ impl Demo {
         &self,
         options: &RunOptions,
         plan: &Plan,
-        told: &mut (dyn FnMut(PhaseResult) + Send),
+        told: &mut (dyn FnMut(&PhaseResult) + Send),
     ) -> RunResult {
         run(&self.context, options, plan, told).await
     }

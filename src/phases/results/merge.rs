@@ -1,0 +1,55 @@
+//! What `merge` found and did.
+
+use super::margin::{margin, target};
+use crate::phases::merge::MergeResult;
+use crate::results::{Conflict, Covered, Evidence, MapProof, Merge, Percentage, Seconds};
+use crate::store::coverage::Coverage;
+
+impl From<&MergeResult> for Merge {
+    fn from(found: &MergeResult) -> Self {
+        let covered = |of: &Coverage| Covered {
+            mapped: of.mapped,
+            coverage_pct: Percentage::floored(of.mapped, of.total),
+        };
+        let by_source = &found.staged.by_source;
+        Self {
+            phase: "merge".to_owned(),
+            staged: by_source.iter().map(|(source, count)| (source.name().to_owned(), *count)).collect(),
+            precedence: by_source.iter().map(|(source, _)| source.name().to_owned()).collect(),
+            overlapping: found.staged.overlapping,
+            conflicting: found.staged.conflicting,
+            conflicts: (found.staged.conflicts.iter())
+                .map(|it| Conflict { token: it.token_id.clone(), claims: it.claims.clone() })
+                .collect(),
+            before: covered(&found.before),
+            after: covered(&found.after),
+            total_asset_ids: found.after.total,
+            target_pct: target(found.target),
+            margin_pct: margin(found.target, found.after.mapped, found.after.total).0,
+            reaches_target: found.reaches_target(),
+            added: found.added,
+            repaired: found.repaired,
+            labels_filled: found.labels,
+            refused: found.candidates.refused,
+            duplicates_before: found.duplicates_before,
+            duplicates: found.duplicates,
+            evidence: Evidence {
+                proven: found.candidates.proven,
+                mirror: found.candidates.mirror,
+                structural: found.candidates.structural,
+            },
+            map: MapProof {
+                proven: found.map.proven,
+                mirror: found.map.mirror,
+                structural: found.map.structural,
+                respelled: found.map.respelled,
+                respelled_tokens: found.map.respelled_tokens,
+                wrong: found.map.wrong,
+                unproven: found.map.unproven,
+                wrong_tokens: found.map.wrong_tokens,
+            },
+            dry_run: found.dry_run,
+            elapsed_seconds: Seconds(found.elapsed_seconds),
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! From what a phase found to its result: the one place that says which number of the one is which field of the other.
+
+mod margin;
+mod merge;
+mod setup;
+mod validate;
+mod verify;

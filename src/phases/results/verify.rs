@@ -1,0 +1,87 @@
+//! What `verify` found.
+
+use super::margin::{margin, target};
+use crate::phases::verify::{VerifyResult, WalletCoverage};
+use crate::results::{self, Gap, Global, Month, Percentage, Positions, Seconds, Unmapped, Verify};
+use crate::store::gaps::Weight;
+
+impl From<&VerifyResult> for Verify {
+    fn from(found: &VerifyResult) -> Self {
+        let gap = &found.gap;
+        let unmapped = |it: &crate::store::gaps::UnmappedToken| Unmapped {
+            token_id: it.token.to_string(),
+            cause: it.cause.name().to_owned(),
+            fills: it.fills,
+            volume: it.volume.clone(),
+        };
+        let month = |it: &crate::store::gaps::Month| Month {
+            month: format!("{:04}-{:02}", it.year, it.month),
+            total: it.total,
+            mapped: it.mapped,
+            coverage_pct: Percentage::floored(it.mapped, it.total),
+        };
+        Self {
+            phase: "verify".to_owned(),
+            passed: found.passes(),
+            target_pct: target(found.target),
+            global: global(found),
+            wallets: found.wallets.iter().map(|wallet| of_wallet(found, wallet)).collect(),
+            positions: Positions {
+                resolved: found.resolved,
+                wanted: found.min_positions,
+                passed: found.positions_pass(),
+            },
+            gap: Gap {
+                total: weight(&gap.total),
+                mapped: weight(&gap.mapped),
+                causes: gap.causes.iter().map(|(cause, it)| (cause.name().to_owned(), weight(it))).collect(),
+                coverage_by_fills_pct: Percentage::floored(gap.mapped.fills, gap.total.fills),
+                coverage_by_volume_pct: Percentage(gap.mapped.volume.floored_percent_of(&gap.total.volume)),
+                fills_without_volume: gap.without_volume,
+            },
+            months: gap.months.iter().map(month).collect(),
+            tokens_with_odd_dates: gap.odd_dates,
+            top_unmapped: gap.unmapped.iter().map(unmapped).collect(),
+            unmapped_sample: gap.unmapped.iter().map(|it| it.token.to_string()).collect(),
+            gaps_file: found.gaps_file.clone(),
+            elapsed_seconds: Seconds(found.elapsed_seconds),
+        }
+    }
+}
+
+fn weight(of: &Weight) -> results::Weight {
+    results::Weight { tokens: of.tokens, fills: of.fills, volume: of.volume.clone() }
+}
+
+fn global(found: &VerifyResult) -> Global {
+    let coverage = &found.gap.coverage;
+    let (margin_pct, margin) = margin(found.target, coverage.mapped, coverage.total);
+    Global {
+        total: coverage.total,
+        mapped: coverage.mapped,
+        unmapped: coverage.unmapped,
+        ambiguous: coverage.ambiguous,
+        malformed: coverage.malformed,
+        malformed_fills: found.gap.malformed_fills,
+        coverage_pct: Percentage::floored(coverage.mapped, coverage.total),
+        margin_pct,
+        margin,
+        passed: found.global_passes(),
+    }
+}
+
+fn of_wallet(found: &VerifyResult, wallet: &WalletCoverage) -> results::WalletCoverage {
+    let (margin_pct, margin) = margin(found.target, wallet.mapped_fills, wallet.fills);
+    results::WalletCoverage {
+        wallet: wallet.wallet.to_string(),
+        fills: wallet.fills,
+        mapped_fills: wallet.mapped_fills,
+        malformed_fills: wallet.malformed_fills,
+        duplicate_fills: wallet.copies,
+        resolved_positions: wallet.resolved,
+        coverage_pct: Percentage::floored(wallet.mapped_fills, wallet.fills),
+        margin_pct,
+        margin,
+        passed: found.wallet_passes(wallet),
+    }
+}
