@@ -8,6 +8,7 @@ use super::track::not_asked;
 use crate::failure::Failure;
 use crate::results::Catalogue;
 use crate::source::Source;
+use crate::store::Needs;
 use crate::track::catalogue::CatalogueTrack;
 use crate::track::engine::TrackConfig;
 use crate::track::traded::Traded;
@@ -23,7 +24,7 @@ const WORKERS: usize = 16;
 /// A table is missing, the API cannot be used, another process reads it, or ClickHouse fails.
 pub async fn run(context: &Context) -> Result<Catalogue, Failure> {
     let (store, settings) = (&context.store, &context.settings);
-    store.require_fills_and_map().await?;
+    store.check_tables(Needs::Merge).await?;
     let clob_settings = settings.source(Source::Clob).ok_or_else(|| not_asked(Source::Clob))?;
     let clob = Clob::new(clob_settings, settings.work.request_timeout)?;
     store.create_staging().await?;

@@ -15,6 +15,7 @@ use crate::ids::{ConditionId, TokenId};
 use crate::parallel::on_all_cores;
 use crate::proof::{Evidence, KnownConditions, Prover};
 use crate::source::Source;
+use crate::store::Needs;
 use crate::store::conditions::{ConditionColumn, Conditions};
 use crate::store::staging::StagedRow;
 use crate::track::checkpoint::CheckpointFile;
@@ -76,7 +77,7 @@ pub struct DeriveResult {
 /// A table is missing, a file cannot be read, or another process derives.
 pub async fn run(context: &Context, options: &DeriveOptions) -> Result<DeriveResult, Failure> {
     let (store, work) = (&context.store, &context.settings.work);
-    store.require_fills_and_map().await?;
+    store.check_tables(Needs::Merge).await?;
     let (columns, files) = sort(&options.more)?;
     let columns = store.condition_columns(&columns).await?;
     let lock = CheckpointFile::lock(&work.checkpoint_dir, Source::Derived)?;

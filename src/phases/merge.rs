@@ -8,6 +8,7 @@ use super::events::Activity;
 use crate::failure::Failure;
 use crate::process_lock::ProcessLock;
 use crate::source::Source;
+use crate::store::Needs;
 use crate::store::coverage::Coverage;
 use crate::store::merge::{ProofCounts, Staged};
 use crate::store::repair::MapProof;
@@ -71,7 +72,10 @@ pub async fn run(context: &Context, options: &MergeOptions) -> Result<MergeResul
     let (store, settings) = (&context.store, &context.settings);
     // What two merges put together for themselves, in a dry run too, stands in the same tables.
     let _lock = lock(&settings.work.checkpoint_dir)?;
-    store.require_fills_and_map().await?;
+    store.check_tables(Needs::Merge).await?;
+    if options.repair || options.labels {
+        store.check_mutable().await?;
+    }
     store.complete_staging(&[]).await?;
     context.begins(Activity::ComparingStaging);
     let staged = store.staged().await?;
@@ -82,13 +86,18 @@ pub async fn run(context: &Context, options: &MergeOptions) -> Result<MergeResul
     let policy = super::proof_policy(context).await?;
     let map = store.prove_map(&policy).await?;
     let repaired = if options.repair { map.repairable_tokens() } else { 0 };
+    let candidates = store.prove_candidates(&policy).await?;
+    let added = store.candidate_count().await?;
+    // Whatever could not be written is found before anything is.
+    store.check_candidates().await?;
+    if repaired > 0 {
+        store.check_versions(&[store.repaired_tokens()]).await?;
+    }
     if repaired > 0 && !options.dry_run {
         context.begins(Activity::ReplacingWrongRows);
         store.repair().await?;
     }
     store.drop_repairs().await?;
-    let candidates = store.prove_candidates(&policy).await?;
-    let added = store.candidate_count().await?;
     if !options.dry_run {
         context.begins(Activity::Merging);
         store.reassert_outranked().await?;
@@ -96,7 +105,13 @@ pub async fn run(context: &Context, options: &MergeOptions) -> Result<MergeResul
     }
     store.drop_candidates().await?;
     let labels = if options.labels { Some(fill_labels(context, options.dry_run).await?) } else { None };
-    let after = if options.dry_run { before } else { store.coverage().await? };
+    let after = if options.dry_run {
+        before
+    } else {
+        context.progress.step("Checking the map as a reader sees it");
+        store.check_promise().await?;
+        store.coverage().await?
+    };
     let duplicates = store.duplicated_tokens().await?;
     Ok(MergeResult {
         staged,
@@ -133,6 +148,9 @@ async fn fill_labels(context: &Context, dry_run: bool) -> Result<u64, Failure> {
     context.begins(Activity::FillingLabels);
     let store = &context.store;
     let found = store.find_labels(Source::Clob).await?;
+    if found > 0 && !dry_run {
+        store.check_versions(&[store.labelled_tokens()]).await?;
+    }
     if !dry_run {
         store.fill_labels(Source::Clob).await?;
     }

@@ -7,6 +7,7 @@ use super::track;
 use crate::failure::Failure;
 use crate::settings::Settings;
 use crate::source::Source;
+use crate::store::Needs;
 use crate::store::standing::Standing;
 
 /// The tracks of `sources` that can be asked with these settings, and why the others cannot.
@@ -26,7 +27,7 @@ pub fn usable(settings: &Settings, sources: &[Source]) -> (Vec<Source>, Vec<(Sou
 /// # Errors
 /// A table that the run needs is missing, or ClickHouse fails.
 pub async fn make(context: &Context, sources: &[Source], span: Span) -> Result<Plan, Failure> {
-    context.store.require_fills_and_map().await?;
+    context.store.check_tables(Needs::Merge).await?;
     let (usable, unusable) = usable(&context.settings, sources);
     let standing = context.store.standing(&usable).await?;
     let track = |source: &Source| match unusable.iter().find(|(of, _)| of == source) {

@@ -7,6 +7,7 @@ use super::derive::{self, DeriveOptions, DeriveResult};
 use super::events::Activity;
 use crate::failure::Failure;
 use crate::source::Source;
+use crate::store::Needs;
 use crate::store::coverage::Coverage;
 use crate::store::workload::{Share, Split};
 use crate::track::checkpoint::{self, CheckpointFile};
@@ -84,7 +85,7 @@ pub async fn run(context: &Context, options: &SetupOptions) -> Result<SetupResul
         locks.push(CheckpointFile::lock(folder, source)?);
     }
     let created = if options.create_tables { store.create_missing_tables().await? } else { Vec::new() };
-    store.require_fills_and_map().await?;
+    store.check_tables(Needs::Merge).await?;
     context.begins(Activity::MeasuringCoverage);
     let coverage = store.coverage().await?;
     context.begins(Activity::CreatingStaging);

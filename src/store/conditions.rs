@@ -118,21 +118,23 @@ impl Store {
         &self,
         more: &[ConditionColumn],
     ) -> Result<Vec<ConditionColumn>, StoreError> {
-        let names = self.names();
-        let chain = self.staging_table("chain_conditions");
+        let inputs = self.inputs().await?;
         let known = [
-            (&names.fills, "condition_id"),
-            (&names.token_map, "condition_id_norm"),
-            (&names.resolutions, "condition_id_norm"),
-            (&names.winners, "cid"),
-            (&chain, "condition_id_norm"),
+            (&inputs.fills, "condition_id"),
+            (&inputs.map, "condition_id_norm"),
+            (&inputs.resolutions, "condition_id_norm"),
+            (&inputs.winners, "cid"),
         ];
         let mut columns = Vec::new();
-        for (table, column) in known {
-            let has = self.columns(table).await?.unwrap_or_default();
-            if has.iter().any(|it| it.name == column) {
-                columns.push(ConditionColumn { table: table.clone(), column: column.to_owned() });
+        for (input, column) in known {
+            let found = input.as_ref().and_then(|input| Some((&input.table, input.column(column)?)));
+            if let Some((table, used)) = found {
+                columns.push(ConditionColumn { table: table.clone(), column: used.theirs.name.clone() });
             }
+        }
+        let (chain, column) = (self.staging_table("chain_conditions"), "condition_id_norm");
+        if self.columns(&chain).await?.is_some_and(|has| has.iter().any(|it| it.name == column)) {
+            columns.push(ConditionColumn { table: chain, column: column.to_owned() });
         }
         for column in more {
             self.require(&column.table, "--conditions", &[&column.column]).await?;
@@ -173,14 +175,13 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn traded_tokens(&self) -> Result<Stream<TradedToken>, StoreError> {
-        let (fills, map) = (&self.names().fills, usable_map(self.names()));
+        let inputs = self.inputs().await?;
+        let (fills, map) = (inputs.fills()?.from(), usable_map(inputs.map()?));
         let derived = self.staging_table(&Source::Derived.staging_table());
-        let columns = self.columns(fills).await?.unwrap_or_default();
         // Some installations have fills without labels.
-        let outcome = if columns.iter().any(|it| it.name == "outcome") {
-            "ifNull(toString(outcome), '')"
-        } else {
-            "''"
+        let outcome = match inputs.fills()?.has("outcome") {
+            true => "ifNull(toString(outcome), '')",
+            false => "''",
         };
         let sql = format!(
             "SELECT {} AS fingerprint, toValidUTF8(label) AS label, \

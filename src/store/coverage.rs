@@ -4,7 +4,7 @@ use clickhouse::Row;
 use serde::Deserialize;
 
 use super::sql::{usable_map, well_formed_token};
-use super::{Store, StoreError};
+use super::{Needs, Store, StoreError};
 
 /// How the traded tokens stand. `total = mapped + unmapped`, always.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Row, Deserialize)]
@@ -22,16 +22,12 @@ pub struct Coverage {
 }
 
 impl Store {
-    /// Checks that the tables that coverage is made of are there.
+    /// Checks that the tables that coverage is made of are there and can be read.
     ///
     /// # Errors
     /// The table or column that is missing, named.
     pub async fn require_fills_and_map(&self) -> Result<(), StoreError> {
-        let names = self.names();
-        self.require(&names.fills, "FILLS_TABLE", &["asset_id"]).await?;
-        let map_columns = ["token_id", "condition_id_norm", "outcome_index"];
-        self.require(&names.token_map, "TOKEN_MAP_TABLE", &map_columns).await?;
-        Ok(())
+        self.check_tables(Needs::Coverage).await
     }
 
     /// Counts how the traded tokens stand, exactly, in one pass over the fills.
@@ -39,7 +35,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn coverage(&self) -> Result<Coverage, StoreError> {
-        let (fills, map) = (&self.names().fills, usable_map(self.names()));
+        let inputs = self.inputs().await?;
+        let (fills, map) = (inputs.fills()?.from(), usable_map(inputs.map()?));
         let token = well_formed_token("asset_id");
         // The map's rows are joined as numbers, not looked for as NULLs: unmatched rows of a left join have none here.
         let sql = format!(

@@ -13,10 +13,10 @@ pub(super) const USABLE_PRICE: &str = "(price >= 0 AND price <= 1)";
 /// See [`USABLE_PRICE`]. 10¹⁸ micro-shares are a trillion shares.
 pub(super) const USABLE_SIZE: &str = "(size >= 0 AND size <= 1e18)";
 
-/// `price · size` in micro-USD, exactly; NULL where the column `usable` is false.
-pub(super) fn volume() -> String {
+/// The product of two texts of decimals, a price and a size, in micro-USD, exactly; NULL where the column `usable` is false.
+pub(super) fn volume(price: &str, size: &str) -> String {
     format!(
-        "if(usable, toDecimal256OrNull(toString(price), {PRICE_SCALE}) * toDecimal256OrNull(toString(size), {SIZE_SCALE}), NULL)"
+        "if(usable, toDecimal256OrNull({price}, {PRICE_SCALE}) * toDecimal256OrNull({size}, {SIZE_SCALE}), NULL)"
     )
 }
 

@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::coverage::Coverage;
 use super::exact::{FAST, FAST_COLUMNS, FAST_VOLUME, USABLE_PRICE, USABLE_SIZE, volume};
+use super::input::{InputTable, Inputs, Used};
 use super::sql::{usable_map, well_formed_token};
 use super::{Store, StoreError};
 use crate::ids::TokenId;
@@ -153,20 +154,33 @@ impl Store {
     /// # Errors
     /// A table or a column is missing, or [`StoreError::Query`].
     pub async fn gaps(&self, failed: &[FailedBatch], most: usize) -> Result<Gaps, StoreError> {
-        let required = ["asset_id", "price", "size", "timestamp"];
-        self.require(&self.names().fills, "FILLS_TABLE", &required).await?;
-        self.require_fills_and_map().await?;
+        let inputs = self.inputs().await?;
+        let fills = inputs.fills()?;
+        if let Some(column) = ["asset_id", "price", "size", "timestamp"].into_iter().find(|it| !fills.has(it))
+        {
+            return Err(StoreError::MissingColumn { table: fills.table.plain(), column: column.to_owned() });
+        }
+        inputs.map()?;
         let answers = self.answers(failed).await?;
-        let classes = self.classes(&answers, most, false).await?;
+        // Other types than floating-point numbers have no fast way.
+        let fast = fills.column("price").is_some_and(Used::is_float)
+            && fills.column("size").is_some_and(Used::is_float);
+        let classes = self.classes(&inputs, &answers, most, !fast).await?;
         // Prices of more than six decimals, sizes of broken micro-shares: told by the first pass. The
         // second one adds them up with all of their digits.
-        let slow = classes.iter().any(|class| class.slow > 0);
-        let classes = if slow { self.classes(&answers, most, true).await? } else { classes };
+        let slow = fast && classes.iter().any(|class| class.slow > 0);
+        let classes = if slow { self.classes(&inputs, &answers, most, true).await? } else { classes };
         Ok(read(classes, most))
     }
 
-    async fn classes(&self, answers: &str, most: usize, exact: bool) -> Result<Vec<Class>, StoreError> {
-        let sql = statement(self, answers, most, exact);
+    async fn classes(
+        &self,
+        inputs: &Inputs,
+        answers: &str,
+        most: usize,
+        exact: bool,
+    ) -> Result<Vec<Class>, StoreError> {
+        let sql = statement(inputs.fills()?, &usable_map(inputs.map()?), answers, most, exact);
         let query = self
             .query(&sql)
             .with_setting("max_query_size", "64000000")
@@ -213,13 +227,22 @@ impl Store {
 }
 
 /// The fills once, added up by token; then what the small tables say of each token; then the sums by cause.
-fn statement(store: &Store, answers: &str, most: usize, exact: bool) -> String {
-    let (fills, map) = (&store.names().fills, usable_map(store.names()));
+fn statement(input: &InputTable, map: &str, answers: &str, most: usize, exact: bool) -> String {
+    let fills = input.from();
+    let is_float = |name| input.column(name).is_some_and(Used::is_float);
+    let floats = is_float("price") && is_float("size");
+    let (fast, fast_columns) = if floats {
+        (FAST, FAST_COLUMNS)
+    } else {
+        ("false", "toUInt32(0) AS micro_price, toUInt64(0) AS whole_size")
+    };
+    let (price, size) = (input.exact("price"), input.exact("size"));
+    let texts = if floats { String::new() } else { format!(", {price}, {size}") };
     let token = well_formed_token("asset_id");
     let usable = format!("({USABLE_PRICE} AND {USABLE_SIZE})");
     // The look whether all is as simple as it seems is in the first pass; what it finds is counted in the second.
     let (slow_volume, without_volume) = if exact {
-        (format!("sumIf(ifNull({}, 0), usable AND NOT fast)", volume()), "countIf(NOT usable)")
+        (format!("sumIf(ifNull({}, 0), usable AND NOT fast)", volume(&price, &size)), "countIf(NOT usable)")
     } else {
         ("toDecimal256(0, 46)".to_owned(), "toUInt64(0)")
     };
@@ -229,7 +252,7 @@ fn statement(store: &Store, answers: &str, most: usize, exact: bool) -> String {
                 {slow_volume} AS slow_volume, {without_volume} AS bare_rows, \
                 groupBitOr(bitShiftLeft(toUInt128(1), \
                     least(toUInt16(toRelativeMonthNum(timestamp, 'UTC') - {FIRST_MONTH}), {MONTHS}))) AS month_bits \
-         FROM (SELECT asset_id, price, size, timestamp, {FAST_COLUMNS}, {FAST} AS fast{usable} FROM {fills}) \
+         FROM (SELECT asset_id, price, size{texts}, timestamp, {fast_columns}, {fast} AS fast{usable} FROM {fills}) \
          GROUP BY asset_id"
     );
     let names: Vec<String> = GapCause::ALL.iter().map(|cause| format!("'{}'", cause.name())).collect();

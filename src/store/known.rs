@@ -183,18 +183,25 @@ impl Store {
     /// A query of the 128 bits, as 32 hex digits, that name the legacy condition of every token which may be a mirror:
     /// of the map, of what is staged and of what waits for its mapping.
     async fn mirrored_halves(&self) -> Result<String, StoreError> {
-        let mut tables: Vec<(Table, &str)> = vec![(self.names().token_map.clone(), "token_id")];
+        let inputs = self.inputs().await?;
+        let mut selects = Vec::new();
+        let mut select = |from: &dyn std::fmt::Display, column: &str| {
+            let token = structural_token(column);
+            selects.push(format!("SELECT {token} AS own FROM {from} WHERE length({column}) = 75"));
+        };
+        if let Some(map) = inputs.map.as_ref().filter(|map| map.has("token_id")) {
+            select(&map.from(), "token_id");
+        }
+        let mut tables: Vec<(Table, &str)> = Vec::new();
         for source in Source::ALL {
             tables.push((self.staging_table(&source.staging_table()), "token_id"));
             tables.push((self.staging_table(&source.workload_table()), "asset_id"));
         }
         tables.push((self.staging_table("unmapped_tokens"), "asset_id"));
-        let mut selects = Vec::new();
         for (table, column) in tables {
             let columns = self.columns(&table).await?.unwrap_or_default();
             if columns.iter().any(|it| it.name == column) {
-                let token = structural_token(column);
-                selects.push(format!("SELECT {token} AS own FROM {table} WHERE length({column}) = 75"));
+                select(&table, column);
             }
         }
         let all = selects.join(" UNION ALL ");

@@ -1,8 +1,10 @@
 //! Empty labels of the map, filled from a catalogue.
 
 use super::catalogue::believed;
+use super::map_row::{MapRow, Values};
+use super::merge::newest_of;
 use super::repair::DELETED;
-use super::sql::{condition_norm, usable_row};
+use super::sql::{condition_norm, usable_raw, usable_row};
 use super::{Store, StoreError};
 use crate::source::Source;
 
@@ -18,11 +20,10 @@ impl Store {
     pub async fn find_labels(&self, source: Source) -> Result<u64, StoreError> {
         let doing = "looking for labels";
         self.drop_labels().await?;
-        let (map, labels, catalogue) =
-            (&self.names().token_map, self.staging_table(LABELS), self.catalogue(source));
-        let columns = self.require(map, "TOKEN_MAP_TABLE", &["token_id"]).await?;
-        let has_labels = columns.iter().any(|column| column.name == "outcome_label");
-        let listed = self.columns(&catalogue).await?.filter(|_| has_labels);
+        let inputs = self.inputs().await?;
+        let input = inputs.map()?;
+        let (map, labels, catalogue) = (input.from(), self.staging_table(LABELS), self.catalogue(source));
+        let listed = self.columns(&catalogue).await?.filter(|_| input.has("outcome_label"));
         let Some(believed) = listed.map(|columns| believed(&columns)) else { return Ok(0) };
         let create = format!(
             "CREATE TABLE {labels} (token_id String, new_label String) ENGINE = MergeTree ORDER BY token_id"
@@ -44,38 +45,50 @@ impl Store {
         self.one(doing, self.query(&format!("SELECT count() FROM {labels}"))).await
     }
 
-    /// Fills the labels that were found: a copy of the newest usable row of each token is inserted with its label and a
-    /// `fetched_at` above the largest that the token has, then the rows without a label are deleted. In this order, so
+    /// Fills the labels that were found: a copy of the newest usable row of each token is inserted with its label, above
+    /// the largest version that the token has, then the rows without a label are deleted. In this order, so
     /// that no moment is without a row; interrupted in between, the next call ends it.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn fill_labels(&self, source: Source) -> Result<(), StoreError> {
         let doing = "filling empty labels of the map";
-        let (map, labels, usable) = (&self.names().token_map, self.staging_table(LABELS), usable_row());
-        let columns = self.require(map, "TOKEN_MAP_TABLE", &["token_id"]).await?;
-        let has = |name: &str| columns.iter().any(|column| column.name == name);
-        if !has("outcome_label") || self.columns(&labels).await?.is_none() {
+        let labels = self.staging_table(LABELS);
+        let inputs = self.inputs().await?;
+        let (map, target) = (inputs.map()?, inputs.target()?);
+        if !map.has("outcome_label") || self.columns(&labels).await?.is_none() {
             return Ok(());
         }
-        let (newest, dated, order) = if has("fetched_at") {
-            (
-                format!(
-                    "(SELECT token_id, max(toUnixTimestamp(toDateTime(fetched_at))) AS newest FROM {map} GROUP BY token_id)"
-                ),
-                ", greatest(toUInt64(toUnixTimestamp(now())), least(toUInt64(newest) + 1, 4294967295)) AS fetched_at",
-                ", m.fetched_at DESC",
-            )
-        } else {
-            ("(SELECT '' AS token_id, toUInt32(0) AS newest)".to_owned(), "", "")
+        let (token, usable) = (map.raw("token_id", "''"), usable_raw(map));
+        let newest = newest_of(map, target, &format!("SELECT token_id FROM {labels}"));
+        let kept: Vec<String> = ["token_id", "condition_id_norm", "outcome_index", "source"]
+            .iter()
+            .filter_map(|ours| map.column(ours))
+            .map(|used| super::quoted(&used.theirs.name))
+            .collect();
+        let kept: Vec<&str> = kept.iter().map(String::as_str).collect();
+        let (token_value, label) = ("our_token", "new_label");
+        let values = Values {
+            token: token_value,
+            condition: "''",
+            index: "0",
+            label,
+            source: "''",
+            evidence: None,
+            newest: "newest",
         };
+        let order =
+            target.version.as_ref().map_or_else(String::new, |it| format!(", m.{} DESC", it.column()));
         let sql = format!(
-            "INSERT INTO {map} SELECT * EXCEPT (newest, new_label) REPLACE (new_label AS outcome_label{dated}) \
-             FROM (SELECT m.*, w.newest AS newest, w.new_label AS new_label FROM (SELECT * FROM {map} WHERE {usable}) AS m \
+            "INSERT INTO {table} SELECT * EXCEPT (our_token, newest, new_label) REPLACE ({replaced}) \
+             FROM (SELECT m.*, w.newest AS newest, w.new_label AS new_label \
+               FROM (SELECT *, {token} AS our_token FROM {table} WHERE {usable}) AS m \
                GLOBAL INNER JOIN (SELECT r.token_id AS token_id, r.new_label AS new_label, n.newest AS newest \
-                 FROM {labels} AS r GLOBAL LEFT ANY JOIN {newest} AS n ON r.token_id = n.token_id) AS w USING (token_id) \
-               ORDER BY token_id{order} LIMIT 1 BY token_id) \
-             SETTINGS join_use_nulls = 0"
+                 FROM {labels} AS r GLOBAL LEFT ANY JOIN ({newest}) AS n ON r.token_id = n.token_id) AS w ON m.our_token = w.token_id \
+               ORDER BY m.our_token{order} LIMIT 1 BY m.our_token) \
+             SETTINGS join_use_nulls = 0, insert_deduplicate = 0",
+            table = target.table,
+            replaced = MapRow::new(map, target, &values).replacements(&kept),
         );
         self.run(doing, self.query(&sql)).await?;
         self.delete_unlabelled(source).await
@@ -83,10 +96,9 @@ impl Store {
 
     /// Deletes the usable rows without a label of tokens that have one with a label, where a catalogue lists them.
     async fn delete_unlabelled(&self, source: Source) -> Result<(), StoreError> {
-        let (map, catalogue) = (&self.names().token_map, self.catalogue(source));
-        if !self.is_merge_tree(map).await? {
-            return Ok(());
-        }
+        let inputs = self.inputs().await?;
+        let (input, catalogue) = (inputs.map()?, self.catalogue(source));
+        let map = input.from();
         let believed = believed(&self.columns(&catalogue).await?.unwrap_or_default());
         let (usable, condition) = (usable_row(), condition_norm("condition_id_norm"));
         let sql = format!(
@@ -103,10 +115,15 @@ impl Store {
             let tokens: Vec<String> = chunk.iter().map(|token| format!("'{token}'")).collect();
             // A table takes only so many mutations at once, and the last one waits for those before it.
             let waits = nth + 1 == chunks || nth % 100 == 99;
-            let unlabelled = "ifNull(toString(outcome_label), '') = ''";
-            self.delete_usable(&tokens.join(","), unlabelled, waits).await?;
+            let unlabelled = format!("{} = ''", input.raw("outcome_label", "''"));
+            self.delete_usable(&tokens.join(","), &unlabelled, waits).await?;
         }
         Ok(())
+    }
+
+    /// A sub-query of the tokens whose labels are to be filled.
+    pub fn labelled_tokens(&self) -> String {
+        format!("SELECT token_id FROM {}", self.staging_table(LABELS))
     }
 
     /// Drops the temporary table, also one that a crashed merge has left.

@@ -3,7 +3,9 @@
 use clickhouse::Row;
 use serde::Deserialize;
 
-use super::sql::{condition_norm, mirror_spelling, usable_map, usable_row, well_formed_token};
+use super::input::{InputTable, Kind, Target};
+use super::map_row::{MapRow, Values};
+use super::sql::{condition_norm, mirror_spelling, usable_map, well_formed_token};
 use super::{Store, StoreError, Table};
 use crate::ids::{ConditionId, TokenId};
 use crate::proof::{Evidence, KnownConditions, ProofPolicy, Prover};
@@ -146,7 +148,8 @@ impl Store {
              outcome_label String, source String, evidence String) ENGINE = MergeTree ORDER BY token_id"
         );
         self.run(doing, self.query(&create)).await?;
-        let (all, map) = (self.all_staged(), usable_map(self.names()));
+        let inputs = self.inputs().await?;
+        let (all, map) = (self.all_staged(), usable_map(inputs.map()?));
         let sql = format!(
             "SELECT token_id, condition_id, outcome_index, outcome_label, source FROM ({all}) \
              WHERE token_id GLOBAL NOT IN (SELECT token_id FROM {map}) \
@@ -190,137 +193,89 @@ impl Store {
         self.run("clearing up", self.query(&format!("DROP TABLE IF EXISTS {candidates} SYNC"))).await
     }
 
-    /// Inserts the candidates into the map in one statement, those whose token has a usable row by now left out, so
-    /// that repeating it adds nothing.
-    ///
-    /// A token of which the map has only broken rows gets a `fetched_at` above the largest of them: in a
-    /// `ReplacingMergeTree` the newest row survives, and of equals the last written.
+    /// Inserts the candidates into the map, those whose token has a usable row by now left out, so that repeating it adds
+    /// nothing. A token of which the map has only broken rows gets a row above the largest of them, by the column that
+    /// decides in this engine which row stays.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn merge_candidates(&self) -> Result<(), StoreError> {
-        let (map, candidates) = (&self.names().token_map, self.staging_table(CANDIDATES));
-        let columns = self.require(map, "TOKEN_MAP_TABLE", &["token_id"]).await?;
-        let has = |name: &str| columns.iter().any(|column| column.name == name);
-        let mut targets = vec!["token_id", "condition_id_norm", "outcome_index"];
-        let mut values = vec!["token_id", "condition_id_norm", "outcome_index"];
-        for name in ["outcome_label", "source", "evidence"] {
-            if has(name) {
-                targets.push(name);
-                values.push(name);
+        let inputs = self.inputs().await?;
+        let (map, target) = (inputs.map()?, inputs.target()?);
+        let (candidates, usable) = (self.staging_table(CANDIDATES), usable_map(map));
+        let values = Values {
+            token: "c.token_id",
+            condition: "c.condition_id_norm",
+            index: "c.outcome_index",
+            label: "c.outcome_label",
+            source: "c.source",
+            evidence: Some("c.evidence"),
+            newest: "n.newest",
+        };
+        let row = MapRow::new(map, target, &values);
+        let newest = newest_of(map, target, &format!("SELECT token_id FROM {candidates}"));
+        // Where a version only counts, a token's first row has the column's own default.
+        let parts: &[(bool, &str)] = if row.has_own_version() {
+            &[(true, "WHERE NOT n.has"), (false, "WHERE n.has")]
+        } else {
+            &[(false, "")]
+        };
+        for (fresh, which) in parts {
+            let (columns, values) = row.columns_and_values(*fresh);
+            let sql = format!(
+                "INSERT INTO {table} ({columns}) SELECT {values} FROM (SELECT * FROM {candidates} \
+                   WHERE token_id GLOBAL NOT IN (SELECT token_id FROM {usable})) AS c \
+                 GLOBAL LEFT ANY JOIN ({newest}) AS n ON c.token_id = n.token_id {which} \
+                 SETTINGS join_use_nulls = 0, insert_deduplicate = 0",
+                table = target.table,
+            );
+            self.run("merging into the map", self.query(&sql)).await?;
+        }
+        Ok(())
+    }
+
+    /// Checks what the candidates hold against what the map can hold, before anything is written to it.
+    ///
+    /// # Errors
+    /// The column in which a row cannot be put above others, or an Enum that lacks values.
+    pub async fn check_candidates(&self) -> Result<(), StoreError> {
+        let candidates = self.staging_table(CANDIDATES);
+        self.check_versions(&[format!("SELECT token_id FROM {candidates}")]).await?;
+        let inputs = self.inputs().await?;
+        let (map, target) = (inputs.map()?, inputs.target()?);
+        for ours in ["outcome_label", "source"] {
+            let Some(used) = map.column(ours) else { continue };
+            let Kind::Enum(names) = &used.of.kind else { continue };
+            if used.of.nullable || names.iter().any(String::is_empty) {
+                continue;
+            }
+            let sql = format!("SELECT DISTINCT {ours} FROM {candidates} ORDER BY {ours} LIMIT 1000");
+            let values: Vec<String> = self.rows("reading the candidates' labels", self.query(&sql)).await?;
+            let missing: Vec<String> = (values.iter().filter(|value| !names.contains(value)).take(5))
+                .map(|value| format!("'{value}'"))
+                .collect();
+            if !missing.is_empty() {
+                return Err(StoreError::NoEnumValue {
+                    table: target.table.plain(),
+                    column: used.theirs.name.clone(),
+                    values: missing.join(", "),
+                });
             }
         }
-        if has("fetched_at") {
-            targets.push("fetched_at");
-            values
-                .push("greatest(toUInt64(toUnixTimestamp(now())), least(toUInt64(newest) + 1, 4294967295))");
+        Ok(())
+    }
+
+    /// Checks that rows of the map can be deleted, as repairs and label fills do.
+    ///
+    /// # Errors
+    /// [`StoreError::NotMutable`].
+    pub async fn check_mutable(&self) -> Result<(), StoreError> {
+        let inputs = self.inputs().await?;
+        let (map, target) = (inputs.map()?, inputs.target()?);
+        match target.is_merge_tree {
+            true => Ok(()),
+            false => Err(StoreError::NotMutable { table: target.table.plain(), engine: map.engine.clone() }),
         }
-        // The newest of all rows of the token, broken ones above all.
-        let newest = if has("fetched_at") {
-            format!(
-                "(SELECT token_id, max(toUnixTimestamp(toDateTime(fetched_at))) AS newest FROM {map} GROUP BY token_id)"
-            )
-        } else {
-            "(SELECT '' AS token_id, toUInt32(0) AS newest)".to_owned()
-        };
-        let usable = usable_map(self.names());
-        let (targets, values) = (targets.join(", "), values.join(", "));
-        let sql = format!(
-            "INSERT INTO {map} ({targets}) SELECT {values} FROM (SELECT * FROM {candidates} \
-               WHERE token_id GLOBAL NOT IN (SELECT token_id FROM {usable})) AS c \
-             GLOBAL LEFT ANY JOIN {newest} AS n ON c.token_id = n.token_id \
-             SETTINGS join_use_nulls = 0"
-        );
-        self.run("merging into the map", self.query(&sql)).await
-    }
-
-    /// Whether rows of a table may be replaced by others of the same key: not in a plain `MergeTree`. Of what is not
-    /// known, as a `Distributed` table, it is assumed.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub(super) async fn replaces(&self, table: &Table) -> Result<bool, StoreError> {
-        let engine = self.engine(table).await?;
-        Ok(!engine.is_some_and(|engine| engine.ends_with("MergeTree") && !engine.contains("Replacing")))
-    }
-
-    /// Whether rows of a table can be deleted: it is no view of others, as a `Distributed` table is.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub(super) async fn is_merge_tree(&self, table: &Table) -> Result<bool, StoreError> {
-        Ok(self.engine(table).await?.is_some_and(|engine| engine.ends_with("MergeTree")))
-    }
-
-    async fn engine(&self, table: &Table) -> Result<Option<String>, StoreError> {
-        let query = self
-            .query("SELECT engine FROM system.tables WHERE database = {database:String} AND name = {table:String}")
-            .param("database", &table.database)
-            .param("table", &table.name);
-        let engines: Vec<String> = self.rows("reading the tables' engines", query).await?;
-        Ok(engines.into_iter().next())
-    }
-
-    /// Writes again, with a `fetched_at` above the largest of their token, the usable rows of the map that a broken row
-    /// of the same token would replace: one that is newer, or as new. A table that replaces nothing needs none of that.
-    /// What it wrote is the newest from then on, so that repeating it adds nothing.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn reassert_outranked(&self) -> Result<(), StoreError> {
-        let doing = "re-asserting rows of the map";
-        let (map, usable) = (&self.names().token_map, usable_row());
-        let Some(outranked) = self.outranked().await? else { return Ok(()) };
-        // A DateTime ends in 2106: a token whose broken row is dated there gets a tie once, which the last written wins.
-        let sql = format!(
-            "INSERT INTO {map} SELECT * EXCEPT (newest) REPLACE (least(toUInt64(newest) + 1, 4294967295) AS fetched_at) \
-             FROM (SELECT m.*, o.newest AS newest FROM (SELECT * FROM {map} WHERE {usable}) AS m \
-               GLOBAL INNER JOIN ({outranked}) AS o \
-               USING (token_id) ORDER BY token_id, m.fetched_at DESC LIMIT 1 BY token_id) \
-             SETTINGS join_use_nulls = 0"
-        );
-        self.run(doing, self.query(&sql)).await
-    }
-
-    /// How many tokens [`Store::reassert_outranked`] would write again.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn outranked_tokens(&self) -> Result<u64, StoreError> {
-        let Some(outranked) = self.outranked().await? else { return Ok(0) };
-        self.one("reading the map", self.query(&format!("SELECT count() FROM ({outranked})"))).await
-    }
-
-    /// What selects the tokens whose good row a broken one would replace; `None` where the map replaces nothing.
-    async fn outranked(&self) -> Result<Option<String>, StoreError> {
-        let (map, usable) = (&self.names().token_map, usable_row());
-        let columns = self.require(map, "TOKEN_MAP_TABLE", &["token_id"]).await?;
-        if columns.iter().all(|column| column.name != "fetched_at") || !self.replaces(map).await? {
-            return Ok(None);
-        }
-        Ok(Some(format!(
-            "SELECT token_id, max(at) AS newest FROM \
-               (SELECT token_id, toUnixTimestamp(toDateTime(fetched_at)) AS at, {usable} AS good, \
-                       {condition} AS condition, outcome_index AS index FROM {map}) \
-             GROUP BY token_id HAVING uniqExactIf((condition, index), good) = 1 AND countIf(NOT good) > 0 \
-               AND maxIf(at, NOT good) >= maxIf(at, good) AND maxIf(at, good) < 4294967295",
-            condition = condition_norm("condition_id_norm"),
-        )))
-    }
-
-    /// Tokens with two usable rows where one would do, as counted: a plain `MergeTree` keeps them all, and so does a
-    /// `ReplacingMergeTree` until it merges. A token with broken rows is left out: there the second one is what
-    /// outlives the broken ones ([`Store::reassert_outranked`]).
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn duplicated_tokens(&self) -> Result<u64, StoreError> {
-        let (usable, row, map) = (usable_map(self.names()), usable_row(), &self.names().token_map);
-        let sql = format!(
-            "SELECT countIf(usable_rows > 1) FROM {usable} \
-             WHERE token_id GLOBAL NOT IN (SELECT token_id FROM {map} WHERE NOT {row})"
-        );
-        self.one("counting duplicates", self.query(&sql)).await
     }
 
     /// The table of a merge's candidates, for counting in a dry run.
@@ -335,6 +290,20 @@ impl Store {
     pub async fn candidate_count(&self) -> Result<u64, StoreError> {
         let sql = format!("SELECT count() FROM {}", self.candidates());
         self.one("counting the candidates", self.query(&sql)).await
+    }
+}
+
+/// A sub-query of the largest version that each token of `tokens` has in the map; of no token where nothing decides which
+/// row stays.
+pub(super) fn newest_of(map: &InputTable, target: &Target, tokens: &str) -> String {
+    let token = map.raw("token_id", "''");
+    match &target.version {
+        Some(version) => format!(
+            "SELECT {token} AS token_id, max({}) AS newest, true AS has FROM {} WHERE {token} GLOBAL IN ({tokens}) GROUP BY token_id",
+            version.column(),
+            target.table
+        ),
+        None => "SELECT '' AS token_id, toUInt32(0) AS newest, false AS has WHERE false".to_owned(),
     }
 }
 

@@ -10,11 +10,14 @@ pub mod examine;
 mod export;
 pub mod flows;
 pub mod gaps;
+pub mod input;
 pub mod known;
 pub mod labels;
 pub mod lease;
+mod map_row;
 pub mod merge;
 pub mod positions;
+mod promise;
 pub mod repair;
 pub mod rounds;
 mod schema;
@@ -26,12 +29,14 @@ mod table;
 mod wallets;
 pub mod workload;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clickhouse::{Client, Row, RowOwned, RowRead};
 use serde::Deserialize;
 
 pub use connect::ConnectError;
+pub use input::{ColumnMaps, ColumnNames, Needs};
 pub use settings::{StoreArgs, StoreSettings};
 pub use table::{Table, TableNames, quoted};
 
@@ -67,6 +72,64 @@ pub enum StoreError {
         /// Whether setup can create it.
         creatable: bool,
     },
+    /// Columns or tables of the users cannot be used for what is to be done.
+    #[error("{problems}{advice}; nothing was written")]
+    Unusable {
+        /// All of them, with their types and what would do.
+        problems: String,
+        /// Settings that seem to be meant, beginning with a semicolon, or nothing.
+        advice: String,
+    },
+    /// A row cannot be put above those that a token has.
+    #[error(
+        "the column {column} of {table} ({type_name}) has its largest value in rows of {tokens} tokens, such as {example}, so that no right row can be put above them; lower it there, then run the same command again; nothing was written"
+    )]
+    VersionTaken {
+        /// The table, as DATABASE.TABLE.
+        table: String,
+        /// The column that decides which row stays.
+        column: String,
+        /// Its type.
+        type_name: String,
+        /// How many tokens.
+        tokens: u64,
+        /// One of them.
+        example: String,
+    },
+    /// Values that are to be written are none of an Enum's.
+    #[error(
+        "the column {column} of {table} has no value for {values}; ALTER TABLE {table} MODIFY COLUMN {column} LowCardinality(String) would do; nothing was written"
+    )]
+    NoEnumValue {
+        /// The table, as DATABASE.TABLE.
+        table: String,
+        /// The column.
+        column: String,
+        /// The values that it lacks, quoted.
+        values: String,
+    },
+    /// Rows have to be deleted from a table that deletes none.
+    #[error(
+        "rows of {table} ({engine}) cannot be deleted; run it on the local tables, named with TOKEN_MAP_TABLE, on each server; nothing was written"
+    )]
+    NotMutable {
+        /// The table, as DATABASE.TABLE.
+        table: String,
+        /// Its engine.
+        engine: String,
+    },
+    /// What was merged is not what a reader sees.
+    #[error(
+        "a FINAL read of {table} does not see {lost} of the tokens that have a usable row, such as {example}; another program may be writing to it: run `backfill merge` again, and see what replaces the row"
+    )]
+    Hidden {
+        /// The table, as DATABASE.TABLE.
+        table: String,
+        /// How many tokens.
+        lost: u64,
+        /// One of them.
+        example: String,
+    },
     /// A table lacks a column that is needed.
     #[error("the table {table} has no column {column}, which is needed; nothing was written")]
     MissingColumn {
@@ -93,7 +156,14 @@ impl StoreError {
                 matches!(source, Error::Network(_) | Error::TimedOut | Error::Other(_))
             }
             Self::NoAnswer { .. } => true,
-            Self::Connect(_) | Self::MissingTable { .. } | Self::MissingColumn { .. } => false,
+            Self::Connect(_)
+            | Self::MissingTable { .. }
+            | Self::MissingColumn { .. }
+            | Self::Unusable { .. }
+            | Self::VersionTaken { .. }
+            | Self::NoEnumValue { .. }
+            | Self::NotMutable { .. }
+            | Self::Hidden { .. } => false,
         }
     }
 }
@@ -132,6 +202,9 @@ pub struct Store {
     client: Client,
     names: TableNames,
     query_limit: Duration,
+    column_maps: Arc<input::ColumnMaps>,
+    /// The users' tables as they were seen last.
+    inputs: Arc<tokio::sync::Mutex<Option<Arc<input::Inputs>>>>,
 }
 
 impl Store {
@@ -158,7 +231,13 @@ impl Store {
             .with_setting("insert_distributed_sync", "1")
             // An error in the middle of a statement must reach us as one, not as the end of the answer.
             .with_setting("wait_end_of_query", "1");
-        Ok(Self { client, names: settings.names.clone(), query_limit })
+        Ok(Self {
+            client,
+            names: settings.names.clone(),
+            query_limit,
+            column_maps: Arc::new(settings.columns.clone()),
+            inputs: Arc::default(),
+        })
     }
 
     /// The users' tables by their roles.

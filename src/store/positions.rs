@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use clickhouse::Row;
 use serde::Deserialize;
 
-use super::sql::{condition_norm, usable_map, well_formed_token};
+use super::input::InputTable;
+use super::sql::{condition_norm, usable_map, usable_row, well_formed_token};
 use super::wallets::{among, long};
-use super::{Store, StoreError, Table};
+use super::{Needs, Store, StoreError};
 use crate::ids::Wallet;
 use crate::pnl::{
     BadAmount, Charged, Decision, Evidence, FlowSums, Labels, ListedWinner, Micro, Payout, PayoutSource,
@@ -24,6 +25,7 @@ struct Traded {
     fills: u64,
     duplicates: u64,
     changed: u64,
+    nameless: u64,
     odd_side: u64,
     odd_price: u64,
     odd_size: u64,
@@ -83,6 +85,8 @@ pub struct Oddities {
     pub duplicates: u64,
     /// Fills whose deliveries differ in something that counts; the newest counts.
     pub changed: u64,
+    /// Fills without an id: each counts for itself, also where it was delivered twice.
+    pub nameless: u64,
     /// Fills that are neither BUY nor SELL, left out.
     pub odd_side: u64,
     /// Fills with a price that is none, or not between 0 and 1, left out.
@@ -125,11 +129,6 @@ pub struct Holdings {
     pub estimated_fees: Usd,
 }
 
-/// A column of a table that may be missing, or a value in its place.
-fn column_or(columns: &[super::Column], name: &str, otherwise: &str) -> String {
-    if columns.iter().any(|column| column.name == name) { name.to_owned() } else { otherwise.to_owned() }
-}
-
 impl Store {
     /// The holdings of each wallet, in the order given, from one pass over the fills. Each wallet is given once.
     ///
@@ -137,11 +136,14 @@ impl Store {
     /// A table or column is missing, or ClickHouse fails.
     pub async fn holdings(&self, wallets: &[Wallet]) -> Result<Vec<Holdings>, StoreError> {
         let doing = "adding up the positions";
-        let names = self.names();
-        let needed = ["fill_id", "proxy_wallet", "asset_id", "side", "price", "size", "ingested_at"];
-        self.require(&names.fills, "FILLS_TABLE", &needed).await?;
-        let needed = ["token_id", "condition_id_norm", "outcome_index"];
-        self.require(&names.token_map, "TOKEN_MAP_TABLE", &needed).await?;
+        let inputs = self.inputs().await?;
+        let problems = inputs.problems(Needs::Payouts)?;
+        if !problems.is_empty() {
+            return Err(StoreError::Unusable {
+                problems: super::input::list(&problems),
+                advice: String::new(),
+            });
+        }
         let sql = self.holdings_sql(&among(wallets)).await?;
         let rows: Vec<Traded> = self.rows(doing, long(self.query(&sql))).await?;
         let places: HashMap<Wallet, usize> =
@@ -160,17 +162,17 @@ impl Store {
 
     /// `of_wallets` is the condition that a fill is one of the wallets'.
     async fn holdings_sql(&self, of_wallets: &str) -> Result<String, StoreError> {
-        let names = self.names();
-        let (fills, map) = (&names.fills, usable_map(names));
-        let map_columns = self.columns(&names.token_map).await?.unwrap_or_default();
-        let (token, label) = (well_formed_token("asset_id"), column_or(&map_columns, "outcome_label", "''"));
-        let fill_columns = self.columns(fills).await?.unwrap_or_default();
-        let second = match fill_columns.iter().any(|column| column.name == "timestamp") {
+        let (names, inputs) = (self.names(), self.inputs().await?);
+        let (input, map_input) = (inputs.fills()?, inputs.map()?);
+        let (fills, map, table) = (input.from(), usable_map(map_input), map_input.from());
+        let (token, label) = (well_formed_token("asset_id"), map_input.or("outcome_label", "''"));
+        let (price, size) = (input.exact("price"), input.exact("size"));
+        let second = match input.has("timestamp") {
             true => "toUInt32(timestamp)",
             false => "toUInt32(0)",
         };
-        let resolutions = self.resolutions_sql().await?;
-        let winners = self.winners_sql().await?;
+        let resolutions = inputs.resolutions.as_ref().map(resolutions_sql);
+        let winners = inputs.winners.as_ref().map(winners_sql);
         if resolutions.is_none() && winners.is_none() {
             return Err(StoreError::MissingTable {
                 table: format!("{} (or {})", names.resolutions.plain(), names.winners.plain()),
@@ -190,14 +192,15 @@ impl Store {
                 "SELECT '' AS condition, toUInt16(0) AS winning, '' AS label WHERE false".to_owned()
             });
         let (chain, facts) = (self.chain_payouts_sql().await?, self.token_facts_sql().await?);
-        let labels = self.labels_sql(&label).await?;
+        let labels = self.labels_sql(map_input).await?;
         Ok(format!(
             // Columns of text may hold bytes that are none; what is shown of those is a replacement character.
             // Every delivery's own worth, or zeros where it is odd: 10^18 micro-shares at 42 decimals are 60 of the 76
             // digits that a Decimal256 has, so that no sum can wrap. What is below the scale by more than the second
             // look can see is inexact for that alone.
-            "WITH read AS (SELECT lower(proxy_wallet) AS owner, fill_id, asset_id AS asset, toString(side) AS way, \
-                 toString(price) AS price_text, toString(size) AS size_text, ingested_at, {second} AS second, \
+            "WITH read AS (SELECT lower(proxy_wallet) AS owner, trimBoth(toString(fill_id)) AS fill, asset_id AS asset, \
+                 upper(trimBoth(toString(side))) AS way, if(fill = '', generateUUIDv4(), toUUIDOrZero('')) AS alone, \
+                 {price} AS price_text, {size} AS size_text, ingested_at, {second} AS second, \
                  way NOT IN ('BUY', 'SELL') AS odd_side, NOT (price >= 0 AND price <= 1) AS odd_price, \
                  NOT (size >= 0 AND size <= 1e18) AS odd_size, NOT (odd_side OR odd_price OR odd_size) AS counts, \
                  if(way = 'BUY', 1, -1) AS sign, if(counts, price_text, '0') AS p, if(counts, size_text, '0') AS s, \
@@ -206,20 +209,20 @@ impl Store {
                    OR exact_size != ifNull(toDecimal256OrNull(s, 40), 0) OR (size > 0 AND size < 1e-12)) AS inexact, \
                  exact_size * sign AS shares, exact_price * exact_size * -sign AS cash \
                FROM {fills} WHERE {of_wallets}), \
-             once AS (SELECT owner, fill_id, count() AS copies, uniqExact(asset, way, price_text, size_text) AS versions, \
+             once AS (SELECT owner, fill, count() AS copies, uniqExact(price_text, size_text) AS versions, \
                  argMax((asset, odd_side, odd_price, odd_size, inexact, counts, shares, cash, second), \
-                        (ingested_at, asset, way, price_text, size_text)) AS newest, \
+                        (ingested_at, price_text, size_text)) AS newest, \
                  sum(shares) AS all_shares, sum(cash) AS all_cash \
-               FROM read GROUP BY owner, fill_id), \
+               FROM read GROUP BY owner, fill, alone, asset, way), \
              seconds AS (SELECT owner, newest.1 AS asset, newest.9 AS at_second, countIf(newest.6) AS n_fills, \
-                 sum(copies) - count() AS n_copies, countIf(versions > 1) AS n_changed, countIf(newest.2) AS n_sides, \
+                 sum(copies) - count() AS n_copies, countIf(versions > 1) AS n_changed, countIf(fill = '') AS n_nameless, countIf(newest.2) AS n_sides, \
                  countIf(newest.3) AS n_prices, countIf(newest.4) AS n_sizes, countIf(newest.5) AS n_inexact, \
                  sum(newest.7) AS shares_in, sum(newest.8) AS cash_in, sumIf(newest.7, newest.7 > 0) AS bought, \
                  sumIf(newest.8, newest.7 > 0) AS spent, sum(all_shares) - shares_in AS shares_again, \
                  sum(all_cash) - cash_in AS cash_again \
                FROM once GROUP BY owner, asset, at_second), \
              traded AS (SELECT owner, asset, sum(n_fills) AS fill_count, sum(n_copies) AS copies_left_out, \
-                 sum(n_changed) AS changed_count, sum(n_sides) AS odd_sides, sum(n_prices) AS odd_prices, \
+                 sum(n_changed) AS changed_count, sum(n_nameless) AS nameless_count, sum(n_sides) AS odd_sides, sum(n_prices) AS odd_prices, \
                  sum(n_sizes) AS odd_sizes, sum(n_inexact) AS inexact_count, sum(shares_in) AS net, \
                  sum(cash_in) AS paid, sum(shares_again) AS more_shares, sum(cash_again) AS more_cash, \
                  groupArray((at_second, bought, spent, shares_in - bought, cash_in - spent)) AS by_second \
@@ -228,7 +231,7 @@ impl Store {
                GLOBAL LEFT ANY JOIN (SELECT token_id, max({label}) AS label FROM {table} GROUP BY token_id) AS l \
                  USING token_id) \
              SELECT owner AS wallet, toValidUTF8(asset) AS asset_id, {token} AS well_formed, fill_count AS fills, \
-                    toUInt64(copies_left_out) AS duplicates, changed_count AS changed, odd_sides AS odd_side, \
+                    toUInt64(copies_left_out) AS duplicates, changed_count AS changed, nameless_count AS nameless, odd_sides AS odd_side, \
                     odd_prices AS odd_price, odd_sizes AS odd_size, inexact_count AS inexact, \
                     toString(net) AS net_shares, toString(paid) AS cashflow, \
                     toString(more_shares) AS repeated_shares, toString(more_cash) AS repeated_cash, \
@@ -250,51 +253,8 @@ impl Store {
              GLOBAL LEFT ANY JOIN ({resolutions}) AS r ON k.condition_id_norm = r.condition \
              GLOBAL LEFT ANY JOIN ({winners}) AS w ON k.condition_id_norm = w.condition \
              GLOBAL LEFT ANY JOIN ({catalogue}) AS c ON k.condition_id_norm = c.condition \
-             ORDER BY wallet, asset_id SETTINGS join_use_nulls = 0",
-            table = names.token_map,
+             ORDER BY wallet, asset_id SETTINGS join_use_nulls = 0"
         ))
-    }
-
-    /// One row a condition: the newest, and whether others contradict it. `None` where there is no such table.
-    async fn resolutions_sql(&self) -> Result<Option<String>, StoreError> {
-        let table: &Table = &self.names().resolutions;
-        let Some(columns) = self.columns(table).await? else { return Ok(None) };
-        self.require(
-            table,
-            "RESOLUTIONS_TABLE",
-            &["condition_id_norm", "payout_numerators", "payout_denominator"],
-        )
-        .await?;
-        let condition = condition_norm("condition_id_norm");
-        // 65535 stands for no winner, as for a half.
-        let index = column_or(&columns, "winning_index", "65535");
-        let outcome = column_or(&columns, "winning_outcome", "''");
-        let updated = column_or(&columns, "updated_at", "0");
-        let dated = match columns.iter().any(|column| column.name == "resolved_at") {
-            true => "ifNull(toUnixTimestamp(resolved_at), 0) > 0",
-            false => "false",
-        };
-        let row = format!(
-            "(arrayMap(part -> toString(part), payout_numerators), toString(payout_denominator), toUInt64({index}), \
-             toString({outcome}), {dated})"
-        );
-        // What a row says, however it says it: two that pay alike contradict each other in nothing, nor does one that
-        // decided nothing yet. A condition is resolved once and for good, so an older row that pays otherwise does.
-        let says = format!(
-            "multiIf(payout_denominator > 0 AND arrayExists(part -> part > 0, payout_numerators), \
-                arrayMap(part -> part / payout_denominator, payout_numerators), \
-                {index} < 2 AND ({outcome} != '' OR payout_denominator > 0 AND empty(payout_numerators) OR {dated}), \
-                [toFloat64({index} = 0), toFloat64({index} = 1)], [])"
-        );
-        // The newest row that decides counts, then the newest that names a winner at all.
-        Ok(Some(format!(
-            "SELECT normed AS condition, true AS has, newest.1 AS vector, newest.2 AS whole, newest.3 AS winning, \
-                    newest.4 AS outcome, newest.5 AS dated, versions > 1 AS contradicting \
-             FROM (SELECT {condition} AS normed, \
-                          argMax({row}, (notEmpty(said), {outcome} != '', {updated}, {row})) AS newest, \
-                          uniqExactIf({says} AS said, notEmpty(said)) AS versions \
-                   FROM {table} GROUP BY normed) WHERE condition != ''"
-        )))
     }
 
     /// The payouts that the chain reported, one row a condition; none where the chain was not read.
@@ -327,12 +287,14 @@ impl Store {
 
     /// The labels of both outcomes of a condition, one row a condition: the map's, else the first that is staged, else
     /// the catalogue's.
-    async fn labels_sql(&self, label: &str) -> Result<String, StoreError> {
-        let (map, usable) = (&self.names().token_map, super::sql::usable_row());
+    async fn labels_sql(&self, map: &InputTable) -> Result<String, StoreError> {
+        let label = map.or("outcome_label", "''");
         let mut parts = vec![format!(
             "SELECT {} AS condition, toUInt8(outcome_index) AS index, toString({label}) AS label, toUInt8(0) AS rank \
-             FROM {map} WHERE {usable} AND {label} != ''",
-            condition_norm("condition_id_norm")
+             FROM {} WHERE {} AND {label} != ''",
+            condition_norm("condition_id_norm"),
+            map.from(),
+            usable_row(),
         )];
         for (rank, source) in (1_u8..).zip(Source::ALL) {
             for (table, is_listed) in [(source.staging_table(), false), (source.catalogue_table(), true)] {
@@ -352,21 +314,49 @@ impl Store {
             parts.join(" UNION ALL ")
         ))
     }
+}
 
-    /// One winner a condition. `None` where there is no such table.
-    async fn winners_sql(&self) -> Result<Option<String>, StoreError> {
-        let table: &Table = &self.names().winners;
-        let Some(columns) = self.columns(table).await? else { return Ok(None) };
-        self.require(table, "WINNERS_TABLE", &["cid", "winning_outcome"]).await?;
-        let condition = condition_norm("cid");
-        let (closed, fetched) = (column_or(&columns, "closed", "1"), column_or(&columns, "fetched_at", "0"));
-        Ok(Some(format!(
-            "SELECT normed AS condition, newest AS outcome, versions > 1 AS contradicting \
-             FROM (SELECT {condition} AS normed, argMax(toString(winning_outcome), ({fetched}, toString(winning_outcome))) AS newest, \
-                          uniqExact(lower(winning_outcome)) AS versions \
-                   FROM {table} WHERE {closed} = 1 AND winning_outcome != '' GROUP BY normed) WHERE condition != ''"
-        )))
-    }
+/// One row a condition of the resolutions: the newest that decides, and whether others contradict it.
+fn resolutions_sql(input: &InputTable) -> String {
+    let condition = condition_norm("condition_id_norm");
+    // 65535 stands for no winner, as for a half.
+    let index = input.or("winning_index", "65535");
+    let (outcome, updated) = (input.or("winning_outcome", "''"), input.or("updated_at", "0"));
+    let dated = format!("({} = 1)", input.or("resolved_at", "0"));
+    let row = format!("(payout_numerators, payout_denominator, toUInt64({index}), {outcome}, {dated})");
+    // What a row says, however it says it: two that pay alike contradict each other in nothing, nor does one that
+    // decided nothing yet. A condition is resolved once and for good, so an older row that pays otherwise does.
+    let says = format!(
+        "multiIf(whole > 0 AND arrayExists(part -> part > 0, parts), arrayMap(part -> part / whole, parts), \
+            {index} < 2 AND ({outcome} != '' OR whole > 0 AND empty(parts) OR {dated}), \
+            [toFloat64({index} = 0), toFloat64({index} = 1)], [])"
+    );
+    // The newest row that decides counts, then the newest that names a winner at all.
+    format!(
+        "SELECT normed AS condition, true AS has, newest.1 AS vector, newest.2 AS whole, newest.3 AS winning, \
+                newest.4 AS outcome, newest.5 AS dated, versions > 1 AS contradicting \
+         FROM (SELECT normed, argMax(row, (notEmpty(said), names, updated, row)) AS newest, \
+                      uniqExactIf(said, notEmpty(said)) AS versions \
+               FROM (SELECT {condition} AS normed, {row} AS row, {outcome} != '' AS names, {updated} AS updated, \
+                            toFloat64OrZero(payout_denominator) AS whole, \
+                            arrayMap(part -> toFloat64OrZero(part), payout_numerators) AS parts, {says} AS said \
+                     FROM {from}) \
+               GROUP BY normed) WHERE condition != ''",
+        from = input.from(),
+    )
+}
+
+/// One winner a condition.
+fn winners_sql(input: &InputTable) -> String {
+    let condition = condition_norm("cid");
+    let (closed, fetched) = (input.or("closed", "1"), input.or("fetched_at", "0"));
+    format!(
+        "SELECT normed AS condition, newest AS outcome, versions > 1 AS contradicting \
+         FROM (SELECT {condition} AS normed, argMax(toString(winning_outcome), ({fetched}, toString(winning_outcome))) AS newest, \
+                      uniqExact(lowerUTF8(trimBoth(winning_outcome))) AS versions \
+               FROM {from} WHERE {closed} = 1 AND trimBoth(winning_outcome) != '' GROUP BY normed) WHERE condition != ''",
+        from = input.from(),
+    )
 }
 
 impl Traded {
@@ -418,6 +408,7 @@ impl Holdings {
         let oddities = &mut self.oddities;
         oddities.duplicates += row.duplicates;
         oddities.changed += row.changed;
+        oddities.nameless += row.nameless;
         oddities.odd_side += row.odd_side;
         oddities.odd_price += row.odd_price;
         oddities.odd_size += row.odd_size;

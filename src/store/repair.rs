@@ -3,7 +3,9 @@
 use clickhouse::Row;
 use serde::Deserialize;
 
-use super::sql::{condition_norm, usable_row};
+use super::map_row::{MapRow, Values};
+use super::merge::newest_of;
+use super::sql::{condition_norm, usable_raw, usable_row};
 use super::{Store, StoreError};
 use crate::ids::{ConditionId, TokenId};
 use crate::parallel::on_all_cores;
@@ -114,12 +116,10 @@ impl Store {
              outcome_label String, source String, present UInt8, known UInt8) ENGINE = MergeTree ORDER BY token_id"
         );
         self.run(doing, self.query(&create)).await?;
-        let (map, usable, all) = (&self.names().token_map, usable_row(), self.all_staged());
-        let has = self.columns(map).await?.unwrap_or_default();
-        let text = |name: &str| {
-            let there = has.iter().any(|column| column.name == name);
-            if there { format!("ifNull(toString({name}), '')") } else { "''".to_owned() }
-        };
+        let inputs = self.inputs().await?;
+        let input = inputs.map()?;
+        let (map, usable, all) = (input.from(), usable_row(), self.all_staged());
+        let text = |name: &str| input.or(name, "''");
         let sql = format!(
             "SELECT token_id, condition_id, outcome_index, outcome_label, source, rank FROM (\
                SELECT token_id, {condition} AS condition_id, toUInt8(outcome_index) AS outcome_index, \
@@ -180,81 +180,90 @@ impl Store {
         Ok(repairs)
     }
 
-    /// Replaces the wrong rows that [`Store::prove_map`] has found: the right row is inserted with a `fetched_at` above
-    /// the largest of its token, then the wrong usable rows are deleted. In this order, so that no moment is without a
+    /// Replaces the wrong rows that [`Store::prove_map`] has found: the right row is inserted above the largest
+    /// version of its token, then the wrong usable rows are deleted. In this order, so that no moment is without a
     /// row; interrupted in between, the next repair ends it.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn repair(&self) -> Result<(), StoreError> {
         let doing = "replacing the map's wrong rows";
-        let (map, repairs) = (&self.names().token_map, self.staging_table(REPAIRS));
-        let columns = self.require(map, "TOKEN_MAP_TABLE", &["token_id"]).await?;
-        let has = |name: &str| columns.iter().any(|column| column.name == name);
-        let dated = has("fetched_at");
+        let repairs = self.staging_table(REPAIRS);
+        let inputs = self.inputs().await?;
+        let (map, target) = (inputs.map()?, inputs.target()?);
         // Where nothing is replaced, a right row that is there need not be written again to outlive the wrong ones.
-        let wanted = if dated && self.replaces(map).await? { "1" } else { "NOT present" };
-        let newest = if dated {
-            format!(
-                "(SELECT token_id, max(toUnixTimestamp(toDateTime(fetched_at))) AS newest FROM {map} GROUP BY token_id)"
-            )
-        } else {
-            "(SELECT '' AS token_id, toUInt32(0) AS newest)".to_owned()
-        };
-        let at = "greatest(toUInt64(toUnixTimestamp(now())), least(toUInt64(newest) + 1, 4294967295))";
-        let (condition, usable) = (condition_norm("m.condition_id_norm"), usable_row());
-        let mut replaced = vec![
-            "right_condition AS condition_id_norm".to_owned(),
-            "right_index AS outcome_index".to_owned(),
-        ];
-        let (mut targets, mut values) = (
-            vec!["token_id", "condition_id_norm", "outcome_index"],
-            vec!["token_id", "right_condition", "right_index"],
-        );
-        if has("outcome_label") {
-            replaced.push(
-                "if(toString(outcome_label) = '', right_label, toString(outcome_label)) AS outcome_label"
-                    .to_owned(),
-            );
-            targets.push("outcome_label");
-            values.push("right_label");
-        }
-        if has("source") {
-            targets.push("source");
-            values.push("right_source");
-        }
-        if dated {
-            replaced.push(format!("{at} AS fetched_at"));
-            targets.push("fetched_at");
-            values.push(at);
-        }
+        let wanted = if target.replaces() { "1" } else { "NOT present" };
+        let (token, condition) = (map.raw("token_id", "''"), map.raw("condition_id_norm", "''"));
+        let (index, usable) = (map.raw("outcome_index", "255"), usable_raw(map));
+        let newest = newest_of(map, target, &format!("SELECT token_id FROM {repairs}"));
         let right = |which: &str| {
             format!(
-                "(SELECT r.token_id AS token_id, condition_id_norm AS right_condition, outcome_index AS right_index, \
-                         outcome_label AS right_label, source AS right_source, newest \
+                "(SELECT r.token_id AS right_token, r.condition_id_norm AS right_condition, r.outcome_index AS right_index, \
+                         r.outcome_label AS right_label, r.source AS right_source, n.newest AS newest \
                   FROM (SELECT * FROM {repairs} WHERE {which} AND {wanted}) AS r \
-                  GLOBAL LEFT ANY JOIN {newest} AS n ON r.token_id = n.token_id)"
+                  GLOBAL LEFT ANY JOIN ({newest}) AS n ON r.token_id = n.token_id)"
             )
         };
+        let label = match map.has("outcome_label") {
+            true => "if(our_label = '', right_label, our_label)",
+            false => "right_label",
+        };
+        let copied = MapRow::new(
+            map,
+            target,
+            &Values {
+                token: "right_token",
+                condition: "right_condition",
+                index: "right_index",
+                label,
+                source: "right_source",
+                evidence: None,
+                newest: "newest",
+            },
+        );
+        let kept: Vec<String> = ["token_id", "source"]
+            .iter()
+            .filter_map(|ours| map.column(ours))
+            .map(|used| super::quoted(&used.theirs.name))
+            .collect();
+        let kept: Vec<&str> = kept.iter().map(String::as_str).collect();
         // A row of the same condition keeps whatever other columns this installation has.
         let copy = format!(
-            "INSERT INTO {map} SELECT * EXCEPT (right_condition, right_index, right_label, newest) \
-               REPLACE ({replaced}) \
-             FROM (SELECT m.*, w.right_condition AS right_condition, w.right_index AS right_index, \
-                          w.right_label AS right_label, w.newest AS newest \
-                   FROM (SELECT * FROM {map} WHERE {usable}) AS m GLOBAL INNER JOIN {right} AS w USING (token_id) \
-                   WHERE {condition} = right_condition ORDER BY token_id, m.outcome_index = right_index DESC \
-                   LIMIT 1 BY token_id) \
-             SETTINGS join_use_nulls = 0",
-            replaced = replaced.join(", "),
+            "INSERT INTO {table} SELECT * EXCEPT (our_token, our_index, our_condition, our_label, right_token, right_condition, \
+                 right_index, right_label, newest) REPLACE ({replaced}) \
+             FROM (SELECT m.*, w.right_token AS right_token, w.right_condition AS right_condition, \
+                          w.right_index AS right_index, w.right_label AS right_label, w.newest AS newest \
+                   FROM (SELECT *, {token} AS our_token, {index} AS our_index, {norm} AS our_condition, {our_label} AS our_label \
+                         FROM {table} WHERE {usable}) AS m \
+                   GLOBAL INNER JOIN {right} AS w ON m.our_token = w.right_token \
+                   WHERE m.our_condition = w.right_condition ORDER BY m.our_token, m.our_index = w.right_index DESC \
+                   LIMIT 1 BY m.our_token) \
+             SETTINGS join_use_nulls = 0, insert_deduplicate = 0",
+            table = target.table,
+            norm = condition_norm(&condition),
+            our_label = map.raw("outcome_label", "''"),
+            replaced = copied.replacements(&kept),
             right = right("known"),
         );
         self.run(doing, self.query(&copy)).await?;
+        let anew = MapRow::new(
+            map,
+            target,
+            &Values {
+                token: "right_token",
+                condition: "right_condition",
+                index: "right_index",
+                label: "right_label",
+                source: "right_source",
+                evidence: None,
+                newest: "newest",
+            },
+        );
+        let (columns, values) = anew.columns_and_values(false);
         let anew = format!(
-            "INSERT INTO {map} ({}) SELECT {} FROM {} SETTINGS join_use_nulls = 0",
-            targets.join(", "),
-            values.join(", "),
-            right("NOT known")
+            "INSERT INTO {table} ({columns}) SELECT {values} FROM {right} SETTINGS join_use_nulls = 0, insert_deduplicate = 0",
+            table = target.table,
+            right = right("NOT known"),
         );
         self.run(doing, self.query(&anew)).await?;
         self.delete_wrong().await
@@ -301,9 +310,13 @@ impl Store {
             ([], true) => ("''".to_owned(), "('','',0)".to_owned()),
             _ => (tokens.join(","), right.join(",")),
         };
+        let inputs = self.inputs().await?;
+        let map = inputs.map()?;
         let others = format!(
-            "(token_id, {}, toUInt8(outcome_index)) NOT IN ({right})",
-            condition_norm("condition_id_norm")
+            "({}, {}, toUInt8({})) NOT IN ({right})",
+            map.raw("token_id", "''"),
+            condition_norm(&map.raw("condition_id_norm", "''")),
+            map.raw("outcome_index", "255"),
         );
         self.delete_usable(&tokens, &others, waits).await
     }
@@ -316,14 +329,22 @@ impl Store {
         which: &str,
         waits: bool,
     ) -> Result<(), StoreError> {
+        let inputs = self.inputs().await?;
+        let map = inputs.map()?;
         let sql = format!(
-            "ALTER TABLE {map} DELETE WHERE {usable} AND token_id IN ({tokens}) AND {which} \
+            "ALTER TABLE {table} DELETE WHERE {usable} AND {token} IN ({tokens}) AND {which} \
              SETTINGS mutations_sync = {sync}",
-            map = self.names().token_map,
-            usable = usable_row(),
+            table = map.table,
+            usable = usable_raw(map),
+            token = map.raw("token_id", "''"),
             sync = if waits { 2 } else { 0 },
         );
         self.run("deleting rows of the map that others replace", self.query(&sql)).await
+    }
+
+    /// A sub-query of the tokens that are to be repaired.
+    pub fn repaired_tokens(&self) -> String {
+        format!("SELECT token_id FROM {}", self.staging_table(REPAIRS))
     }
 
     /// Drops the temporary table, also one that a crashed merge has left.

@@ -16,6 +16,7 @@ impl Store {
             }
             let sql = format!("CREATE TABLE IF NOT EXISTS {table} {columns}");
             self.run("creating an empty table", self.query(&sql)).await?;
+            *self.inputs.lock().await = None;
             created.push(table.plain());
         }
         Ok(created)

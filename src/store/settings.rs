@@ -4,6 +4,7 @@
 
 use clap::Args;
 
+use super::input::{ColumnMaps, ColumnNames};
 use super::{Table, TableNames};
 use crate::values::{BadSetting, HttpUrl, Secret, SecretParser, bad, secret};
 
@@ -21,6 +22,8 @@ pub struct StoreSettings {
     pub password: Secret,
     /// The tables by their roles.
     pub names: TableNames,
+    /// What the installation calls their columns.
+    pub columns: ColumnMaps,
 }
 
 /// ClickHouse's settings as clap reads them.
@@ -53,6 +56,18 @@ pub struct StoreArgs {
     /// Winning labels by condition
     #[arg(long, env, global = true, default_value = "gamma_resolved", value_parser = table, help_heading = TABLES, hide_short_help = true)]
     winners_table: String,
+    /// The trades' columns where they have other names, as ours=theirs; size=shares:1e6 scales
+    #[arg(long, env, global = true, default_value = "", value_parser = str::parse::<ColumnNames>, help_heading = TABLES, hide_short_help = true)]
+    fills_columns: ColumnNames,
+    /// The map's columns where they have other names
+    #[arg(long, env, global = true, default_value = "", value_parser = str::parse::<ColumnNames>, help_heading = TABLES, hide_short_help = true)]
+    token_map_columns: ColumnNames,
+    /// The resolutions' columns where they have other names
+    #[arg(long, env, global = true, default_value = "", value_parser = str::parse::<ColumnNames>, help_heading = TABLES, hide_short_help = true)]
+    resolutions_columns: ColumnNames,
+    /// The winners' columns where they have other names
+    #[arg(long, env, global = true, default_value = "", value_parser = str::parse::<ColumnNames>, help_heading = TABLES, hide_short_help = true)]
+    winners_columns: ColumnNames,
 }
 
 fn database(text: &str) -> Result<String, BadSetting> {
@@ -89,6 +104,12 @@ impl StoreArgs {
             database: self.clickhouse_database.clone(),
             staging: self.staging_database,
         };
-        Ok(StoreSettings { user, password, names, url })
+        let columns = ColumnMaps {
+            fills: self.fills_columns,
+            token_map: self.token_map_columns,
+            resolutions: self.resolutions_columns,
+            winners: self.winners_columns,
+        };
+        Ok(StoreSettings { user, password, names, url, columns: columns.check()? })
     }
 }

@@ -1,6 +1,6 @@
 //! Fragments of SQL that say what a word of the definitions means, so that every query means the same by it.
 
-use super::TableNames;
+use super::input::InputTable;
 use crate::ids::token::MULTIPLIER;
 
 /// Whether `expr` is a well-formed token id: the same as `toString(toUInt256OrNull(expr)) = expr`, whose way back to
@@ -75,10 +75,20 @@ pub fn mirror_spelling(norm: &str) -> String {
     format!("if({}, {norm}, concat('01', right({norm}, 32), repeat('0', 30)))", is_structural(norm))
 }
 
-/// Whether a row of the map is usable: well-formed token, well-formed non-zero condition, outcome index below 2.
-pub fn usable_row() -> String {
-    let (token, condition) = (well_formed_token("token_id"), condition_norm("condition_id_norm"));
-    format!("({token} AND outcome_index < 2 AND {condition} != '')")
+/// Whether a row of [`InputTable::from`] of the map is usable: well-formed token, well-formed non-zero condition, outcome
+/// index below 2.
+pub(super) fn usable_row() -> String {
+    usable("token_id", "outcome_index", "condition_id_norm")
+}
+
+/// The same of a row of the map's table itself.
+pub(super) fn usable_raw(map: &InputTable) -> String {
+    usable(&map.raw("token_id", "''"), &map.raw("outcome_index", "255"), &map.raw("condition_id_norm", "''"))
+}
+
+fn usable(token: &str, index: &str, condition: &str) -> String {
+    let (token, condition) = (well_formed_token(token), condition_norm(condition));
+    format!("({token} AND {index} < 2 AND {condition} != '')")
 }
 
 /// One row a token of the map that has usable rows: `token_id`, `condition_id_norm`, `outcome_index`, and
@@ -87,8 +97,8 @@ pub fn usable_row() -> String {
 ///
 /// A legacy condition and its mirror are one condition: rows that differ in that alone agree, and the legacy spelling
 /// is the one that counts.
-pub fn usable_map(names: &TableNames) -> String {
-    let map = &names.token_map;
+pub(super) fn usable_map(map: &InputTable) -> String {
+    let map = map.from();
     let token = well_formed_token("token_id");
     let condition = condition_norm("condition_id_norm");
     let mirror = mirror_spelling("condition_norm");

@@ -61,7 +61,8 @@ impl Store {
             let (tally, untried) = (self.tally(*source).await?, self.untried(*source, sources).await?);
             tracks.push(TrackStanding { source: *source, tally, untried });
         }
-        let (all, map) = (self.all_staged(), usable_map(self.names()));
+        let inputs = self.inputs().await?;
+        let (all, map) = (self.all_staged(), usable_map(inputs.map()?));
         let sql = format!(
             "SELECT uniqExact(token_id), \
                     uniqExactIf(token_id, token_id GLOBAL NOT IN (SELECT token_id FROM {map})) FROM ({all})"

@@ -88,8 +88,9 @@ impl Store {
     /// [`StoreError`].
     pub async fn list_unmapped(&self) -> Result<u64, StoreError> {
         let doing = "listing the unmapped tokens";
-        let fills = &self.names().fills;
-        let (token, map) = (well_formed_token("asset_id"), usable_map(self.names()));
+        let inputs = self.inputs().await?;
+        let fills = inputs.fills()?.from();
+        let (token, map) = (well_formed_token("asset_id"), usable_map(inputs.map()?));
         let derived = self.staging_table(&Source::Derived.staging_table());
         let select = format!(
             "SELECT DISTINCT asset_id FROM {fills} WHERE {token} \

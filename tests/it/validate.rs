@@ -248,7 +248,7 @@ async fn garbage_is_counted_by_its_kind_and_moves_no_sum() {
         let (side, price, size) = (side.into(), price.into(), size.into());
         fills.push(Fill { fill_id, side, price, size, ingested_at: u32::MAX, ..good.clone() });
     };
-    for side in ["", "buy", "HOLD", "\u{1f4a5}"] {
+    for side in ["", "REDEEM", "HOLD", "\u{1f4a5}"] {
         odd(side, "0.5", "1");
     }
     for price in ["nan", "inf", "-inf", "-0.0001", "1.0001", "1e300"] {
