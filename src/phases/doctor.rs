@@ -8,8 +8,8 @@ use futures_util::future::join_all;
 use crate::results::{Check, Doctor, Health, Seconds};
 use crate::settings::Settings;
 use crate::source::Source;
-use crate::store::examine::Lacking;
-use crate::store::{Store, StoreError, Table};
+use crate::store::input::FindingState;
+use crate::store::{Store, StoreError};
 use crate::upstream::UpstreamError;
 use crate::upstream::probe::Probed;
 
@@ -144,85 +144,22 @@ fn unusable(subject: &str, error: &StoreError) -> Check {
     red(subject, &error.to_string(), "the reason is ClickHouse's own; mostly a right that the user lacks")
 }
 
-/// A table of the users, and what is used of it.
-struct Wanted<'a> {
-    table: &'a Table,
-    setting: &'static str,
-    required: &'static [&'static str],
-    optional: &'static [&'static str],
-    /// Whether it has to be there.
-    needed: bool,
-}
-
+/// The users' tables, by the look that every phase begins with.
 async fn tables(store: &Store, checks: &mut Vec<Check>) {
-    let names = store.names();
-    let wanted = [
-        Wanted {
-            table: &names.fills,
-            setting: "FILLS_TABLE",
-            required: &["fill_id", "proxy_wallet", "asset_id", "side", "price", "size", "ingested_at"],
-            optional: &["condition_id", "outcome", "market_slug", "timestamp"],
-            needed: true,
-        },
-        Wanted {
-            table: &names.token_map,
-            setting: "TOKEN_MAP_TABLE",
-            required: &["token_id", "condition_id_norm", "outcome_index"],
-            optional: &["outcome_label", "source", "fetched_at"],
-            needed: true,
-        },
-        Wanted {
-            table: &names.resolutions,
-            setting: "RESOLUTIONS_TABLE",
-            required: &["condition_id_norm", "payout_numerators", "payout_denominator"],
-            optional: &["winning_index", "winning_outcome", "updated_at"],
-            needed: false,
-        },
-        Wanted {
-            table: &names.winners,
-            setting: "WINNERS_TABLE",
-            required: &["cid", "winning_outcome"],
-            optional: &["closed", "fetched_at"],
-            needed: false,
-        },
-    ];
-    let mut resolved = false;
-    for Wanted { table, setting, required, optional, needed } in wanted {
-        let subject = format!("table {}", table.plain());
-        let lacking = match store.lacking(table, required, optional).await {
-            Ok(lacking) => lacking,
-            Err(error) => {
-                checks.push(unusable(&subject, &error));
-                continue;
-            }
+    let findings = match store.table_findings().await {
+        Ok(findings) => findings,
+        Err(error) => return checks.push(unusable("the tables", &error)),
+    };
+    checks.extend(findings.into_iter().map(|finding| {
+        let health = match finding.state {
+            FindingState::Good => Health::Good,
+            FindingState::Note => Health::Note,
+            FindingState::Bad => Health::Bad,
         };
-        resolved |= !needed && lacking.is_some();
-        checks.push(match (lacking, needed) {
-            (Some(lacking), _) => of_columns(subject, &lacking, setting),
-            (None, true) => {
-                let advice = format!("name the right one with {setting}, or let `backfill setup --create-tables` create it, empty");
-                advised(check(subject, Health::Bad, "does not exist"), &advice)
-            }
-            (None, false) => note(subject, "does not exist", &format!("one table of resolutions is enough; {setting} names this one")),
-        });
-    }
-    if !resolved {
-        let advice = "`validate` needs one of them: name it with RESOLUTIONS_TABLE or WINNERS_TABLE";
-        checks.push(advised(check("resolutions", Health::Bad, "neither table exists"), advice));
-    }
-}
-
-fn of_columns(subject: String, lacking: &Lacking, setting: &str) -> Check {
-    if !lacking.required.is_empty() {
-        let detail = format!("lacks the column {}, which is needed", lacking.required.join(", "));
-        let advice = format!("name the right table with {setting}, or add the column");
-        return advised(check(subject, Health::Bad, detail), &advice);
-    }
-    if lacking.optional.is_empty() {
-        return good(subject, "has every column that is used");
-    }
-    let detail = format!("has what is needed; without {}", lacking.optional.join(", "));
-    check(subject, Health::Good, detail)
+        let subject =
+            if finding.table.contains('.') { format!("table {}", finding.table) } else { finding.table };
+        advised(check(subject, health, finding.what), &finding.advice)
+    }));
 }
 
 async fn rights(store: &Store, checks: &mut Vec<Check>) {

@@ -63,6 +63,8 @@ pub enum Activity {
     ReplacingWrongRows,
     /// Staged rows are written to the map.
     Merging,
+    /// The map is read as its readers see it.
+    CheckingMap,
     /// Empty labels are filled.
     FillingLabels,
     /// Positions are added up.

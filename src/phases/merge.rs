@@ -108,7 +108,7 @@ pub async fn run(context: &Context, options: &MergeOptions) -> Result<MergeResul
     let after = if options.dry_run {
         before
     } else {
-        context.progress.step("Checking the map as a reader sees it");
+        context.begins(Activity::CheckingMap);
         store.check_promise().await?;
         store.coverage().await?
     };

@@ -26,7 +26,7 @@ use crate::failure::Failure;
 use crate::ids::Wallet;
 use crate::pnl::{Appraisal, FlowKind, Method, Position, TransferRule, Usd, Variance};
 use crate::store::flows::WalletFlows;
-use crate::store::positions::{Oddities, Unmapped};
+use crate::store::positions::{OddSide, Oddities, Unmapped};
 use crate::values::Percent;
 use details::EvidenceTables;
 use positions_file::PositionsFile;
@@ -103,6 +103,8 @@ pub struct WalletResult {
     pub unexplained: Usd,
     /// What is odd about the fills.
     pub oddities: Oddities,
+    /// The fills that are neither BUY nor SELL, by what stands there.
+    pub odd_sides: Vec<OddSide>,
 }
 
 impl WalletResult {

@@ -177,6 +177,7 @@ fn explanations(page: &mut Page, wallet: &WalletValidation) {
     let oddities = [
         (odd.duplicates, "second deliveries of a fill: left out"),
         (odd.changed, "fills whose deliveries differ: the newest counts"),
+        (odd.nameless, "fills without an id: each counts for itself"),
         (odd.odd_side, "fills that are neither BUY nor SELL: left out"),
         (odd.odd_price, "fills with a price outside of 0 to 1: left out"),
         (odd.odd_size, "fills with an impossible size: left out"),
@@ -185,13 +186,22 @@ fn explanations(page: &mut Page, wallet: &WalletValidation) {
         (odd.self_contradicting, "positions whose resolution contradicts itself: the payout vector counts"),
         (odd.zero_denominator, "positions resolved with a denominator of zero: unresolved"),
         (odd.tables_disagree, "positions whose two tables name different winners: the resolutions count"),
-        (odd.undecidable, "positions without a label to compare the winner with: unresolved"),
+        (odd.undecidable, "positions whose winner is named by neither of the two labels: unresolved"),
+        (odd.misplaced_labels, "positions with a label that contradicts its place: it is not taken"),
         (odd.from_catalogue, "positions whose winner only the CLOB's catalogue names: it counts"),
     ];
     if oddities.iter().any(|(count, _)| *count > 0) {
         page.blank().line("Counted and named:");
         for (count, what) in oddities.iter().filter(|(count, _)| *count > 0) {
             page.line(format!("  {:>8}  {what}", thousands(*count)));
+        }
+        for side in &wallet.odd_sides {
+            page.line(format!(
+                "  {:>8}  of side {:?}, {}",
+                thousands(side.fills),
+                side.side,
+                side.worth.cents()
+            ));
         }
     }
 }

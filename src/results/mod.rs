@@ -29,7 +29,9 @@ pub use run::{Planned, Run, Summary};
 pub use setup::{Derive, Setup, Workload};
 pub use status::{Known, PhaseStatus, Saved, State, Status, TrackProgress, TrackStatus};
 pub use track::{Catalogue, RoundCounts, Track};
-pub use validate::{Count, Explanation, Outcomes, Position, Validate, WalletStatus, WalletValidation};
+pub use validate::{
+    Count, Explanation, OddSide, Outcomes, Position, Validate, WalletStatus, WalletValidation,
+};
 pub use verify::{Gap, Global, Month, Positions, Unmapped, Verify, WalletCoverage, Weight};
 
 /// What one phase came to.

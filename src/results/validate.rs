@@ -92,8 +92,14 @@ pub struct WalletValidation {
     pub duplicates: u64,
     /// Fills whose deliveries differ; the newest counts.
     pub changed: u64,
+    /// Fills without an id: each counts for itself.
+    pub nameless: u64,
     /// Fills that are neither BUY nor SELL, left out.
     pub odd_side: u64,
+    /// The same by what stands there, the largest first.
+    pub odd_sides: Vec<OddSide>,
+    /// Positions of a condition with a label that contradicts its place, which was not taken.
+    pub misplaced_labels: u64,
     /// Fills with a price that is none, or not between 0 and 1, left out.
     pub odd_price: u64,
     /// Fills with an impossible size, left out.
@@ -108,13 +114,25 @@ pub struct WalletValidation {
     pub tables_disagree: u64,
     /// Positions resolved with a denominator of zero: unresolved.
     pub zero_denominator: u64,
-    /// Positions without a label to compare the winner with: unresolved.
+    /// Positions whose winner is named by neither of the condition's two labels: unresolved.
     pub undecidable: u64,
     /// Positions whose winner only the CLOB's catalogue names.
     pub from_catalogue: u64,
     /// What stands beside the total.
     #[serde(flatten)]
     pub details: PnlDetails,
+}
+
+/// Fills whose side is neither BUY nor SELL.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct OddSide {
+    /// What stands there, in upper case.
+    pub side: String,
+    /// How many fills.
+    pub fills: u64,
+    /// The sum of price times size.
+    pub worth: Usd,
 }
 
 /// Positions and their realized P&L.

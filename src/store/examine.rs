@@ -1,9 +1,9 @@
-//! What `doctor` asks ClickHouse: its version and clock, the tables' columns, and what this user may do.
+//! What `doctor` asks ClickHouse: its version and clock, and what this user may do.
 
 use clickhouse::Row;
 use serde::Deserialize;
 
-use super::{Store, StoreError, Table};
+use super::{Store, StoreError};
 
 /// The server and its clock.
 #[derive(Debug, Clone, Row, Deserialize)]
@@ -16,15 +16,6 @@ pub struct ServerLook {
     pub user: String,
 }
 
-/// Columns of a table that are not there.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Lacking {
-    /// Those that are needed.
-    pub required: Vec<&'static str>,
-    /// Those that are used where they exist.
-    pub optional: Vec<&'static str>,
-}
-
 impl Store {
     /// Looks at the server.
     ///
@@ -34,23 +25,6 @@ impl Store {
         let sql =
             "SELECT version() AS version, toUnixTimestamp64Milli(now64(3)) AS now_ms, currentUser() AS user";
         self.one("asking for the version", self.query(sql)).await
-    }
-
-    /// What a table lacks of these columns; `None` where there is no such table.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn lacking(
-        &self,
-        table: &Table,
-        required: &[&'static str],
-        optional: &[&'static str],
-    ) -> Result<Option<Lacking>, StoreError> {
-        let Some(columns) = self.columns(table).await? else { return Ok(None) };
-        let lacks = |names: &[&'static str]| {
-            names.iter().copied().filter(|name| columns.iter().all(|it| it.name != *name)).collect()
-        };
-        Ok(Some(Lacking { required: lacks(required), optional: lacks(optional) }))
     }
 
     /// Whether a database is there.

@@ -112,6 +112,25 @@ pub struct Oddities {
     pub from_catalogue: u64,
 }
 
+/// Fills whose side is neither BUY nor SELL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OddSide {
+    /// What stands there, in upper case.
+    pub side: String,
+    /// How many, each counted once.
+    pub fills: u64,
+    /// The sum of price times size.
+    pub worth: Usd,
+}
+
+#[derive(Row, Deserialize)]
+struct OddSideRow {
+    wallet: String,
+    side: String,
+    fills: u64,
+    worth: String,
+}
+
 /// What a wallet holds and held.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holdings {
@@ -123,6 +142,8 @@ pub struct Holdings {
     pub unmapped: Vec<Unmapped>,
     /// What is odd about them.
     pub oddities: Oddities,
+    /// Its fills that are neither BUY nor SELL, by what stands there.
+    pub odd_sides: Vec<OddSide>,
     /// Whether the fills have a column of fees.
     pub fees: bool,
     /// Where they have rates alone: what the exchanges took by those, an estimate.
@@ -157,7 +178,40 @@ impl Store {
                 source: clickhouse::error::Error::Custom(format!("a sum is not a number: {error}")),
             })?;
         }
+        if holdings.iter().any(|of| of.oddities.odd_side > 0) {
+            self.add_odd_sides(wallets, &mut holdings).await?;
+        }
         Ok(holdings)
+    }
+
+    /// What stands in the place of a side, and how many dollars those fills are worth. Asked for where there are any.
+    async fn add_odd_sides(&self, wallets: &[Wallet], holdings: &mut [Holdings]) -> Result<(), StoreError> {
+        let inputs = self.inputs().await?;
+        let input = inputs.fills()?;
+        let sql = format!(
+            "SELECT owner AS wallet, toValidUTF8(way) AS side, count() AS fills, toString(sum(newest)) AS worth \
+             FROM (SELECT owner, way, argMax(worth, (ingested_at, worth)) AS newest FROM \
+               (SELECT lower(proxy_wallet) AS owner, trimBoth(toString(fill_id)) AS fill, asset_id, ingested_at, \
+                       upper(trimBoth(toString(side))) AS way, if(fill = '', generateUUIDv4(), toUUIDOrZero('')) AS alone, \
+                       if(price >= 0 AND price <= 1 AND size >= 0 AND size <= 1e18, ifNull(toDecimal256OrNull({price}, 30) \
+                         * toDecimal256OrNull({size}, 12), 0), 0) AS worth FROM {from} WHERE {among}) \
+               WHERE way NOT IN ('BUY', 'SELL') GROUP BY owner, fill, alone, asset_id, way) \
+             GROUP BY owner, way ORDER BY sum(newest) DESC, way LIMIT 20 BY owner",
+            price = input.exact("price"),
+            size = input.exact("size"),
+            from = input.from(),
+            among = among(wallets),
+        );
+        let rows: Vec<OddSideRow> = self.rows("adding up odd sides", long(self.query(&sql))).await?;
+        for row in rows {
+            let Ok(wallet) = row.wallet.parse::<Wallet>() else { continue };
+            let worth = row.worth.parse::<Micro>().map_or_else(|_| Usd::zero(), |worth| worth.units());
+            let of = holdings.iter_mut().filter(|of| of.wallet == wallet);
+            of.for_each(|of| {
+                of.odd_sides.push(OddSide { side: row.side.clone(), fills: row.fills, worth: worth.clone() })
+            });
+        }
+        Ok(())
     }
 
     /// `of_wallets` is the condition that a fill is one of the wallets'.
@@ -399,6 +453,7 @@ impl Holdings {
             positions: Vec::new(),
             unmapped: Vec::new(),
             oddities: Oddities::default(),
+            odd_sides: Vec::new(),
             fees: false,
             estimated_fees: Usd::zero(),
         }

@@ -4,7 +4,7 @@ use super::margin::target;
 use crate::phases::validate::{Status, ValidateResult, WalletResult};
 use crate::pnl::{self, Usd};
 use crate::results::{
-    Count, Explanation, Outcomes, Percentage, PnlDetails, Position, Seconds, Validate, WalletStatus,
+    Count, Explanation, OddSide, Outcomes, Percentage, PnlDetails, Position, Seconds, Validate, WalletStatus,
     WalletValidation,
 };
 
@@ -70,7 +70,12 @@ fn of_wallet(found: &ValidateResult, wallet: &WalletResult) -> WalletValidation 
         unmapped_fills: wallet.unmapped.iter().map(|it| it.fills).sum(),
         duplicates: odd.duplicates,
         changed: odd.changed,
+        nameless: odd.nameless,
         odd_side: odd.odd_side,
+        odd_sides: (wallet.odd_sides.iter())
+            .map(|it| OddSide { side: it.side.clone(), fills: it.fills, worth: it.worth.clone() })
+            .collect(),
+        misplaced_labels: odd.misplaced_labels,
         odd_price: odd.odd_price,
         odd_size: odd.odd_size,
         inexact: odd.inexact,

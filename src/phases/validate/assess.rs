@@ -34,7 +34,7 @@ pub fn assess_holdings(
     audited: Option<Audited>,
     rules: AssessRules<'_>,
 ) -> WalletResult {
-    let Holdings { positions, unmapped, oddities, fees: of_fills, estimated_fees, .. } = holdings;
+    let Holdings { positions, unmapped, oddities, odd_sides, fees: of_fills, estimated_fees, .. } = holdings;
     let said = baseline.method.or(rules.method);
     let method = said.unwrap_or_default();
     let homeless = |positions: &mut [Position]| add_flows(positions, &flows.flows, rules.transfers);
@@ -49,7 +49,7 @@ pub fn assess_holdings(
     };
     // Proofs are the costly part, and asked for where something is to be explained.
     let proofs = if status == Status::Fail { prove(&positions, rules.collaterals) } else { Vec::new() };
-    let explanations = explain(&positions, &realized, &proofs, &unmapped);
+    let explanations = explain(&positions, &realized, &proofs, &unmapped, &odd_sides);
     let explained: Usd = explanations.iter().map(|it| it.worth.clone()).sum();
     let unexplained = (total.clone() - baseline.expected.clone()).abs() - explained;
     let source = match (of_fills, flows.fees) {
@@ -89,6 +89,7 @@ pub fn assess_holdings(
         audited,
         unexplained: unexplained.max(Usd::zero()),
         oddities,
+        odd_sides,
     }
 }
 

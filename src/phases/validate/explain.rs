@@ -3,7 +3,7 @@
 use crate::ctf::{self, Collateral};
 use crate::parallel::on_all_cores;
 use crate::pnl::{Position, Usd};
-use crate::store::positions::Unmapped;
+use crate::store::positions::{OddSide, Unmapped};
 
 /// Something that may explain a variance, in USD.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,7 @@ pub(super) fn explain(
     realized: &[Option<Usd>],
     proofs: &[Proven],
     unmapped: &[Unmapped],
+    odd_sides: &[OddSide],
 ) -> Vec<Explanation> {
     let mut causes: Vec<Explanation> = Vec::new();
     let mut add = |cause, count: u64, worth: Usd| match causes.iter_mut().find(|it| it.cause == cause) {
@@ -38,6 +39,9 @@ pub(super) fn explain(
             (true, false) => "fills of unmapped tokens",
         };
         add(cause, it.fills, it.cashflow.units().abs());
+    }
+    for side in odd_sides {
+        add("fills that are neither BUY nor SELL", side.fills, side.worth.clone());
     }
     for (place, (position, realized)) in positions.iter().zip(realized).enumerate() {
         if let Some((cause, worth)) = doubt(position, realized.as_ref(), proofs.get(place)) {

@@ -61,6 +61,7 @@ fn guide() -> ValidateResult {
         positions,
         unmapped: Vec::new(),
         oddities: Oddities::default(),
+        odd_sides: Vec::new(),
         fees: false,
         estimated_fees: Usd::zero(),
     };

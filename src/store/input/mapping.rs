@@ -33,7 +33,9 @@ impl FromStr for ColumnNames {
         let mut names = Vec::new();
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
             let wanted = || {
-                bad(format!("{part:?}: expected OURS=THEIRS, or OURS=THEIRS:FACTOR, as in size=shares:1e6"))
+                bad(format!(
+                    "expected OURS=THEIRS, or OURS=THEIRS:FACTOR as in size=shares:1e6, not {part:?}"
+                ))
             };
             let (ours, theirs) = part.split_once('=').ok_or_else(wanted)?;
             let (theirs, scale) = match theirs.rsplit_once(':') {
