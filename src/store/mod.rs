@@ -73,7 +73,7 @@ pub enum StoreError {
         creatable: bool,
     },
     /// Columns or tables of the users cannot be used for what is to be done.
-    #[error("{problems}{advice}; nothing was written")]
+    #[error("the tables cannot be used as they are: {problems}{advice}; nothing was written")]
     Unusable {
         /// All of them, with their types and what would do.
         problems: String,

@@ -375,10 +375,7 @@ async fn refused(world: &World, words: &[&str]) {
     let made: u64 = world.one("SELECT count() FROM system.databases WHERE name = '{s}'").await;
     assert_eq!(made, 0);
     let findings = context.store.table_findings().await.unwrap();
-    assert!(
-        findings.iter().any(|it| it.state == FindingState::Bad && it.what.contains(words[0])),
-        "{findings:?}"
-    );
+    assert!(findings.iter().any(|it| it.state == FindingState::Bad && !it.advice.is_empty()), "{findings:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -183,7 +183,8 @@ impl Store {
                     let advice = input.advice().unwrap_or_else(|| {
                         format!("name the right table with {setting}, or change the columns")
                     });
-                    finding(FindingState::Bad, list(&problems), advice)
+                    let told: Vec<String> = problems.iter().map(super::Problem::within_table).collect();
+                    finding(FindingState::Bad, told.join("; "), advice)
                 }
                 (true, true) => {
                     finding(FindingState::Good, "has every column that is used".to_owned(), String::new())

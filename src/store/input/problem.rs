@@ -56,6 +56,16 @@ impl fmt::Display for Problem {
     }
 }
 
+impl Problem {
+    /// The same where the table is named already.
+    pub(in crate::store) fn within_table(&self) -> String {
+        match self.trouble {
+            Trouble::Missing => format!("lacks the column {}, which is needed", self.column),
+            _ => self.to_string().replace(&format!("{}.", self.table), ""),
+        }
+    }
+}
+
 /// Problems in one line.
 pub(in crate::store) fn list(problems: &[Problem]) -> String {
     problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("; ")
