@@ -6,9 +6,10 @@
 FROM rust:1-slim-bookworm AS build
 WORKDIR /src
 # The dependencies change seldom: built without the sources, they stay in a layer of their own. (The benches are not
-# built, but the manifest names them.)
+# built, nor the tests, but the manifest names them.)
 COPY Cargo.toml Cargo.lock ./
 COPY benches benches
+COPY tests tests
 RUN mkdir src && touch src/lib.rs && echo 'fn main() {}' > src/main.rs \
  && cargo build --release --locked --bin backfill
 COPY src src

@@ -123,6 +123,7 @@ pub enum Command {
     )]
     Run(RunArgs),
     /// The whole pipeline on this machine, without accounts: a real server, generated data, stand-in APIs
+    #[cfg(feature = "demo")]
     #[command(
         after_help = "Examples:\n  backfill demo\n  backfill demo --tokens 6000 --fills 20000 --faults 0.2\n  backfill demo --keep                leaves the server up to look at"
     )]
@@ -168,6 +169,7 @@ pub enum Command {
     )]
     Report(ReportArgs),
     /// A genuine ClickHouse server on this machine, until Ctrl-C
+    #[cfg(feature = "demo")]
     #[command(
         after_help = "Examples:\n  backfill clickhouse                 then, in another terminal, backfill setup --create-tables\n  backfill clickhouse --port 0 --data /var/lib/backfill"
     )]
@@ -183,6 +185,7 @@ pub enum Command {
     )]
     Man(ManArgs),
     /// Holds the engine of the embedded server
+    #[cfg(feature = "demo")]
     #[command(hide = true)]
     ClickhouseEngine {
         /// The library
@@ -204,16 +207,28 @@ impl Command {
             Self::Verify(_) => "verify",
             Self::Validate(_) => "validate",
             Self::Run(_) => "run",
+            #[cfg(feature = "demo")]
             Self::Demo(_) => "demo",
             Self::Derive(_) => "derive",
             Self::Prove(_) => "prove",
             Self::Doctor => "doctor",
             Self::Status(_) => "status",
             Self::Report(_) => "report",
+            #[cfg(feature = "demo")]
             Self::Clickhouse(_) => "clickhouse",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
+            #[cfg(feature = "demo")]
             Self::ClickhouseEngine { .. } => "clickhouse-engine",
+        }
+    }
+
+    /// Whether it serves until it is ended: to such a one signals mean something else.
+    pub const fn is_server(&self) -> bool {
+        match self {
+            #[cfg(feature = "demo")]
+            Self::Clickhouse(_) => true,
+            _ => false,
         }
     }
 }
@@ -445,6 +460,7 @@ impl RunArgs {
 }
 
 /// `demo`
+#[cfg(feature = "demo")]
 #[derive(Debug, Args)]
 pub struct DemoArgs {
     /// Distinct tokens in the fills
@@ -476,12 +492,14 @@ pub struct DemoArgs {
     pub metrics: MetricsArgs,
 }
 
+#[cfg(feature = "demo")]
 fn fault_rate(text: &str) -> Result<f64, String> {
     let rate = text.parse().ok().filter(|rate| (0.0..=0.9).contains(rate));
     rate.ok_or_else(|| "expected a number from 0 to 0.9".to_owned())
 }
 
 /// The limits that Dome publishes.
+#[cfg(feature = "demo")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum DomeTier {
     /// 10 per second, 100 per 10 s
@@ -492,6 +510,7 @@ pub enum DomeTier {
     Pro,
 }
 
+#[cfg(feature = "demo")]
 impl DomeTier {
     /// The tier's windows, as `DOME_RATE_LIMIT` writes them.
     pub const fn rate_limit(self) -> &'static str {
@@ -504,6 +523,7 @@ impl DomeTier {
 }
 
 /// `clickhouse`
+#[cfg(feature = "demo")]
 #[derive(Debug, Args)]
 pub struct ClickhouseArgs {
     /// Where the data lives

@@ -1,5 +1,6 @@
 //! [`Failure`]: why a command ends other than well, and the exit code that each cause has.
 
+#[cfg(feature = "demo")]
 use crate::embedded::EmbeddedError;
 use crate::outcome::Outcome;
 use crate::store::StoreError;
@@ -21,6 +22,7 @@ pub enum Failure {
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     /// The embedded server.
+    #[cfg(feature = "demo")]
     #[error(transparent)]
     Embedded(#[from] EmbeddedError),
     /// An API, before any track began.
@@ -52,6 +54,7 @@ pub enum Failure {
     #[error("interrupted; what was done is saved, run the same command again to go on")]
     Interrupted,
     /// A signal came before a demo was at its end.
+    #[cfg(feature = "demo")]
     #[error("interrupted; the demo's server and data are cleared away, so the next demo begins anew")]
     DemoInterrupted,
 }
@@ -61,7 +64,9 @@ impl Failure {
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::Setting(_) | Self::Usage(_) | Self::File(_) => Outcome::Usage,
-            Self::Interrupted | Self::DemoInterrupted => Outcome::Interrupted,
+            Self::Interrupted => Outcome::Interrupted,
+            #[cfg(feature = "demo")]
+            Self::DemoInterrupted => Outcome::Interrupted,
             Self::NotWritten { .. } => Outcome::NotWritten,
             // An outage in the middle of the work outlasted its limit; the rest is for the next run.
             Self::Track(TrackError::Store(error)) if error.may_pass() => Outcome::WorkLeft,

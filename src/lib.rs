@@ -3,10 +3,16 @@
 #![warn(clippy::unwrap_used)]
 
 pub mod atomic_file;
+#[allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "these comments are the help's texts, in which brackets mean that something may be left out"
+)]
 pub mod cli;
 pub mod commands;
 pub mod ctf;
+#[cfg(feature = "demo")]
 pub mod demo;
+#[cfg(feature = "demo")]
 pub mod embedded;
 pub mod failure;
 pub mod ids;

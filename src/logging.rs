@@ -1,6 +1,6 @@
 //! Where logs go: standard error, above the bars, and a file where one is asked for.
 //!
-//! What the terminal tells by itself (notices, steps, the ending) is logged too, under the targets of [`TOLD`], so that
+//! What the terminal tells by itself (notices, steps, the ending) is logged too, under the targets of `TOLD`, so that
 //! a file holds all of it; standard error has it once.
 
 use std::fs::{self, File};

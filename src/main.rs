@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use backfill::cli::{Cli, Command, Format, LogFormat};
+#[cfg(feature = "demo")]
+use backfill::cli::Command;
+use backfill::cli::{Cli, Format, LogFormat};
 use backfill::outcome::Outcome;
 use backfill::report::terminal::{Manner, Terminal};
 use backfill::{commands, logging};
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
             }
         };
     }
+    #[cfg(feature = "demo")]
     if let Command::ClickhouseEngine { library, arguments } = &cli.command {
         return match backfill::embedded::run_engine(library, arguments) {
             Ok(()) => ExitCode::SUCCESS,

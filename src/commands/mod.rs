@@ -1,7 +1,9 @@
 //! Each command: its phase, its report, its exit code. One file a command.
 
+#[cfg(feature = "demo")]
 mod clickhouse;
 mod clob;
+#[cfg(feature = "demo")]
 mod demo;
 mod derive;
 mod doctor;
@@ -37,7 +39,7 @@ pub async fn run(cli: Cli, progress: Arc<Terminal>, started: Instant) -> Result<
     let settings = Arc::new(cli.settings.validate()?);
     let stop = CancellationToken::new();
     // The server's signals mean something else: the second kills it.
-    if !matches!(cli.command, Command::Clickhouse(_)) {
+    if !cli.command.is_server() {
         // Whoever only looks has nothing in flight.
         let looks_on = matches!(cli.command, Command::Status(_));
         tokio::spawn(signals(stop.clone(), progress.clone(), looks_on));
@@ -55,14 +57,18 @@ pub async fn run(cli: Cli, progress: Arc<Terminal>, started: Instant) -> Result<
         Command::Verify(args) => verify::run(&session, args).await,
         Command::Validate(args) => validate::run(&session, args).await,
         Command::Run(args) => run::run(&session, &args).await,
+        #[cfg(feature = "demo")]
         Command::Demo(args) => demo::run(&session, &args).await,
         Command::Derive(args) => derive::run(&session, &args).await,
         Command::Doctor => doctor::run(&session).await,
         Command::Prove(args) => prove::run(&session, args).await,
         Command::Status(args) => status::run(&session, &args).await,
         Command::Report(args) => report_file::run(&session, &args),
+        #[cfg(feature = "demo")]
         Command::Clickhouse(args) => clickhouse::run(&session, &args).await,
         // These were run before any of this was set up.
-        Command::Completions(_) | Command::Man(_) | Command::ClickhouseEngine { .. } => Ok(Outcome::Done),
+        Command::Completions(_) | Command::Man(_) => Ok(Outcome::Done),
+        #[cfg(feature = "demo")]
+        Command::ClickhouseEngine { .. } => Ok(Outcome::Done),
     }
 }

@@ -132,6 +132,7 @@ pub(super) fn to_stdout(text: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 /// Where the system does not say which file it is.
+#[cfg(feature = "demo")]
 pub(super) fn launcher() -> Result<std::path::PathBuf, Failure> {
     std::env::current_exe()
         .map_err(|error| Failure::Unusable(format!("cannot find this program's own file: {error}")))

@@ -5,7 +5,7 @@
 //! `Replicated` database. Each holder creates the table of the next *epoch*, so that two that find the same dead
 //! holder cannot both follow it. The table of the highest epoch stays, marked as released: an epoch never comes back.
 //!
-//! A holder gives a sign of life every [`HEARTBEAT`]; one without a sign for [`EXPIRES_AFTER`], by the server's clock, is
+//! A holder gives a sign of life every `HEARTBEAT`; one without a sign for `EXPIRES_AFTER`, by the server's clock, is
 //! taken to be dead. A process of this very host that is gone is found out at once.
 
 use std::sync::Arc;

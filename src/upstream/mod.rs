@@ -1,5 +1,5 @@
 //! What the engine needs of an API: [`Upstream`]. A further source of mappings costs one file that implements it and
-//! exports its [`SourceInfo`], and one line in the [`registry`]. Rate limits, batch sizes, retries, proof, checkpoints and
+//! exports its [`SourceInfo`], and one line in the `registry`. Rate limits, batch sizes, retries, proof, checkpoints and
 //! writing belong to the engine.
 
 pub mod catalogue;
