@@ -25,6 +25,8 @@ macro_rules! sources {
 sources! {
     /// Computed from the condition ids that ClickHouse already holds.
     Derived = "derived", "derived";
+    /// Polymarket's Data API, which looks tokens up.
+    Tokens = "tokens", "data_api";
     /// The Dome API.
     Dome = "dome", "dome_api";
     /// The Goldsky subgraph.

@@ -9,171 +9,45 @@ mod gate;
 mod goldsky;
 mod limiter;
 mod listener;
+mod options;
 mod reply;
+mod shared;
+mod spoil;
+mod tokens;
 
-pub use clob::ListHabits;
 pub use counters::Counters;
 pub use faults::{Fault, FaultPlan, Lie};
 pub use limiter::{Limiter, Window};
 pub use listener::Outage;
+pub use options::{ListHabits, RetryAfterStyle, StandInOptions};
+pub use spoil::Spoil;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
 use axum::response::Response;
-use rand::{Rng, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep};
 
-use crate::demo::universe::{Api, Market, Universe};
+use crate::demo::universe::{Api, Universe};
 use crate::ids::TokenId;
-use crate::source::Source;
 use counters::Tally;
 use faults::FaultDice;
 use gate::Gate;
 use listener::{Switch, SwitchedListener};
-use reply::{Answer, RetryAfter};
+use reply::Answer;
+use shared::{Shared, wait};
 
 /// The largest body that is read.
 const MAX_BODY: usize = 16 * 1024 * 1024;
-/// Request lines over this are refused, as by the gateways in front of such APIs.
-const MAX_REQUEST_LINE: usize = 8 * 1024;
-/// Latencies differ by up to this share.
-const JITTER: f64 = 0.2;
-
-/// How a 429 over the rate limit says when to come again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RetryAfterStyle {
-    /// Not at all.
-    Absent,
-    /// In whole seconds, rounded up.
-    Seconds,
-    /// As an HTTP date.
-    HttpDate,
-    /// There is no 429: what comes too fast waits its turn.
-    Delayed,
-}
-
-/// How a stand-in behaves.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StandInOptions {
-    /// Which service it is.
-    pub api: Api,
-    /// The port on loopback; 0 for a free one.
-    pub port: u16,
-    /// The key that every request has to bear; without one none is asked for.
-    pub api_key: Option<String>,
-    /// The rate limit.
-    pub windows: Vec<Window>,
-    /// What a refusal says.
-    pub retry_after: RetryAfterStyle,
-    /// The time of one answer: half of it passes before the request is counted, half after; with 20 % of jitter.
-    pub latency: Duration,
-    /// What goes wrong.
-    pub faults: FaultPlan,
-    /// How long a hanging answer hangs.
-    pub hang: Duration,
-    /// Whether the service was ended: 410 to everything.
-    pub gone: bool,
-    /// Share of the markets known to this API of which this server knows; each service's are others.
-    pub knows: f64,
-    /// Requests for more tokens than this are refused for their size (413 at Dome, a timeout inside at Goldsky).
-    pub refuse_above: Option<usize>,
-    /// Tokens that break every request that asks for them (500).
-    pub poison: Vec<TokenId>,
-    /// What a list of all markets does.
-    pub list: ListHabits,
-    /// Whether to count tokens that are asked for after they were answered; costs memory for each token.
-    pub track_tokens: bool,
-}
-
-impl StandInOptions {
-    /// The service of a source, with its published limit; `None` for a source that is not asked.
-    pub fn of(source: Source) -> Option<Self> {
-        match source {
-            Source::Derived => None,
-            Source::Dome => Some(Self::dome()),
-            Source::Goldsky => Some(Self::goldsky()),
-            Source::Gamma => Some(Self::gamma()),
-            Source::Clob => Some(Self::clob()),
-        }
-    }
-
-    /// The Dome API with the limits of the dev tier, a key named `demo`, and no latency.
-    pub fn dome() -> Self {
-        Self {
-            api: Api::Dome,
-            port: 0,
-            api_key: Some("demo".to_owned()),
-            windows: vec![Window::per_seconds(100, 1), Window::per_seconds(500, 10)],
-            retry_after: RetryAfterStyle::Seconds,
-            latency: Duration::ZERO,
-            faults: FaultPlan::none(),
-            hang: Duration::from_secs(120),
-            gone: false,
-            knows: 1.0,
-            refuse_above: None,
-            poison: Vec::new(),
-            list: ListHabits::default(),
-            track_tokens: false,
-        }
-    }
-
-    /// Goldsky's public endpoint: 50 requests in 10 s, no key, and no latency.
-    pub fn goldsky() -> Self {
-        Self {
-            api: Api::Goldsky,
-            api_key: None,
-            windows: vec![Window::per_seconds(50, 10)],
-            retry_after: RetryAfterStyle::Absent,
-            ..Self::dome()
-        }
-    }
-
-    /// The Gamma API: 300 requests in 10 s, what is above them delayed, no key, and no latency.
-    pub fn gamma() -> Self {
-        Self {
-            api: Api::Gamma,
-            api_key: None,
-            windows: vec![Window::per_seconds(300, 10)],
-            retry_after: RetryAfterStyle::Delayed,
-            ..Self::dome()
-        }
-    }
-
-    /// The CLOB: 250 requests in 10 s, no key, and no latency.
-    pub fn clob() -> Self {
-        Self {
-            api: Api::Clob,
-            api_key: None,
-            windows: vec![Window::per_seconds(250, 10)],
-            retry_after: RetryAfterStyle::Absent,
-            ..Self::dome()
-        }
-    }
-}
-
-/// What all requests of a server share.
-struct Shared {
-    universe: Arc<Universe>,
-    options: StandInOptions,
-    limiter: Mutex<Limiter>,
-    fault_dice: Mutex<FaultDice>,
-    latency_dice: Mutex<ChaCha8Rng>,
-    tally: Tally,
-    switch: Switch,
-    gate: Gate,
-    gone: AtomicBool,
-}
 
 /// A running server. Dropping it stops it.
 pub struct StandIn {
@@ -217,7 +91,7 @@ impl StandIn {
     pub fn url(&self) -> String {
         match self.shared.options.api {
             Api::Dome => format!("http://{}/v1", self.address),
-            Api::Gamma | Api::Clob => format!("http://{}", self.address),
+            Api::Gamma | Api::Clob | Api::Tokens => format!("http://{}", self.address),
             Api::Goldsky => format!(
                 "http://{}/api/public/project_cl6mb8i9h0003e201j6li0diw/subgraphs/positions-subgraph/0.0.7/gn",
                 self.address
@@ -281,105 +155,29 @@ impl Drop for StandIn {
     }
 }
 
-impl Shared {
-    /// Whether this server has a market.
-    fn has(&self, market: &Market<'_>) -> bool {
-        const STEPS: u64 = 1 << 32;
-        market.known_to(self.options.api)
-            && (self.options.knows >= 1.0
-                || (market.dice(0x6b6e_6f77 ^ (self.options.api as u64) << 32, STEPS) as f64)
-                    < self.options.knows * STEPS as f64)
+/// The answer of the API itshared.
+fn answer(shared: &Shared, parts: &Parts, body: &[u8], unasked: bool) -> Answer {
+    let answer = match shared.options.api {
+        Api::Dome => dome::answer(shared, parts, unasked),
+        Api::Goldsky => goldsky::answer(shared, parts, body, unasked),
+        Api::Gamma => gamma::answer(shared, parts, unasked),
+        Api::Clob => clob::answer(shared, parts),
+        Api::Tokens => tokens::answer(shared, parts, unasked),
+    };
+    shared.tally.asked(&answer.asked, shared.options.track_tokens);
+    if answer.asked.iter().any(|token| shared.options.poison.contains(token)) {
+        return Answer { status: StatusCode::INTERNAL_SERVER_ERROR, lies: 0, ..answer };
     }
-
-    /// The two halves of the latency of one request.
-    fn latency(&self) -> Duration {
-        if self.options.latency.is_zero() {
-            return Duration::ZERO;
-        }
-        let dice = self.latency_dice.lock().unwrap_or_else(PoisonError::into_inner).next_u32();
-        let jitter = 1.0 - JITTER + 2.0 * JITTER * f64::from(dice) / f64::from(u32::MAX);
-        self.options.latency.mul_f64(jitter / 2.0)
-    }
-
-    fn authorized(&self, parts: &Parts) -> bool {
-        let Some(key) = &self.options.api_key else { return true };
-        let given = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        given.and_then(|value| value.strip_prefix("Bearer ")) == Some(key)
-    }
-
-    /// Lets a request in, or says when it would be.
-    fn too_fast(&self) -> Option<Duration> {
-        self.limiter.lock().unwrap_or_else(PoisonError::into_inner).admit(Instant::now()).err()
-    }
-
-    /// Keeps a request waiting for its turn, where the service does so.
-    async fn delay(&self) {
-        if self.options.retry_after != RetryAfterStyle::Delayed {
-            return;
-        }
-        let mut first = true;
-        while let Some(turn) = self.too_fast() {
-            self.tally.count(|counters| counters.throttled += u64::from(first));
-            first = false;
-            wait(turn).await;
-        }
-    }
-
-    /// Everything that is decided when the request arrives: `Err` is the refusal.
-    fn admit(&self, parts: &Parts) -> Result<Option<Fault>, Box<Response>> {
-        let api = self.options.api;
-        if self.gone.load(Ordering::Relaxed) {
-            return Err(Box::new(reply::error(api, StatusCode::GONE, "This service has been shut down.")));
-        }
-        if request_line(parts) > MAX_REQUEST_LINE {
-            self.tally.count(|counters| counters.bad_requests += 1);
-            return Err(Box::new(reply::html(StatusCode::URI_TOO_LONG)));
-        }
-        // Who is delayed has waited before.
-        let refuses = self.options.retry_after != RetryAfterStyle::Delayed;
-        if let Some(wait) = refuses.then(|| self.too_fast()).flatten() {
-            self.tally.count(|counters| counters.throttled += 1);
-            let retry_after = match self.options.retry_after {
-                RetryAfterStyle::Absent | RetryAfterStyle::Delayed => RetryAfter::Absent,
-                RetryAfterStyle::Seconds => RetryAfter::Seconds(wait),
-                RetryAfterStyle::HttpDate => RetryAfter::Date(wait),
-            };
-            return Err(Box::new(reply::throttled(api, retry_after)));
-        }
-        if !self.authorized(parts) {
-            self.tally.count(|counters| counters.unauthorized += 1);
-            return Err(Box::new(reply::error(api, StatusCode::UNAUTHORIZED, "Invalid or missing API key.")));
-        }
-        let fault = self.fault_dice.lock().unwrap_or_else(PoisonError::into_inner).draw(&self.options.faults);
-        if fault.is_some() {
-            self.tally.count(|counters| counters.faults += 1);
-        }
-        Ok(fault)
-    }
-
-    /// The answer of the API itself.
-    fn answer(&self, parts: &Parts, body: &[u8], unasked: bool) -> Answer {
-        let answer = match self.options.api {
-            Api::Dome => dome::answer(self, parts, unasked),
-            Api::Goldsky => goldsky::answer(self, parts, body, unasked),
-            Api::Gamma => gamma::answer(self, parts, unasked),
-            Api::Clob => clob::answer(self, parts),
+    if shared.options.refuse_above.is_some_and(|most| answer.asked.len() > most) {
+        let refusal = match shared.options.api {
+            api @ (Api::Dome | Api::Gamma | Api::Clob | Api::Tokens) => {
+                Answer::error(api, StatusCode::PAYLOAD_TOO_LARGE, "Too many tokens.")
+            }
+            Api::Goldsky => Answer::ok(reply::GRAPHQL_TIMEOUT.to_owned()),
         };
-        self.tally.asked(&answer.asked, self.options.track_tokens);
-        if answer.asked.iter().any(|token| self.options.poison.contains(token)) {
-            return Answer { status: StatusCode::INTERNAL_SERVER_ERROR, lies: 0, ..answer };
-        }
-        if self.options.refuse_above.is_some_and(|most| answer.asked.len() > most) {
-            let refusal = match self.options.api {
-                api @ (Api::Dome | Api::Gamma | Api::Clob) => {
-                    Answer::error(api, StatusCode::PAYLOAD_TOO_LARGE, "Too many tokens.")
-                }
-                Api::Goldsky => Answer::ok(reply::GRAPHQL_TIMEOUT.to_owned()),
-            };
-            return Answer { asked: Vec::new(), refused: true, ..refusal };
-        }
-        answer
+        return Answer { asked: Vec::new(), refused: true, ..refusal };
     }
+    answer
 }
 
 /// One request, from its first byte to the answer.
@@ -416,11 +214,16 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response 
 
 /// The API's answer, spoiled on its way by a fault that lets it begin.
 fn give(shared: &Shared, parts: &Parts, body: &[u8], fault: Option<Fault>) -> Response {
-    let answer = shared.answer(parts, body, fault == Some(Fault::Unasked));
+    let answer = answer(shared, parts, body, fault == Some(Fault::Unasked));
     if answer.status != StatusCode::OK {
         shared.tally.count(|counters| counters.bad_requests += 1);
         return answer.into_response();
     }
+    let body = match &shared.options.spoil {
+        Some(spoil) => spoil.body(&answer.body),
+        None => answer.body,
+    };
+    let answer = Answer { body, ..answer };
     match fault {
         Some(Fault::Reset) => return reply::reset(answer.body),
         Some(Fault::CutShort) => return reply::cut_short(answer.body),
@@ -436,19 +239,6 @@ fn give(shared: &Shared, parts: &Parts, body: &[u8], fault: Option<Fault>) -> Re
     match fault {
         Some(Fault::HangInBody) => reply::hanging(answer.body, shared.options.hang),
         _ => answer.into_response(),
-    }
-}
-
-/// The length of the request line, its end included.
-fn request_line(parts: &Parts) -> usize {
-    let path = parts.uri.path_and_query().map_or(1, |path| path.as_str().len());
-    parts.method.as_str().len() + " ".len() + path + " HTTP/1.1\r\n".len()
-}
-
-/// Sleeps, unless there is nothing to sleep for.
-async fn wait(time: Duration) {
-    if !time.is_zero() {
-        sleep(time).await;
     }
 }
 

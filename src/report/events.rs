@@ -43,6 +43,10 @@ pub fn notice(event: &TrackEvent<'_>) -> Option<String> {
         TrackEventKind::BatchFailed { tokens, error } => {
             format!("{title}: {tokens} token(s) got no usable answer ({error}); kept for the next run")
         }
+        TrackEventKind::OddRecord { reason, sample } => format!(
+            "{title}: a record of an answer cannot be read ({reason}): {sample}\n   \
+             It costs nothing but itself; further ones are only counted"
+        ),
         TrackEventKind::PageFailed { place, error } => {
             format!(
                 "{title}: the page at {} got no usable answer ({error}); kept for the next run",

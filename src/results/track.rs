@@ -38,6 +38,9 @@ pub struct Track {
     pub retries: u64,
     /// Tokens that earlier runs had processed already.
     pub resumed: u64,
+    /// Records of answers of which something could not be read; each costs nothing but itself.
+    #[serde(default)]
+    pub odd_records: u64,
     /// Tokens that this run of the track processed, by the time that it took.
     pub tokens_per_second: f64,
     /// From the process's start to the last acknowledged write.

@@ -8,6 +8,7 @@ pub mod coverage;
 mod exact;
 pub mod examine;
 mod export;
+pub mod facts;
 pub mod flows;
 pub mod gaps;
 pub mod input;

@@ -137,6 +137,7 @@ impl Store {
             );
             self.run(doing, self.query(&add)).await?;
         }
+        self.create_token_facts().await?;
         let not_found = self.staging_table("not_found");
         let create = format!(
             "CREATE TABLE IF NOT EXISTS {not_found} (track LowCardinality(String), token_id String, asked_at DateTime) \
@@ -160,7 +161,8 @@ impl Store {
     /// [`StoreError`].
     pub async fn reset_staging(&self) -> Result<(), StoreError> {
         let tables = Source::ALL.map(Source::staging_table);
-        for name in tables.iter().map(String::as_str).chain(["not_found", "rejected_mappings"]) {
+        for name in tables.iter().map(String::as_str).chain(["not_found", "rejected_mappings", "token_facts"])
+        {
             let table = self.staging_table(name);
             self.run("emptying the staging tables", self.query(&format!("TRUNCATE TABLE {table}"))).await?;
         }

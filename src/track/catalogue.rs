@@ -14,6 +14,7 @@ use super::claims::listed_row;
 use super::engine::{Engine, TrackConfig, TrackError, Work, unix_time};
 use super::events::{TrackEventKind, TrackListener, WorkStart};
 use super::fingerprints::StagedTokens;
+use super::odd::Unreadable;
 use super::page_queue::{CatalogueCursor, Page, PageQueue, Reception, Stretch};
 use super::quota::TrackTime;
 use super::requester::{StopReason, Ticket};
@@ -21,15 +22,15 @@ use super::retry_queue::{Missed, NextJob, RetryDecision};
 use super::traded::Traded;
 use super::writer::{AnswerRows, InsertBatch};
 use super::{Gauges, add, rate, read, seconds};
-use crate::ids::ConditionId;
+use crate::ids::{ConditionId, TokenId};
 use crate::outcome::Outcome;
 use crate::proof::{KnownConditions, Mapping, Refusal};
 use crate::results::{self, Percentage, Seconds, Track};
 use crate::store::Store;
 use crate::store::catalogue::ListedRow;
 use crate::store::staging::{RejectedRow, StagedRow};
-use crate::upstream::UpstreamError;
 use crate::upstream::catalogue::{Catalogue, CataloguePage, Listing, PageCursor};
+use crate::upstream::{Cost, OddRecord, UpstreamError};
 
 /// One catalogue.
 pub struct CatalogueTrack {
@@ -174,6 +175,7 @@ impl CatalogueTrack {
             throttled: read(&gauges.throttled),
             retries: read(&gauges.retries),
             resumed: self.resumed,
+            odd_records: engine.odd_records(),
             ended_early: None,
             round: None,
             tokens_per_second: rate(proven + unproven, took),
@@ -195,6 +197,19 @@ impl CatalogueTrack {
 }
 
 impl CatalogueWork {
+    /// The waiting tokens of records that could not be read.
+    fn unreadable(&self, odd: &[OddRecord], at: u32) -> Vec<RejectedRow> {
+        let mut rows = Vec::new();
+        for record in odd {
+            let Cost::Tokens(tokens) = &record.cost else { continue };
+            let waits = |token: &&TokenId| self.traded.place(token).is_some_and(|it| self.traded.is_open(it));
+            let lost = tokens.iter().filter(waits);
+            let lost = lost.map(|token| Unreadable { token: *token, reason: record.reason.clone() });
+            rows.extend(lost.map(|it| it.row(self.engine.source.name(), at)));
+        }
+        rows
+    }
+
     /// Proves every token of every market: the labels and winners of a catalogue are believed only with its markets.
     fn prove(&self, markets: &[Listing], at: u32) -> ProvenPage {
         let mut page = ProvenPage::default();
@@ -265,8 +280,8 @@ impl Work for CatalogueWork {
 
     /// Makes rows of a page, unless it cannot be what it says.
     async fn rows(self: Arc<Self>, page: &Page, answer: CataloguePage) -> Result<AnswerRows, UpstreamError> {
-        let CataloguePage { markets, next, .. } = answer;
-        let count = markets.len();
+        let CataloguePage { markets, records: count, next, odd } = answer;
+        self.engine.count_odd(&odd);
         let (work, at) = (self.clone(), unix_time());
         // A thousand markets are twenty milliseconds of hashing: not on the threads that wait for the network.
         let proven = tokio::task::spawn_blocking(move || work.prove(&markets, at)).await;
@@ -279,8 +294,8 @@ impl Work for CatalogueWork {
         rows.staged = fresh.map(|mapping| StagedRow::of(mapping, self.engine.source, at)).collect();
         rows.resolved = rows.staged.len() as u64;
         let mut rejected = self.rejected.lock();
-        rows.rejected =
-            proven.rejected.into_iter().filter(|it| rejected.insert(it.token_id.fingerprint())).collect();
+        let without_proof = proven.rejected.into_iter().chain(self.unreadable(&odd, at));
+        rows.rejected = without_proof.filter(|it| rejected.insert(it.token_id.fingerprint())).collect();
         rows.listed = proven.listed;
         Ok(rows)
     }

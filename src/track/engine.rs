@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::checkpoint::{Checkpoint, CheckpointError, CheckpointFile};
 use super::events::{TrackEvent, TrackEventKind, TrackListener, WorkStart};
+use super::odd::OddRecords;
 use super::requester::{Dispatch, Requester, StopReason, Ticket};
 use super::retry_queue::{Job, Missed, NextJob};
 use super::writer::{AnswerRows, InsertBatch, Writer};
@@ -22,7 +23,7 @@ use super::{Gauges, UnderWay, add};
 use crate::proof::ProofPolicy;
 use crate::source::Source;
 use crate::store::{Store, StoreError};
-use crate::upstream::UpstreamError;
+use crate::upstream::{OddRecord, UpstreamError};
 use crate::values::RateLimit;
 
 /// How long a worker may be at one job before the operator is told.
@@ -139,6 +140,8 @@ pub struct Engine {
     pub stop: CancellationToken,
     /// The checkpoint that it went on from.
     pub beginning: Checkpoint,
+    /// Records of answers that could not be read.
+    odd: OddRecords,
     file: CheckpointFile,
     listener: Arc<dyn TrackListener>,
 }
@@ -164,7 +167,8 @@ impl Engine {
         if config.probed {
             requester.was_probed();
         }
-        Self { source: gauges.source, store, config, gauges, requester, stop, beginning, file, listener }
+        let odd = OddRecords::default();
+        Self { source: gauges.source, store, config, gauges, requester, stop, beginning, odd, file, listener }
     }
 
     /// Takes the lock of a track and ends what a killed process of it left running.
@@ -183,6 +187,18 @@ impl Engine {
     /// Tells whoever listens.
     pub fn tell(&self, kind: TrackEventKind<'_>) {
         self.listener.on_track_event(&TrackEvent { source: self.source, kind });
+    }
+
+    /// Counts the records of an answer that could not be read, and shows the first of all.
+    pub fn count_odd(&self, records: &[OddRecord]) {
+        for OddRecord { reason, sample, .. } in records.iter().filter(|record| self.odd.count(record)) {
+            self.tell(TrackEventKind::OddRecord { reason, sample });
+        }
+    }
+
+    /// How many such records there were, each counted once.
+    pub fn odd_records(&self) -> u64 {
+        self.odd.len()
     }
 
     /// The writer of its rows, through outages.

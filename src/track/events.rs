@@ -77,6 +77,13 @@ pub enum TrackEventKind<'a> {
         /// What the last answer was.
         error: &'a UpstreamError,
     },
+    /// A record of an answer could not be read, the first of this track; it costs nothing but itself.
+    OddRecord {
+        /// What could not be read.
+        reason: &'a str,
+        /// The beginning of the record.
+        sample: &'a str,
+    },
     /// A page of a catalogue got no usable answer after all retries.
     PageFailed {
         /// Where it begins.

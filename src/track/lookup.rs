@@ -15,7 +15,9 @@ use super::checkpoint::{Checkpoint, Progress};
 use super::claims::{Classified, classify};
 use super::engine::{Engine, TrackConfig, TrackError, Work, unix_time};
 use super::events::{TrackEventKind, TrackListener, WorkStart};
+use super::facts;
 use super::fingerprints::StagedTokens;
+use super::odd::take_unreadable;
 use super::quota::TrackTime;
 use super::requester::{StopReason, Ticket};
 use super::retry_queue::{Job, Missed, NextJob, RetryDecision};
@@ -29,7 +31,7 @@ use crate::results::{Percentage, RoundCounts, Seconds, Track};
 use crate::source::Source;
 use crate::store::staging::{NotFoundRow, RejectedRow, StagedRow};
 use crate::store::{Store, StoreError};
-use crate::upstream::{Answer, NOBODY, Upstream, UpstreamError};
+use crate::upstream::{Answer, NOBODY, TokenFacts, Upstream, UpstreamError};
 
 /// Tokens that are read from a list at once.
 const PAGE: u64 = 20_000;
@@ -261,6 +263,7 @@ impl LookupTrack {
             throttled: read(&gauges.throttled),
             retries: read(&gauges.retries),
             resumed: self.resumed,
+            odd_records: engine.odd_records(),
             ended_early: left,
             round: (rounds.tokens > 0).then_some(rounds),
             tokens_per_second: rate((answered + failed).saturating_sub(self.resumed), own_took),
@@ -418,8 +421,8 @@ impl LookupWork {
             .collect();
     }
 
-    /// Makes rows of the mappings that are not staged yet, and takes their tokens off the list.
-    fn stage(&self, rows: &mut AnswerRows, mappings: Vec<Mapping>) {
+    /// Makes rows of the mappings that are not staged yet and of what is told of them, and takes their tokens off the list.
+    fn stage(&self, rows: &mut AnswerRows, mappings: Vec<Mapping>, told: impl Iterator<Item = TokenFacts>) {
         let fetched_at = unix_time();
         let fresh: Vec<Mapping> =
             mappings.into_iter().filter(|mapping| self.staged.insert(mapping.token.fingerprint())).collect();
@@ -428,6 +431,7 @@ impl LookupWork {
             rows.resolved +=
                 fresh.iter().filter(|mapping| queue.remove_resolved(&mapping.token)).count() as u64;
         }
+        rows.facts = facts::rows(self.engine.source, &fresh, told, fetched_at);
         rows.staged = fresh.into_iter().map(|it| StagedRow::of(it, self.engine.source, fetched_at)).collect();
     }
 }
@@ -485,17 +489,23 @@ impl Work for LookupWork {
         batch: &Job<Vec<TokenId>>,
         pages: Vec<Answer>,
     ) -> Result<AnswerRows, UpstreamError> {
-        let classified = classify(&batch.part, &pages, &self.engine.config.policy);
+        let mut classified = classify(&batch.part, &pages, &self.engine.config.policy);
+        pages.iter().for_each(|page| self.engine.count_odd(&page.odd));
+        let unreadable = take_unreadable(&mut classified, &pages);
         let mut rows = AnswerRows { job: batch.number, ..AnswerRows::default() };
-        rows.resolved = (batch.part.len() - classified.unresolved().count()) as u64;
+        rows.resolved = (batch.part.len() - classified.unresolved().count() - unreadable.len()) as u64;
+        let doubted = classified.doubted().into_iter().chain(unreadable.iter().map(|it| it.token));
         let finally: HashSet<TokenId> = {
             let mut queue = self.queue.lock();
             queue.answered(batch);
             queue.load(classified.again.iter().copied());
-            queue.doubt(classified.doubted()).finally.into_iter().collect()
+            queue.doubt(doubted).finally.into_iter().collect()
         };
         self.without_mapping(&mut rows, &classified, &finally);
-        self.stage(&mut rows, classified.mappings);
+        let (now, track) = (unix_time(), self.engine.source.name());
+        let lost = unreadable.into_iter().filter(|it| finally.contains(&it.token));
+        rows.rejected.extend(lost.map(|it| it.row(track, now)));
+        self.stage(&mut rows, classified.mappings, pages.into_iter().flat_map(|page| page.facts));
         Ok(rows)
     }
 

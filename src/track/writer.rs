@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use crate::source::Source;
 use crate::store::catalogue::ListedRow;
+use crate::store::facts::TokenFactsRow;
 use crate::store::staging::{NotFoundRow, RejectedRow, StagedRow};
 use crate::store::{Store, StoreError};
 
@@ -33,6 +34,8 @@ pub struct AnswerRows {
     pub rejected: Vec<RejectedRow>,
     /// What a catalogue lists.
     pub listed: Vec<ListedRow>,
+    /// What is told of tokens beside their mappings.
+    pub facts: Vec<TokenFactsRow>,
     /// Markets of a catalogue.
     pub markets: u64,
     /// Tokens of the list that this resolves, siblings that were pending included.
@@ -52,6 +55,8 @@ pub struct InsertBatch {
     pub rejected: Vec<RejectedRow>,
     /// What a catalogue lists.
     pub listed: Vec<ListedRow>,
+    /// What is told of tokens beside their mappings.
+    pub facts: Vec<TokenFactsRow>,
     /// Markets of a catalogue.
     pub markets: u64,
     /// Pages that list any.
@@ -68,6 +73,7 @@ impl InsertBatch {
         self.not_found.extend(rows.not_found);
         self.rejected.extend(rows.rejected);
         self.listed.extend(rows.listed);
+        self.facts.extend(rows.facts);
         self.markets += rows.markets;
         self.pages += u64::from(rows.markets > 0);
         self.resolved += rows.resolved;
@@ -80,7 +86,7 @@ impl InsertBatch {
 
     /// Rows to be written.
     pub fn rows(&self) -> usize {
-        self.staged.len() + self.not_found.len() + self.rejected.len() + self.listed.len()
+        self.staged.len() + self.not_found.len() + self.rejected.len() + self.listed.len() + self.facts.len()
     }
 
     /// Whether it is time for an insert.
@@ -158,6 +164,10 @@ impl Writer {
             (store.staging_table("not_found"), store.staging_table("rejected_mappings"));
         if !batch.staged.is_empty() {
             self.persist(|| store.insert(&staging, track, &batch.staged)).await?;
+        }
+        if !batch.facts.is_empty() {
+            let facts = store.token_facts();
+            self.persist(|| store.insert(&facts, track, &batch.facts)).await?;
         }
         if !batch.listed.is_empty() {
             let catalogue = store.catalogue(self.source);

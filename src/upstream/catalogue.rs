@@ -45,6 +45,8 @@ pub struct Listing {
 pub struct CataloguePage {
     /// The markets.
     pub markets: Vec<Listing>,
+    /// How many records the page has, those included that could not be read.
+    pub records: usize,
     /// Records of which something could not be read.
     pub odd: Vec<OddRecord>,
     /// Where the next page begins; `None` behind the last one.

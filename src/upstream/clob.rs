@@ -74,13 +74,14 @@ impl Clob {
 }
 
 /// Reads a page of the list.
-fn page(text: &str) -> Result<CataloguePage, UpstreamError> {
+pub(super) fn page(text: &str) -> Result<CataloguePage, UpstreamError> {
     let page: Page<'_> = frame(text)?;
     if page.next_cursor.is_empty() {
         // It would lead to the beginning again.
         return Err(UpstreamError::Broken("a page without a cursor to the next one".to_owned()));
     }
-    let mut read_page = CataloguePage { next: behind(page.next_cursor), ..CataloguePage::default() };
+    let (records, next) = (page.data.len(), behind(page.next_cursor));
+    let mut read_page = CataloguePage { records, next, ..CataloguePage::default() };
     for record in page.data {
         match read::<Market<'_>>(record) {
             Ok(market) => market.listing(record, &mut read_page),

@@ -133,7 +133,7 @@ impl Upstream for Dome {
 }
 
 /// Reads a page of markets.
-fn answer(text: &str) -> Result<Answer, UpstreamError> {
+pub(super) fn answer(text: &str) -> Result<Answer, UpstreamError> {
     let page: Page<'_> = frame(text)?;
     let more = match (page.pagination.has_more, page.pagination.pagination_key) {
         (false, _) => None,

@@ -170,6 +170,12 @@ const fn path(keyset: bool) -> &'static str {
     if keyset { "/markets/keyset" } else { "/markets" }
 }
 
+/// What is to be weighed of an answer about these tokens, by whichever of the two lists.
+#[cfg(test)]
+pub(super) fn answer(text: &str, keyset: bool, tokens: &[TokenId]) -> Result<Answer, UpstreamError> {
+    Ok(Found::read(records(text, keyset)?, tokens)?.answer())
+}
+
 /// The markets of an answer. A page of `/markets/keyset` may name the next one; a look-up has fewer tokens than a page
 /// has markets, so that only an ignored filter has a second page.
 fn records(text: &str, keyset: bool) -> Result<Vec<&RawValue>, UpstreamError> {

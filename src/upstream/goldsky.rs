@@ -81,13 +81,14 @@ impl Goldsky {
     async fn conditions(&self, tokens: &[TokenId]) -> Result<Answer, UpstreamError> {
         let body = json!({"query": QUERY, "variables": {"ids": tokens, "first": FIRST}});
         let body = self.http.send(self.http.post(&body)).await?;
-        self.answer(&String::from_utf8_lossy(&body))
+        answer(&String::from_utf8_lossy(&body), &|text| self.http.without_key(text))
     }
+}
 
-    fn answer(&self, text: &str) -> Result<Answer, UpstreamError> {
-        let rows: Rows<'_> = graphql::data(text, &|text| self.http.without_key(text))?;
-        Ok(rows.answer())
-    }
+/// Reads a reply; keys are taken out of its errors by `cleaned`.
+pub(super) fn answer(text: &str, cleaned: &dyn Fn(String) -> String) -> Result<Answer, UpstreamError> {
+    let rows: Rows<'_> = graphql::data(text, cleaned)?;
+    Ok(rows.answer())
 }
 
 impl Upstream for Goldsky {
@@ -112,7 +113,8 @@ impl Upstream for Goldsky {
         // With no id in it: what counts is that the subgraph has these fields.
         let body = json!({"query": QUERY, "variables": {"ids": Vec::<String>::new(), "first": 1}});
         let understood = |body: &[u8]| {
-            self.answer(&String::from_utf8_lossy(body)).map(|_| "a positions subgraph answers".to_owned())
+            answer(&String::from_utf8_lossy(body), &|text| self.http.without_key(text))
+                .map(|_| "a positions subgraph answers".to_owned())
         };
         Box::pin(self.http.probe(self.http.post(&body), understood))
     }

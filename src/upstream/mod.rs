@@ -16,6 +16,7 @@ pub mod probe;
 mod record;
 mod registry;
 pub mod settings;
+pub mod tokens;
 
 use std::time::Instant;
 
@@ -125,3 +126,6 @@ pub trait Upstream: Send + Sync {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,11 @@
 //! The registry: what each source's file tells of it, one line a source, in the order of [`Source::ALL`].
 
 use super::info::{ApiInfo, OpenFn, SourceInfo};
-use super::{clob, derived, dome, gamma, goldsky};
+use super::{clob, derived, dome, gamma, goldsky, tokens};
 use crate::source::Source;
 
 static REGISTRY: [&SourceInfo; Source::ALL.len()] =
-    [&derived::INFO, &dome::INFO, &goldsky::INFO, &gamma::INFO, &clob::INFO];
+    [&derived::INFO, &tokens::INFO, &dome::INFO, &goldsky::INFO, &gamma::INFO, &clob::INFO];
 
 impl Source {
     /// What is known of it.

@@ -23,6 +23,7 @@ mod repair;
 mod run;
 mod settings;
 mod snapshots;
+mod sources;
 mod status;
 mod structure;
 mod tracks;

@@ -57,6 +57,7 @@ impl Scene {
             ("--goldsky-url", StandInOptions::goldsky()),
             ("--gamma-url", StandInOptions::gamma()),
             ("--clob-url", StandInOptions::clob()),
+            ("--tokens-url", StandInOptions::tokens()),
         ];
         for (flag, options) in sources {
             let options = StandInOptions { windows: Vec::new(), ..options };
@@ -64,7 +65,7 @@ impl Scene {
             arguments.extend([flag.to_owned(), stand_in.url()]);
             stand_ins.push(stand_in);
         }
-        for name in ["dome", "goldsky", "gamma", "clob"] {
+        for name in ["dome", "goldsky", "gamma", "clob", "tokens"] {
             arguments.extend([format!("--{name}-rate-limit"), "100000/1s".to_owned()]);
         }
         arguments.extend(["--dome-api-key", "demo", "--progress", "none", "-q"].map(str::to_owned));

@@ -10,31 +10,13 @@ use axum::http::{Method, StatusCode};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::Shared;
 use super::dome::{another, invented};
 use super::faults::Lie;
 use super::reply::Answer;
+use super::shared::Shared;
 use crate::ctf;
 use crate::demo::universe::{Api, Payout, mix};
 use crate::ids::{ConditionId, TokenId};
-
-/// How a list behaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ListHabits {
-    /// Markets that are generated behind the universe's.
-    pub generated: u64,
-    /// Markets on a page.
-    pub page: u64,
-    /// Whether the cursors are texts of the server's own instead of numbers.
-    pub texts: bool,
-}
-
-impl Default for ListHabits {
-    /// The universe's markets, a thousand on a page, with the cursors of the real service.
-    fn default() -> Self {
-        Self { generated: 0, page: 1_000, texts: false }
-    }
-}
 
 /// Answers one request.
 pub(super) fn answer(shared: &Shared, parts: &Parts) -> Answer {

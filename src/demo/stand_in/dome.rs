@@ -7,9 +7,9 @@ use axum::http::{Method, StatusCode};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::Shared;
 use super::faults::Lie;
 use super::reply::Answer;
+use super::shared::Shared;
 use crate::demo::universe::{Api, Market, Payout, mix};
 use crate::ids::{ConditionId, TokenId, Wallet};
 

@@ -5,10 +5,11 @@ use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::Shared;
 use super::dome::{another, invented};
 use super::faults::Lie;
 use super::reply::Answer;
+use super::shared::Shared;
+use crate::ctf;
 use crate::demo::universe::{Api, Market, Payout, mix};
 use crate::ids::{ConditionId, TokenId};
 
@@ -21,10 +22,16 @@ pub(super) fn answer(shared: &Shared, parts: &Parts, unasked: bool) -> Answer {
     if parts.method != Method::GET {
         return Answer::error(Api::Gamma, StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
     }
-    if parts.uri.path() != "/markets" {
-        return Answer::error(Api::Gamma, StatusCode::NOT_FOUND, "not found");
-    }
-    match Filters::parse(parts.uri.query().unwrap_or_default()) {
+    let keyset = match parts.uri.path() {
+        "/markets" if shared.options.markets_ended => {
+            let message = "This endpoint has reached its sunset; use /markets/keyset.";
+            return Answer::error(Api::Gamma, StatusCode::GONE, message);
+        }
+        "/markets" => false,
+        "/markets/keyset" => true,
+        _ => return Answer::error(Api::Gamma, StatusCode::NOT_FOUND, "not found"),
+    };
+    match Filters::parse(parts.uri.query().unwrap_or_default(), keyset) {
         Ok(filters) => markets(shared, &filters, unasked),
         Err(message) => Answer::error(Api::Gamma, StatusCode::UNPROCESSABLE_ENTITY, message),
     }
@@ -40,13 +47,22 @@ struct Filters {
     offset: usize,
     /// Whether there was a filter that it does not recognise.
     ignored: bool,
+    /// Whether it is the list that is paged by cursors.
+    keyset: bool,
 }
 
 impl Filters {
-    fn parse(query: &str) -> Result<Self, &'static str> {
+    fn parse(query: &str, keyset: bool) -> Result<Self, &'static str> {
         let (tokens, conditions) = (Vec::new(), Vec::new());
-        let mut filters =
-            Self { tokens, conditions, closed: false, limit: DEFAULT_LIMIT, offset: 0, ignored: false };
+        let mut filters = Self {
+            tokens,
+            conditions,
+            closed: false,
+            limit: DEFAULT_LIMIT,
+            offset: 0,
+            ignored: false,
+            keyset,
+        };
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             match &*name {
                 // Arrays are repeated parameters: a list in one of them is nothing that it recognises.
@@ -59,6 +75,10 @@ impl Filters {
                     Err(_) => filters.ignored = true,
                 },
                 "closed" => filters.closed = value.parse().map_err(|_| "closed must be true or false")?,
+                "offset" if keyset => return Err("offset is not supported; use after_cursor"),
+                "after_cursor" if keyset => {
+                    filters.offset = value.parse().map_err(|_| "after_cursor is not valid")?;
+                }
                 // More than there can be is cut in silence.
                 "limit" => {
                     filters.limit =
@@ -104,7 +124,37 @@ fn markets(shared: &Shared, filters: &Filters, unasked: bool) -> Answer {
         let more = (0..3).filter_map(|nth| universe.market((mix(start ^ nth) % all) as usize));
         rows.extend(more.map(|market| row(shared, &market, None)));
     }
-    Answer { asked: filters.tokens.clone(), lies, ..Answer::ok(Value::from(rows).to_string()) }
+    let rows = Value::from(rows);
+    let body = match filters.keyset {
+        false => rows,
+        true if named || shown.len() < filters.limit => json!({"markets": rows}),
+        true => json!({"markets": rows, "next_cursor": (filters.offset + filters.limit).to_string()}),
+    };
+    Answer { asked: filters.tokens.clone(), lies, ..Answer::ok(body.to_string()) }
+}
+
+/// What names a market: its condition as Gamma spells it, the tokens that a market of the first generation trades under,
+/// and those of a market of the second, or the mirrors of one of the first.
+fn names(named: &Market<'_>, ids: &[TokenId; 2]) -> [Value; 4] {
+    let inside =
+        |ids: &[TokenId; 2]| Value::from(Value::from(ids.map(|id| id.to_string()).to_vec()).to_string());
+    let list = |ids: &[TokenId; 2]| Value::from(ids.map(|id| id.to_string()).to_vec());
+    let condition = named.condition().to_string();
+    if named.condition().structural().is_some() {
+        // Without a list, with an empty one, or with none at all.
+        let nothing = [Value::Null, Value::from("[]"), Value::from("")];
+        let nothing = nothing.into_iter().nth(named.dice(0x6e6f_6e65, 3) as usize).unwrap_or_default();
+        let short = condition.get(..62).unwrap_or(&condition);
+        return [json!("v2"), json!(format!("0x{short}")), nothing, list(ids)];
+    }
+    let condition = json!(format!("0x{condition}"));
+    if ids.iter().all(|id| id.structural().is_none()) {
+        return [json!("v1"), condition, inside(ids), Value::Null];
+    }
+    let collaterals = ctf::default_collaterals();
+    let usdc_e = collaterals.first().map(|collateral| collateral.address);
+    let own = usdc_e.map(|address| [0, 1].map(|index| ctf::token_id(&named.condition(), index, &address)));
+    [json!("v1"), condition, own.as_ref().map_or(Value::Null, inside), list(ids)]
 }
 
 fn row(shared: &Shared, market: &Market<'_>, lie: Option<Lie>) -> Value {
@@ -128,14 +178,17 @@ fn row(shared: &Shared, market: &Market<'_>, lie: Option<Lie>) -> Value {
         prices.swap(0, 1);
     }
     let inside = |list: [String; 2]| Value::from(list.to_vec()).to_string();
+    let [version, condition, clob_token_ids, position_ids] = names(&named, &ids);
     json!({
         "id": named.number().to_string(),
         "question": named.title(),
         "slug": named.slug(),
-        "conditionId": format!("0x{}", named.condition()),
+        "version": version,
+        "conditionId": condition,
         "outcomes": inside(labels.map(str::to_owned)),
         "outcomePrices": inside(prices.map(str::to_owned)),
-        "clobTokenIds": inside(ids.map(|id| id.to_string())),
+        "clobTokenIds": clob_token_ids,
+        "positionIds": position_ids,
         "active": true,
         "closed": market.payout() != Payout::Unresolved,
         "negRisk": named.neg_risk(),

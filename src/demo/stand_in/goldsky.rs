@@ -10,10 +10,10 @@ use axum::http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Shared;
 use super::dome::{another, invented};
 use super::faults::Lie;
 use super::reply::Answer;
+use super::shared::Shared;
 use crate::demo::universe::{Api, Market, Outcome, mix};
 use crate::ids::TokenId;
 

@@ -9,7 +9,7 @@ use axum::response::Response;
 use futures_util::stream;
 use tokio::time::sleep;
 
-use super::Fault;
+use super::faults::Fault;
 use crate::demo::universe::Api;
 use crate::ids::TokenId;
 
@@ -81,12 +81,21 @@ fn respond(status: StatusCode, kind: &'static str, body: impl Into<Body>) -> Res
 fn error_text(api: Api, status: StatusCode, message: &str) -> String {
     match api {
         Api::Gamma | Api::Clob => serde_json::json!({"error": message}).to_string(),
+        Api::Tokens => data_api_error(status, message, None),
         Api::Dome => {
             let name = status.canonical_reason().unwrap_or("Error");
             serde_json::json!({"error": name, "message": message}).to_string()
         }
         Api::Goldsky => serde_json::json!({"errors": [{"message": message}]}).to_string(),
     }
+}
+
+/// An error as the Data API words it.
+pub(super) fn data_api_error(status: StatusCode, message: &str, parameter: Option<&str>) -> String {
+    let code = status.canonical_reason().unwrap_or("Error").to_lowercase().replace(' ', "_");
+    let retryable = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+    serde_json::json!({"error": message, "code": code, "retryable": retryable, "trace_id": "4bf92f3577b34da6", "parameter": parameter})
+        .to_string()
 }
 
 /// An error in the shape of the API.
@@ -120,13 +129,13 @@ pub(super) fn instead(api: Api, fault: Fault) -> Option<Response> {
         Fault::ThrottledBare => Some(throttled(api, RetryAfter::Absent)),
         Fault::Status(code) => Some(html(StatusCode::from_u16(code).unwrap_or(StatusCode::BAD_GATEWAY))),
         Fault::ErrorInside => Some(match api {
-            Api::Dome | Api::Gamma | Api::Clob => {
+            Api::Dome | Api::Gamma | Api::Clob | Api::Tokens => {
                 respond(StatusCode::OK, JSON, error_text(api, StatusCode::BAD_GATEWAY, "No answer upstream."))
             }
             Api::Goldsky => respond(StatusCode::OK, JSON, INDEXING_ERROR),
         }),
         Fault::TimeoutInside => Some(match api {
-            Api::Dome | Api::Gamma | Api::Clob => respond(
+            Api::Dome | Api::Gamma | Api::Clob | Api::Tokens => respond(
                 StatusCode::OK,
                 JSON,
                 error_text(api, StatusCode::GATEWAY_TIMEOUT, "The query timed out."),

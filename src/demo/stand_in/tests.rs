@@ -3,9 +3,13 @@
 use std::collections::HashSet;
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
+use std::time::Duration;
+
+use super::shared::JITTER;
 use super::*;
-use crate::demo::universe::{BASELINE_WALLET, Payout, UniverseOptions};
+use crate::demo::universe::{BASELINE_WALLET, Market, Payout, UniverseOptions};
 
 fn universe() -> Arc<Universe> {
     let options = UniverseOptions {
@@ -274,22 +278,20 @@ async fn meet(
     fault: Fault,
 ) -> reqwest::Result<(u16, Option<String>, String)> {
     let faults = FaultPlan { kinds: vec![fault], ..FaultPlan::faults(1, 1.0) };
-    let options = match api {
-        Api::Dome => StandInOptions::dome(),
-        Api::Goldsky => StandInOptions::goldsky(),
-        Api::Gamma => StandInOptions::gamma(),
-        Api::Clob => StandInOptions::clob(),
+    let tokens = known(universe, 10);
+    let (options, path) = match api {
+        Api::Dome => (StandInOptions::dome(), format!("/polymarket/markets?{}", tokens_query(&tokens))),
+        Api::Goldsky => (StandInOptions::goldsky(), String::new()),
+        Api::Gamma => (StandInOptions::gamma(), format!("/markets?closed=true&{}", gamma_query(&tokens))),
+        Api::Clob => (StandInOptions::clob(), "/markets".to_owned()),
+        Api::Tokens => (StandInOptions::tokens(), format!("/v2/tokens?token_id={}", tokens[0])),
     };
     let server = start(universe, unlimited(StandInOptions { faults, ..options })).await;
-    let tokens = known(universe, 10);
     loop {
-        let answer = match api {
-            Api::Gamma => dome(&server, &format!("/markets?closed=true&{}", gamma_query(&tokens))).await?,
-            Api::Clob => dome(&server, "/markets").await?,
-            Api::Dome => dome(&server, &format!("/polymarket/markets?{}", tokens_query(&tokens))).await?,
-            Api::Goldsky => {
-                goldsky(&server, &json!({"query": QUERY, "variables": {"ids": tokens, "first": 10}})).await?
-            }
+        let answer = if api == Api::Goldsky {
+            goldsky(&server, &json!({"query": QUERY, "variables": {"ids": tokens, "first": 10}})).await?
+        } else {
+            dome(&server, &path).await?
         };
         let header = answer.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());
         let (status, text) = (answer.status().as_u16(), answer.text().await?);

@@ -14,6 +14,8 @@ pub enum Api {
     Clob,
     /// Polymarket's Gamma API.
     Gamma,
+    /// Polymarket's Data API, which looks tokens up.
+    Tokens,
 }
 
 /// How a market ended.
@@ -176,6 +178,7 @@ impl<'a> Market<'a> {
             Api::Goldsky => self.core.known_to_goldsky,
             // All but one of two hundred.
             Api::Gamma => self.dice(0x0067_616d_6d61, 200) != 0,
+            Api::Tokens => self.dice(0x746f_6b65_6e73, 300) != 0,
             Api::Clob => true,
         }
     }

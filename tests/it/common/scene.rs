@@ -29,14 +29,20 @@ pub fn small_universe(seed: u64) -> Arc<Universe> {
 
 /// The settings that lead to a stand-in, without a limit that a test would have to wait for.
 pub fn leading_to(source: Source, stand_in: &StandIn) -> Vec<String> {
-    let name = source.name();
-    let (url, limit) = (format!("--{name}-url"), format!("--{name}-rate-limit"));
-    let url = if source == Source::Dome { "--dome-api-url".to_owned() } else { url };
-    let mut settings = vec![url, stand_in.url(), limit, "100000/1s".to_owned()];
-    if source == Source::Dome {
-        settings.extend(["--dome-api-key", "demo"].map(str::to_owned));
+    let api = source.info().api.as_ref().expect("it has an API");
+    let flag = |setting: &str| format!("--{}", setting.to_lowercase().replace('_', "-"));
+    let mut settings =
+        vec![flag(api.url.name), stand_in.url(), flag(api.rate_limit.name), "100000/1s".to_owned()];
+    if let Some(key) = api.required_key() {
+        settings.extend([flag(key), "demo".to_owned()]);
     }
     settings
+}
+
+/// Settings by which no source is asked that has no stand-in: flags win over these.
+pub fn nobody() -> Vec<(&'static str, &'static str)> {
+    let urls = Source::ALL.iter().filter_map(|source| Some(source.info().api.as_ref()?.url.name));
+    urls.map(|name| (name, "http://127.0.0.1:9")).collect()
 }
 
 /// A stand-in of a source, without limits that a test would have to wait for.
@@ -143,6 +149,7 @@ impl Scene {
             .current_dir(self.world.folder.path())
             .env_clear()
             .envs(std::env::vars().filter(|(name, _)| ["PATH", "HOME", "TMPDIR"].contains(&name.as_str())))
+            .envs(nobody())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
