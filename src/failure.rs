@@ -4,6 +4,7 @@
 use crate::embedded::EmbeddedError;
 use crate::outcome::Outcome;
 use crate::store::StoreError;
+use crate::store::lease::LeaseError;
 use crate::track::checkpoint::CheckpointError;
 use crate::track::engine::TrackError;
 use crate::upstream::UpstreamError;
@@ -15,6 +16,9 @@ pub enum Failure {
     /// ClickHouse.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Another process of some host is at work.
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
     /// A track.
     #[error(transparent)]
     Track(#[from] TrackError),

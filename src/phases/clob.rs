@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 
 use super::Context;
 use super::events::Activity;
+use super::exclusive::SETUP;
 use super::track::not_asked;
 use crate::failure::Failure;
 use crate::results::Catalogue;
@@ -23,8 +24,12 @@ const WORKERS: usize = 16;
 /// # Errors
 /// A table is missing, the API cannot be used, another process reads it, or ClickHouse fails.
 pub async fn run(context: &Context) -> Result<Catalogue, Failure> {
+    context.store.check_tables(Needs::Merge).await?;
+    context.exclusively(&[Source::Clob.name()], &[SETUP], read(context)).await
+}
+
+async fn read(context: &Context) -> Result<Catalogue, Failure> {
     let (store, settings) = (&context.store, &context.settings);
-    store.check_tables(Needs::Merge).await?;
     let clob_settings = settings.source(Source::Clob).ok_or_else(|| not_asked(Source::Clob))?;
     let clob = Clob::new(clob_settings, settings.work.request_timeout)?;
     store.create_staging().await?;

@@ -1,12 +1,9 @@
 //! Phase 3: staging into production.
 
-use std::fs;
-use std::path::Path;
-
 use super::Context;
 use super::events::Activity;
+use super::exclusive::MERGE;
 use crate::failure::Failure;
-use crate::process_lock::ProcessLock;
 use crate::source::Source;
 use crate::store::Needs;
 use crate::store::coverage::Coverage;
@@ -69,13 +66,17 @@ impl MergeResult {
 /// A table is missing, another process merges, or ClickHouse fails: what is in the map by then is right, and the same
 /// command adds the rest.
 pub async fn run(context: &Context, options: &MergeOptions) -> Result<MergeResult, Failure> {
-    let (store, settings) = (&context.store, &context.settings);
+    context.store.require_fills_and_map().await?;
     // What two merges put together for themselves, in a dry run too, stands in the same tables.
-    let _lock = lock(&settings.work.checkpoint_dir)?;
-    store.check_tables(Needs::Merge).await?;
+    context.store.check_tables(Needs::Merge).await?;
     if options.repair || options.labels {
-        store.check_mutable().await?;
+        context.store.check_mutable().await?;
     }
+    context.exclusively(&[MERGE], &[], merge(context, options)).await
+}
+
+async fn merge(context: &Context, options: &MergeOptions) -> Result<MergeResult, Failure> {
+    let (store, settings) = (&context.store, &context.settings);
     store.complete_staging(&[]).await?;
     context.begins(Activity::ComparingStaging);
     let staged = store.staged().await?;
@@ -127,18 +128,6 @@ pub async fn run(context: &Context, options: &MergeOptions) -> Result<MergeResul
         dry_run: options.dry_run,
         target: settings.thresholds.coverage_target,
         elapsed_seconds: context.elapsed(),
-    })
-}
-
-fn lock(folder: &Path) -> Result<ProcessLock, Failure> {
-    let path = folder.join("merge.lock");
-    let taken = fs::create_dir_all(folder).and_then(|()| ProcessLock::take(&path));
-    let taken = taken.map_err(|error| Failure::File(format!("cannot lock {}: {error}", path.display())))?;
-    taken.map_err(|holder| {
-        Failure::Unusable(format!(
-            "another process (id {}) is merging: wait for it, or end it, then run the same command again",
-            holder.name()
-        ))
     })
 }
 

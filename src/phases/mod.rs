@@ -5,6 +5,7 @@ pub mod clob;
 pub mod derive;
 pub mod doctor;
 pub mod events;
+mod exclusive;
 pub mod merge;
 pub mod plan;
 pub mod prove;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::Context;
 use super::derive::{self, DeriveOptions, DeriveResult};
 use super::events::Activity;
+use super::exclusive::SETUP;
 use crate::failure::Failure;
 use crate::source::Source;
 use crate::store::Needs;
@@ -74,6 +75,19 @@ pub struct SetupResult {
 /// A table is missing, or a track is at work.
 pub async fn run(context: &Context, options: &SetupOptions) -> Result<SetupResult, Failure> {
     let store = &context.store;
+    let created = if options.create_tables { store.create_missing_tables().await? } else { Vec::new() };
+    store.check_tables(Needs::Merge).await?;
+    // A workload must not change under a track that is at work on it, wherever that is.
+    let tracks: Vec<&str> = Source::tracks().chain([Source::Clob]).map(Source::name).collect();
+    context.exclusively(&[SETUP], &tracks, set_up(context, options, created)).await
+}
+
+async fn set_up(
+    context: &Context,
+    options: &SetupOptions,
+    created: Vec<String>,
+) -> Result<SetupResult, Failure> {
+    let store = &context.store;
     let folder = &context.settings.work.checkpoint_dir;
     // A workload must not change under a track that is at work on it.
     let locks: Result<Vec<_>, _> =
@@ -84,8 +98,6 @@ pub async fn run(context: &Context, options: &SetupOptions) -> Result<SetupResul
     if let Some(source) = catalogue {
         locks.push(CheckpointFile::lock(folder, source)?);
     }
-    let created = if options.create_tables { store.create_missing_tables().await? } else { Vec::new() };
-    store.check_tables(Needs::Merge).await?;
     context.begins(Activity::MeasuringCoverage);
     let coverage = store.coverage().await?;
     context.begins(Activity::CreatingStaging);

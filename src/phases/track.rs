@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 
 use super::Context;
+use super::exclusive::SETUP;
 use crate::failure::Failure;
 use crate::results::Track;
 use crate::settings::Settings;
@@ -79,6 +80,15 @@ pub(super) fn choose(settings: &Settings, source: Source) -> Result<Chosen, Fail
 /// # Errors
 /// The first track's failure; the others have saved what they did.
 pub async fn run(
+    context: &Context,
+    sources: &[Source],
+    options: &TrackOptions,
+) -> Result<Vec<Result<Track, TrackError>>, Failure> {
+    let works: Vec<&str> = sources.iter().map(|source| source.name()).collect();
+    context.exclusively(&works, &[SETUP], ask(context, sources, options)).await
+}
+
+async fn ask(
     context: &Context,
     sources: &[Source],
     options: &TrackOptions,

@@ -8,16 +8,15 @@
 //! A holder gives a sign of life every `HEARTBEAT`; one without a sign for `EXPIRES_AFTER`, by the server's clock, is
 //! taken to be dead. A process of this very host that is gone is found out at once.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clickhouse::Row;
 use serde::Deserialize;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use super::{Store, StoreError, Table};
+use super::{Store, StoreError, Table, quoted};
 use crate::process_lock::ProcessIdentity;
 
 /// Between two signs of life.
@@ -35,6 +34,9 @@ const PREFIX: &str = "backfill_lease_";
 
 /// ClickHouse's code for a table that exists already.
 const TABLE_ALREADY_EXISTS: &str = "Code: 57.";
+
+/// ClickHouse's code for a database that does not exist.
+const UNKNOWN_DATABASE: &str = "Code: 81.";
 
 /// ClickHouse's code for a table that does not exist.
 const UNKNOWN_TABLE: &str = "Code: 60.";
@@ -57,8 +59,8 @@ pub struct LeaseHolder {
 pub enum LeaseError {
     /// Another process has it.
     #[error(
-        "{} is at work on {} (process {} on {}, for {}, last sign of life {} s ago): wait for it or end it; a holder that died is found out within a minute",
-        "another process", .0.work, .0.process.pid, .0.process.host_name(), humantime::format_duration(Duration::from_secs(.0.held_seconds)), .0.silent_seconds
+        "another process (id {} on {}) is working on {} for {} now and gave its last sign of life {} s ago: wait for it or end it (one that died is found out within a minute), then run the same command again",
+        .0.process.pid, .0.process.host_name(), .0.work, humantime::format_duration(Duration::from_secs(.0.held_seconds)), .0.silent_seconds
     )]
     Held(Box<LeaseHolder>),
     /// Another process had it between two looks, and is done.
@@ -69,11 +71,11 @@ pub enum LeaseError {
     Store(#[from] StoreError),
 }
 
-/// A lease that is ours until it is released, or until [`Lease::is_lost`].
+/// A lease that is ours until it is released, or until it is [lost](Lease::lost).
 pub struct Lease {
     store: Store,
     table: Table,
-    lost: Arc<AtomicBool>,
+    lost: CancellationToken,
     heartbeat: JoinHandle<()>,
 }
 
@@ -92,10 +94,10 @@ struct Signs {
 }
 
 impl Lease {
-    /// Whether another process may have it by now: no sign of life could be given for too long. Whoever works under
-    /// it stops then.
-    pub fn is_lost(&self) -> bool {
-        self.lost.load(Ordering::Relaxed)
+    /// Cancelled when another process may have it by now: no sign of life could be given for too long. Whoever works
+    /// under it stops then.
+    pub fn lost(&self) -> &CancellationToken {
+        &self.lost
     }
 
     /// Gives the lease back: whoever comes next need not wait until it expires.
@@ -135,8 +137,7 @@ impl Store {
         // A process that slept between its look and its creation may have made an epoch that was there and is cleared up.
         let now = self.epochs(work).await?;
         if now.iter().filter_map(|epoch| number(&epoch.name)).any(|epoch| epoch > highest + 1) {
-            self.run("giving back a lease", self.query(&format!("DROP TABLE IF EXISTS {table} SYNC")))
-                .await?;
+            self.clear_lease(&table).await;
             let holder = self.living_holder(work, &now, process).await?;
             return match holder {
                 Some(holder) => Err(LeaseError::Held(Box::new(holder))),
@@ -152,11 +153,9 @@ impl Store {
             }
         }
         for epoch in epochs {
-            let old = self.staging_table(&epoch.name);
-            self.run("clearing up old leases", self.query(&format!("DROP TABLE IF EXISTS {old} SYNC")))
-                .await?;
+            self.clear_lease(&self.staging_table(&epoch.name)).await;
         }
-        let lost = Arc::new(AtomicBool::new(false));
+        let lost = CancellationToken::new();
         let heartbeat = tokio::spawn(give_signs(self.clone(), table.clone(), lost.clone()));
         Ok(Lease { store: self.clone(), table, lost, heartbeat })
     }
@@ -186,7 +185,13 @@ impl Store {
              ENGINE = ReplacingMergeTree(at) ORDER BY work COMMENT '{}'",
             process.to_string().replace('\\', "\\\\").replace('\'', "\\'")
         );
-        let created = self.run("taking a lease", self.query(&create)).await;
+        let doing = "taking a lease";
+        let mut created = self.run(doing, self.query(&create)).await;
+        if created.as_ref().is_err_and(|error| has_code(error, UNKNOWN_DATABASE)) {
+            let database = quoted(&self.names().staging);
+            self.run(doing, self.query(&format!("CREATE DATABASE IF NOT EXISTS {database}"))).await?;
+            created = self.run(doing, self.query(&create)).await;
+        }
         if created.as_ref().is_err_and(|error| has_code(error, TABLE_ALREADY_EXISTS)) {
             // Another one was quicker.
             let epochs = self.epochs(work).await?;
@@ -197,6 +202,14 @@ impl Store {
         }
         created?;
         Ok(self.give_sign(table, false).await?)
+    }
+
+    /// Drops a table that nobody looks at any more. Not every user may; then it stays, and is empty but for a few rows.
+    async fn clear_lease(&self, table: &Table) {
+        let drop = self.query(&format!("DROP TABLE IF EXISTS {table} SYNC"));
+        if let Err(error) = self.run("clearing up old leases", drop).await {
+            tracing::info!("{error}; going on");
+        }
     }
 
     /// The tables of a lease that are there.
@@ -259,18 +272,15 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// Gives signs of life until it is aborted, and says when that has failed for too long.
-async fn give_signs(store: Store, table: Table, lost: Arc<AtomicBool>) {
+async fn give_signs(store: Store, table: Table, lost: CancellationToken) {
     let mut last = Instant::now();
     loop {
         tokio::time::sleep(HEARTBEAT).await;
         let sign = tokio::time::timeout(HEARTBEAT, store.give_sign(&table, false)).await;
         match sign {
-            Ok(Ok(())) => {
-                last = Instant::now();
-                lost.store(false, Ordering::Relaxed);
-            }
+            Ok(Ok(())) => last = Instant::now(),
             // Also where the table is gone: somebody has taken over and cleared up behind us.
-            _ if last.elapsed() > GIVES_UP_AFTER => lost.store(true, Ordering::Relaxed),
+            _ if last.elapsed() > GIVES_UP_AFTER => return lost.cancel(),
             _ => {}
         }
     }

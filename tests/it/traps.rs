@@ -14,7 +14,7 @@ use backfill::phases::track::TrackOptions;
 use backfill::phases::validate::{Baseline, ValidateOptions, WalletResult};
 use backfill::phases::verify::{VerifyOptions, VerifyResult};
 use backfill::phases::{derive, merge, setup, track, validate, verify};
-use backfill::process_lock::ProcessLock;
+use backfill::process_lock::ProcessIdentity;
 use backfill::source::Source;
 use backfill::store::staging::{NotFoundRow, StagedRow};
 use backfill::track::checkpoint::{Checkpoint, CheckpointFile};
@@ -442,11 +442,13 @@ async fn one_merge_at_a_time_and_an_interrupted_setup_leaves_no_checkpoint_of_an
     CheckpointFile::lock(folder, Source::Goldsky).unwrap().save(&outdated).unwrap();
     let again = run_setup(&world, false).await;
     assert!(again.tracks.iter().all(|split| split.kept) && again.put_aside.len() == 1);
-    let lock = ProcessLock::take(&folder.join("merge.lock")).unwrap().unwrap();
+    let elsewhere = ProcessIdentity::parse("another-host/boot/1 4711 7").unwrap();
+    let lease = world.store().await.lease("merge", &[], &elsewhere).await.unwrap();
     let options = MergeOptions { dry_run: true, ..MergeOptions::default() };
     let error = merge::run(&world.context(&[]).await, &options).await.unwrap_err();
-    assert!(error.to_string().contains("is merging"), "{error}");
-    drop(lock);
+    let told = error.to_string();
+    assert!(told.contains("4711 on another-host") && told.contains("working on merge"), "{told}");
+    lease.release().await.unwrap();
     run_merge(&world).await;
 }
 
