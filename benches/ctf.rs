@@ -9,7 +9,8 @@ use std::time::Duration;
 use ark_bn254::Fq as ArkFq;
 use ark_ff::{AdditiveGroup, BigInteger, Field, LegendreSymbol, PrimeField};
 use backfill::ctf::{self, CollectionId};
-use backfill::ids::{Address, ConditionId, TokenId};
+use backfill::ids::{Address, ConditionId, StructuralCondition, TokenId};
+use backfill::proof::{KnownConditions, Mapping, Prover};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use halo2curves::bn256::Fq;
 use halo2curves::ff::{Field as _, FromUniformBytes};
@@ -150,5 +151,38 @@ fn parts(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, token_ids, parts);
+/// Tokens of the second generation: read from their text, their bits decoded, the mirrors among them looked up, and a
+/// mapping made of each. `derive` may take a microsecond for one.
+fn native_tokens(criterion: &mut Criterion) {
+    let conditions = conditions();
+    let collaterals = ctf::default_collaterals();
+    let mut known = KnownConditions::default();
+    let mut texts = Vec::new();
+    for (number, condition) in conditions.iter().enumerate() {
+        // Half of them are mirrors of conditions that are known.
+        if number % 2 == 0 {
+            known.insert(*condition);
+        }
+        let twin = StructuralCondition::binary(condition.low_half());
+        texts.extend([0, 1].into_iter().filter_map(|index| Some(twin.token(index)?.to_string())));
+    }
+    let prover = Prover::new(&collaterals, &known);
+    let mapping = |text: &String| {
+        let token: TokenId = text.parse().ok()?;
+        let proof = prover.by_bits(token)?.ok()?;
+        Some(Mapping::new(token, &proof, token.structural()?.label().to_owned()))
+    };
+    assert!(texts.iter().all(|text| mapping(text).is_some()), "each has its mapping");
+    let mut group = criterion.benchmark_group("native tokens");
+    group.throughput(Throughput::Elements(texts.len() as u64));
+    group.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2)).sample_size(20);
+    group.bench_function("one core", |bencher| {
+        bencher.iter(|| {
+            black_box(&texts).iter().filter_map(mapping).map(|it| u64::from(it.outcome_index)).sum::<u64>()
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, token_ids, native_tokens, parts);
 criterion_main!(benches);

@@ -481,6 +481,9 @@ pub struct DemoArgs {
     /// Dome's published tier
     #[arg(long, value_enum, default_value = "dev")]
     pub dome_tier: DomeTier,
+    /// Share of the markets whose tokens are of the second generation, from 0 to 0.875
+    #[arg(long, default_value_t = 0.15, value_parser = v2_share)]
+    pub v2_share: f64,
     /// Leave everything running at the end, until Ctrl-C, to look at
     #[arg(long)]
     pub keep: bool,
@@ -490,6 +493,12 @@ pub struct DemoArgs {
     /// Metrics
     #[command(flatten)]
     pub metrics: MetricsArgs,
+}
+
+#[cfg(feature = "demo")]
+fn v2_share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=0.875).contains(share));
+    share.ok_or_else(|| "expected a number from 0 to 0.875".to_owned())
 }
 
 #[cfg(feature = "demo")]

@@ -35,6 +35,19 @@ pub struct SettingsArgs {
     /// the one; without it such tokens stay under the condition in their own bits.
     #[arg(long, env, global = true, help_heading = "Sources", hide_short_help = true)]
     guess_neg_risk_mirrors: bool,
+    /// Legs of combos: [DATABASE.]TABLE.COLUMN, or a file with the legs of one combo a line; several with commas
+    ///
+    /// A combo's condition is the hash of its legs. What `backfill chain` has read needs not be told.
+    #[arg(
+        long,
+        env,
+        global = true,
+        value_delimiter = ',',
+        value_name = "TABLE.COLUMN|FILE",
+        help_heading = "Sources",
+        hide_short_help = true
+    )]
+    combos: Vec<String>,
     /// A libchdb.so or a clickhouse binary for the embedded server [default: found or fetched]
     #[arg(long, env, global = true, help_heading = "ClickHouse", hide_short_help = true)]
     clickhouse_engine: Option<PathBuf>,
@@ -59,6 +72,8 @@ pub struct Settings {
     pub collaterals: Vec<Collateral>,
     /// Whether negative-risk mirrors that no event registered are taken for known.
     pub guess_neg_risk_mirrors: bool,
+    /// Columns and files with the legs of combos.
+    pub combos: Vec<String>,
     /// The engine of the embedded server, where the user names one.
     pub engine: Option<PathBuf>,
     /// How the tracks work.
@@ -92,6 +107,7 @@ impl SettingsArgs {
             sources: self.sources,
             collaterals,
             guess_neg_risk_mirrors: self.guess_neg_risk_mirrors,
+            combos: self.combos,
             engine: self.clickhouse_engine,
             work: self.work,
             thresholds: self.thresholds,

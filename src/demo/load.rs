@@ -6,9 +6,10 @@ use clickhouse::{Client, Row, RowOwned};
 use serde::Serialize;
 
 use super::universe::{FillRow, Universe};
+use crate::ids::TokenId;
 
-/// Creates the four tables as they stand in production, `{database}` being where.
-const TABLES: [&str; 4] = [
+/// Creates the four tables as they stand in production, and one of combos' legs, `{database}` being where.
+const TABLES: [&str; 5] = [
     "CREATE TABLE {database}.clob_fills (
         fill_id String, proxy_wallet String, user_eoa String, market_slug String,
         condition_id String, asset_id String, outcome LowCardinality(String), side LowCardinality(String),
@@ -26,6 +27,7 @@ const TABLES: [&str; 4] = [
         outcome_count UInt8, winning_outcome LowCardinality(String), source LowCardinality(String), version UInt8,
         resolved_at Nullable(DateTime), updated_at DateTime, winning_index UInt16
     ) ENGINE = ReplacingMergeTree(updated_at) ORDER BY condition_id_norm",
+    "CREATE TABLE {database}.combo_legs (legs Array(String)) ENGINE = MergeTree ORDER BY tuple()",
 ];
 
 /// How to write the rows.
@@ -93,7 +95,14 @@ pub async fn load(
     futures_util::future::try_join_all(fills).await?;
     insert_all(&client, "ctf_token_map", universe.map_rows()).await?;
     insert_all(&client, "market_resolutions_final", universe.resolutions()).await?;
-    insert_all(&client, "gamma_resolved", universe.winners()).await
+    insert_all(&client, "gamma_resolved", universe.winners()).await?;
+    insert_all(&client, "combo_legs", universe.combos().map(|(_, legs)| ComboRow { legs })).await
+}
+
+/// A row of `combo_legs`: the legs that a user was told of.
+#[derive(Debug, Clone, Serialize, Row)]
+struct ComboRow {
+    legs: Vec<TokenId>,
 }
 
 /// Creates the database and its four tables, empty.

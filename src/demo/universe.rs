@@ -11,13 +11,14 @@ mod generate;
 mod index;
 mod market;
 mod rows;
+mod second;
 mod text;
 
 pub use baseline::{Baseline, BaselinePosition, PNL_FORMULA};
 pub use expected::Expected;
 pub use fills::{FillRow, Fills};
 pub(in crate::demo) use market::mix;
-pub use market::{Api, Listing, Market, Payout};
+pub use market::{Api, Kind, Listing, Market, Payout};
 pub use rows::{MapRow, ResolutionRow, WinnerRow};
 
 use crate::ids::{ConditionId, TokenId};
@@ -55,6 +56,9 @@ pub struct UniverseOptions {
     pub unknown_to_dome: f64,
     /// Share of the markets that Dome knows and Goldsky does not.
     pub unknown_to_goldsky: f64,
+    /// Share of the markets whose tokens are of the second generation: natives, negative-risk events, mirrors and
+    /// combos; at most seven eighths.
+    pub v2_share: f64,
     /// Whether both tokens of most markets are traded; without, a workload has one token a condition.
     pub siblings: bool,
     /// Usable map rows of never traded tokens whose outcome index is wrong (the hash refutes them).
@@ -76,6 +80,7 @@ impl Default for UniverseOptions {
             unknown_to_both: 0.01,
             unknown_to_dome: 0.005,
             unknown_to_goldsky: 0.005,
+            v2_share: 0.0,
             siblings: true,
             wrong_map_rows: 12,
         }
@@ -100,7 +105,8 @@ impl UniverseOptions {
             self.unknown_to_goldsky,
             self.unknown_to_both + self.unknown_to_dome + self.unknown_to_goldsky,
         ];
-        if shares.iter().any(|share| !(0.0..=1.0).contains(share)) {
+        let v2_fits = (0.0..=second::MOST).contains(&self.v2_share);
+        if !v2_fits || shares.iter().any(|share| !(0.0..=1.0).contains(share)) {
             return Err(UniverseError::Share);
         }
         let least = if self.baseline_wallets == 0 { 2 } else { 2 * RESERVED_MARKETS };
@@ -124,7 +130,10 @@ impl UniverseOptions {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UniverseError {
     /// A share is not a share, or the three unknown ones are more than all.
-    #[error("a share of the universe is outside of 0 to 1 (the three unknown shares together count too)")]
+    #[error(
+        "a share of the universe is outside of 0 to 1 (the three unknown shares together count too; of the second \
+         generation there are at most 0.875)"
+    )]
     Share,
     /// The tokens do not suffice for the baseline wallets.
     #[error("{traded} traded tokens cannot be: give between {least} and 400,000,000")]

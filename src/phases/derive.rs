@@ -82,6 +82,7 @@ pub async fn run(context: &Context, options: &DeriveOptions) -> Result<DeriveRes
     let columns = store.condition_columns(&columns).await?;
     let lock = CheckpointFile::lock(&work.checkpoint_dir, Source::Derived)?;
     store.create_staging().await?;
+    super::combos::take_in(context).await?;
     store.end_orphaned_inserts(Source::Derived.name()).await?;
     context.begins(Activity::ListingTraded);
     let traded = Traded::read(store).await?;

@@ -32,6 +32,8 @@ pub enum PhaseEvent<'a> {
     },
     /// A track's checkpoint cannot be read; its failed tokens count as never asked.
     FailuresUnknown(&'a CheckpointError),
+    /// So many lines of `--combos` hold no legs of a combo, and are left out.
+    CombosLeftOut(u64),
     /// The source that is asked for expected P&L knows none of this wallet, which is left out.
     NothingExpected(Wallet),
 }

@@ -2,6 +2,7 @@
 //! HTTP and no printing.
 
 pub mod clob;
+mod combos;
 pub mod derive;
 pub mod doctor;
 pub mod events;

@@ -145,6 +145,7 @@ impl ValidateResult {
 /// A table is missing, ClickHouse fails, or the file cannot be written.
 pub async fn run(context: &Context, options: &ValidateOptions) -> Result<ValidateResult, Failure> {
     let limit = context.settings.thresholds.variance_limit;
+    super::combos::take_in(context).await?;
     context.begins(Activity::AddingUpPositions);
     let wallets: Vec<Wallet> = options.baselines.iter().map(|baseline| baseline.wallet).collect();
     let holdings = context.store.holdings(&wallets).await?;

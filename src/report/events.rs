@@ -68,6 +68,9 @@ pub fn phase_notice(event: &PhaseEvent<'_>) -> Option<String> {
         PhaseEvent::SourceLeftOut { source, why } => format!("{} is left out: {why}", source.title()),
         PhaseEvent::ShareTaken { reason } => format!("{reason}; the other tracks take its share"),
         PhaseEvent::FailuresUnknown(error) => format!("{error}; its failed tokens count as never asked"),
+        PhaseEvent::CombosLeftOut(lines) => {
+            format!("{lines} lines of --combos hold no legs of a combo and are left out")
+        }
         PhaseEvent::NothingExpected(wallet) => format!("Dome knows no P&L of {wallet}; it is left out"),
     })
 }

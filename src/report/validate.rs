@@ -189,6 +189,10 @@ fn explanations(page: &mut Page, wallet: &WalletValidation) {
         (odd.undecidable, "positions whose winner is named by neither of the two labels: unresolved"),
         (odd.misplaced_labels, "positions with a label that contradicts its place: it is not taken"),
         (odd.from_catalogue, "positions whose winner only the CLOB's catalogue names: it counts"),
+        (
+            odd.undecided_combos,
+            "positions in combos that are undecided: a leg is open, or the legs are not known",
+        ),
     ];
     if oddities.iter().any(|(count, _)| *count > 0) {
         page.blank().line("Counted and named:");

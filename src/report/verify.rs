@@ -110,6 +110,29 @@ fn cause_words(cause: &str) -> &str {
     CAUSES.into_iter().find(|(name, _)| *name == cause).map_or(cause, |(_, words)| words)
 }
 
+/// What the ids of a generation are called.
+pub(super) fn generation_words(name: &str) -> &'static str {
+    match name {
+        "1" => "Hashes",
+        "2" => "Second generation",
+        _ => "Combos",
+    }
+}
+
+/// How much of the trading is in ids of which generation, where there is more than one.
+fn by_generation(page: &mut Page, result: &Verify) {
+    let traded = || result.generations.iter().filter(|(_, it)| it.tokens > 0);
+    if traded().count() < 2 {
+        return;
+    }
+    page.blank().line(format!("{:<24}{:>12}{:>16}{:>22}", "Token ids", "tokens", "mapped", "of the volume"));
+    for (name, it) in traded() {
+        let name = generation_words(name);
+        let (tokens, mapped) = (thousands(it.tokens), thousands(it.mapped));
+        page.line(format!("{name:<24}{tokens:>12}{mapped:>16}{:>22}", it.volume_pct.to_string()));
+    }
+}
+
 fn where_the_gap_is(page: &mut Page, result: &Verify) {
     let gap = &result.gap;
     page.section(4, "Where The Gap Is");
@@ -136,6 +159,7 @@ fn where_the_gap_is(page: &mut Page, result: &Verify) {
         gap.coverage_by_volume_pct
     ));
     page.line("(A fill that was delivered twice counts twice here, and once in the P&L.)");
+    by_generation(page, result);
     if gap.fills_without_volume > 0 {
         page.line(format!("Fills without a usable price or size: {}", thousands(gap.fills_without_volume)));
     }

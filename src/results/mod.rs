@@ -32,7 +32,7 @@ pub use track::{Catalogue, RoundCounts, Track};
 pub use validate::{
     Count, Explanation, OddSide, Outcomes, Position, Validate, WalletStatus, WalletValidation,
 };
-pub use verify::{Gap, Global, Month, Positions, Unmapped, Verify, WalletCoverage, Weight};
+pub use verify::{Gap, Generation, Global, Month, Positions, Unmapped, Verify, WalletCoverage, Weight};
 
 /// What one phase came to.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -118,6 +118,8 @@ pub struct WalletValidation {
     pub undecidable: u64,
     /// Positions whose winner only the CLOB's catalogue names.
     pub from_catalogue: u64,
+    /// Positions in combos that are undecided: a leg is open, or the legs are not known.
+    pub undecided_combos: u64,
     /// What stands beside the total.
     #[serde(flatten)]
     pub details: PnlDetails,

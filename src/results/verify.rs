@@ -27,6 +27,8 @@ pub struct Verify {
     pub positions: Positions,
     /// What is mapped and what is not, by tokens, fills and volume.
     pub gap: Gap,
+    /// The traded tokens by generation: `1` for hashes, `2` for ids that carry their condition, `combos`.
+    pub generations: BTreeMap<String, Generation>,
     /// Months with trades, in order.
     pub months: Vec<Month>,
     /// Tokens with fills dated before 2019 or after 2029-07.
@@ -115,6 +117,20 @@ pub struct Weight {
     pub fills: u64,
     /// The sum of price times size.
     pub volume: Usd,
+}
+
+/// How the traded tokens of a generation stand.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Generation {
+    /// Distinct tokens.
+    pub tokens: u64,
+    /// Of them, mapped.
+    pub mapped: u64,
+    /// The sum of price times size.
+    pub volume: Usd,
+    /// The same in percent of the volume of all.
+    pub volume_pct: Percentage,
 }
 
 /// What is mapped and what is not.

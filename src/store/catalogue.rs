@@ -4,6 +4,7 @@
 use clickhouse::Row;
 use serde::Serialize;
 
+use super::sql::mirror_spelling;
 use super::{Column, Store, StoreError, Table};
 use crate::ids::{ConditionId, TokenId};
 #[cfg(doc)]
@@ -78,7 +79,7 @@ impl Store {
 
     /// A sub-query of one row a condition that a catalogue names exactly one proven winner of: `condition`, `winning`
     /// (its outcome index plus 1, since a join gives 0 where there is none) and `label`. Only conditions of `wanted`, a
-    /// query of one column, are looked for. `None` where no catalogue was read.
+    /// query of one column that spells them as their mirrors do, are looked for. `None` where no catalogue was read.
     pub(super) async fn catalogue_winners(
         &self,
         source: Source,
@@ -89,8 +90,9 @@ impl Store {
         let believed = believed(&columns);
         Ok(Some(format!(
             "SELECT condition_id_norm AS condition, toUInt16(any(outcome_index) + 1) AS winning, max(outcome_label) AS label \
-             FROM {table} FINAL WHERE winner AND {believed} AND condition_id_norm GLOBAL IN ({wanted}) \
-             GROUP BY condition_id_norm HAVING uniqExact(outcome_index) = 1"
+             FROM {table} FINAL WHERE winner AND {believed} AND {mirrored} GLOBAL IN ({wanted}) \
+             GROUP BY condition_id_norm HAVING uniqExact(outcome_index) = 1",
+            mirrored = mirror_spelling("condition_id_norm")
         )))
     }
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::coverage::Coverage;
 use super::exact::{FAST, FAST_COLUMNS, FAST_VOLUME, USABLE_PRICE, USABLE_SIZE, volume};
 use super::input::{InputTable, Inputs, Used};
-use super::sql::{usable_map, well_formed_token};
+use super::sql::{structural_token, usable_map, well_formed_token};
 use super::{Store, StoreError};
 use crate::ids::TokenId;
 use crate::pnl::{Micro, Usd};
@@ -70,6 +70,42 @@ impl Weight {
     }
 }
 
+/// What a token id is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Generation {
+    /// A hash of its condition.
+    First,
+    /// Carries its condition in its bits: modules 1 and 2, mirrors included.
+    Second,
+    /// A combo of the second generation: two outcomes, but no two tokens of one question.
+    Combo,
+}
+
+impl Generation {
+    /// All of them; the number of each in SQL is its place, from 1.
+    pub const ALL: [Self; 3] = [Self::First, Self::Second, Self::Combo];
+
+    /// Its name in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::First => "1",
+            Self::Second => "2",
+            Self::Combo => "combos",
+        }
+    }
+}
+
+/// How the traded tokens of a generation stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GenerationWeight {
+    /// Which.
+    pub generation: Generation,
+    /// All of its well-formed traded tokens.
+    pub total: Weight,
+    /// The mapped ones.
+    pub mapped: Weight,
+}
+
 /// A calendar month in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Month {
@@ -118,6 +154,8 @@ pub struct Gaps {
     pub mapped: Weight,
     /// The unmapped ones, by cause; causes that hold nothing are left out.
     pub causes: Vec<(GapCause, Weight)>,
+    /// The same by generation, each of them, whether it has tokens or not.
+    pub generations: Vec<GenerationWeight>,
     /// Rows whose asset id is no token id.
     pub malformed_fills: u64,
     /// Rows of well-formed tokens whose price or size is no amount, and that have no volume.
@@ -138,6 +176,7 @@ const MONTHS: u32 = 127;
 #[derive(Row, Deserialize)]
 struct Class {
     class: String,
+    generation: u8,
     tokens: u64,
     fills: u64,
     slow: u64,
@@ -266,20 +305,22 @@ fn statement(input: &InputTable, map: &str, answers: &str, most: usize, exact: b
             groupArrayIf((amount, rows, asset_id), class NOT IN ('mapped', 'malformed'))), 1, {most})"
     );
     format!(
-        "SELECT class, count() AS tokens, sum(rows) AS fills, sum(slow_rows) AS slow, \
+        "SELECT class, generation, count() AS tokens, sum(rows) AS fills, sum(slow_rows) AS slow, \
                 sum(bare_rows) AS without_volume, toString(sum(amount)) AS volume, [{bits}] AS months, \
                 arrayMap(it -> (toString(it.1), it.2, it.3), {busiest}) AS top \
          FROM (SELECT asset_id, rows, slow_rows, bare_rows, \
                       toUInt64(month_bits) AS early, toUInt64(bitShiftRight(month_bits, 64)) AS late, \
                       toDecimal256(fast_volume, 6) * toDecimal256('0.000001', 6) + slow_volume AS amount, \
                       multiIf(NOT {token}, 'malformed', known AND NOT disagreeing, 'mapped', known, 'ambiguous', \
-                          [{names}][if(answered, cause_rank + 1, {never})]) AS class \
+                          [{names}][if(answered, cause_rank + 1, {never})]) AS class, \
+                      {native} AS native, toUInt8(multiIf(native = '', 1, startsWith(native, '03'), 3, 2)) AS generation \
                FROM ({by_token}) AS traded \
                GLOBAL LEFT ANY JOIN (SELECT token_id, disagreeing, true AS known FROM {map}) AS map \
                  ON traded.asset_id = map.token_id \
                GLOBAL LEFT ANY JOIN (SELECT token_id, cause_rank, true AS answered FROM ({answers})) AS answers \
                  ON traded.asset_id = answers.token_id) \
-         GROUP BY class ORDER BY class SETTINGS join_use_nulls = 0"
+         GROUP BY class, generation ORDER BY class, generation SETTINGS join_use_nulls = 0",
+        native = structural_token("asset_id"),
     )
 }
 
@@ -301,6 +342,13 @@ fn read(classes: Vec<Class>, most: usize) -> Gaps {
         total: Weight::nothing(),
         mapped: Weight::nothing(),
         causes: Vec::new(),
+        generations: (Generation::ALL.iter())
+            .map(|it| GenerationWeight {
+                generation: *it,
+                total: Weight::nothing(),
+                mapped: Weight::nothing(),
+            })
+            .collect(),
         malformed_fills: 0,
         without_volume: 0,
         months: Vec::new(),
@@ -310,20 +358,27 @@ fn read(classes: Vec<Class>, most: usize) -> Gaps {
     let mut months = vec![(0, 0); MONTHS as usize + 1];
     for class in classes {
         if class.class == "malformed" {
-            gap.coverage.malformed = class.tokens;
-            gap.malformed_fills = class.fills;
+            gap.coverage.malformed += class.tokens;
+            gap.malformed_fills += class.fills;
             continue;
         }
         let weight = Weight { tokens: class.tokens, fills: class.fills, volume: usd(&class.volume) };
         gap.total.add(&weight);
         gap.without_volume += class.without_volume;
         let mapped = class.class == "mapped";
+        let place = usize::from(class.generation.saturating_sub(1));
+        if let Some(of) = gap.generations.get_mut(place) {
+            of.total.add(&weight);
+            if mapped {
+                of.mapped.add(&weight);
+            }
+        }
         for (sum, tokens) in months.iter_mut().zip(&class.months) {
             sum.0 += tokens;
             sum.1 += if mapped { *tokens } else { 0 };
         }
         match GapCause::ALL.into_iter().find(|cause| cause.name() == class.class) {
-            None => gap.mapped = weight,
+            None => gap.mapped.add(&weight),
             Some(cause) => {
                 gap.unmapped.extend(class.top.iter().filter_map(|(volume, fills, token)| {
                     Some(UnmappedToken {
@@ -333,7 +388,10 @@ fn read(classes: Vec<Class>, most: usize) -> Gaps {
                         volume: usd(volume),
                     })
                 }));
-                gap.causes.push((cause, weight));
+                match gap.causes.iter_mut().find(|(known, _)| *known == cause) {
+                    Some((_, sum)) => sum.add(&weight),
+                    None => gap.causes.push((cause, weight)),
+                }
             }
         }
     }

@@ -2,9 +2,11 @@
 //! in functions named after what they answer.
 
 pub mod catalogue;
+pub mod combos;
 pub mod conditions;
 mod connect;
 pub mod coverage;
+mod derived_payouts;
 mod exact;
 pub mod examine;
 mod export;
@@ -23,6 +25,7 @@ pub mod repair;
 pub mod rounds;
 mod schema;
 mod settings;
+mod spelling;
 pub mod sql;
 pub mod staging;
 pub mod standing;

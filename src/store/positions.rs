@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use clickhouse::Row;
 use serde::Deserialize;
 
+use super::catalogue::believed;
 use super::input::InputTable;
-use super::sql::{condition_norm, usable_map, usable_row, well_formed_token};
+use super::spelling::{by_either_spelling, ended_columns};
+use super::sql::{condition_norm, mirror_spelling, usable_map, usable_row, well_formed_token};
 use super::wallets::{among, long};
 use super::{Needs, Store, StoreError};
 use crate::ids::Wallet;
@@ -110,6 +112,8 @@ pub struct Oddities {
     pub misplaced_labels: u64,
     /// Positions whose winner is named by a catalogue alone.
     pub from_catalogue: u64,
+    /// Positions in combos that are undecided: a leg is open, or its legs are not known.
+    pub undecided_combos: u64,
 }
 
 /// Fills whose side is neither BUY nor SELL.
@@ -181,6 +185,7 @@ impl Store {
         if holdings.iter().any(|of| of.oddities.odd_side > 0) {
             self.add_odd_sides(wallets, &mut holdings).await?;
         }
+        self.decide_derived(&mut holdings).await?;
         Ok(holdings)
     }
 
@@ -225,28 +230,29 @@ impl Store {
             true => "toUInt32(timestamp)",
             false => "toUInt32(0)",
         };
-        let resolutions = inputs.resolutions.as_ref().map(resolutions_sql);
-        let winners = inputs.winners.as_ref().map(winners_sql);
-        if resolutions.is_none() && winners.is_none() {
+        if inputs.resolutions.is_none() && inputs.winners.is_none() {
             return Err(StoreError::MissingTable {
                 table: format!("{} (or {})", names.resolutions.plain(), names.winners.plain()),
                 setting: "RESOLUTIONS_TABLE or WINNERS_TABLE",
                 creatable: false,
             });
         }
-        let nothing = "SELECT '' AS condition, true AS has, emptyArrayString() AS vector, '' AS whole, \
-                       toUInt64(0) AS winning, '' AS outcome, false AS dated, false AS contradicting WHERE false";
-        let resolutions = resolutions.unwrap_or_else(|| nothing.to_owned());
-        let nobody = "SELECT '' AS condition, '' AS outcome, false AS contradicting WHERE false";
-        let winners = winners.unwrap_or_else(|| nobody.to_owned());
-        let catalogue = self
-            .catalogue_winners(Source::Clob, "SELECT condition_id_norm FROM mapped")
-            .await?
-            .unwrap_or_else(|| {
+        let resolutions = resolutions_or_none(inputs.resolutions.as_ref());
+        let winners = winners_or_none(inputs.winners.as_ref());
+        let catalogue =
+            self.catalogue_winners(Source::Clob, "SELECT mirrored FROM mapped").await?.unwrap_or_else(|| {
                 "SELECT '' AS condition, toUInt16(0) AS winning, '' AS label WHERE false".to_owned()
             });
         let (chain, facts) = (self.chain_payouts_sql().await?, self.token_facts_sql().await?);
-        let labels = self.labels_sql(map_input).await?;
+        let labels = by_either_spelling(&self.labels_sql(map_input).await?, &["first", "second"]);
+        let chain = by_either_spelling(&chain, &["vector", "whole"]);
+        let resolutions = by_either_spelling(
+            &resolutions,
+            &["has", "vector", "whole", "winning", "outcome", "dated", "contradicting"],
+        );
+        let winners = by_either_spelling(&winners, &["outcome", "contradicting"]);
+        let catalogue = by_either_spelling(&catalogue, &["winning", "label"]);
+        let (ended, mirrored) = (ended_columns(), mirror_spelling("condition_id_norm"));
         Ok(format!(
             // Columns of text may hold bytes that are none; what is shown of those is a replacement character.
             // Every delivery's own worth, or zeros where it is odd: 10^18 micro-shares at 42 decimals are 60 of the 76
@@ -281,7 +287,8 @@ impl Store {
                  sum(cash_in) AS paid, sum(shares_again) AS more_shares, sum(cash_again) AS more_cash, \
                  groupArray((at_second, bought, spent, shares_in - bought, cash_in - spent)) AS by_second \
                FROM seconds GROUP BY owner, asset), \
-             mapped AS (SELECT token_id, condition_id_norm, outcome_index, disagreeing, label FROM {map} AS m \
+             mapped AS (SELECT token_id, condition_id_norm, {mirrored} AS mirrored, outcome_index, disagreeing, label \
+               FROM {map} AS m \
                GLOBAL LEFT ANY JOIN (SELECT token_id, max({label}) AS label FROM {table} GROUP BY token_id) AS l \
                  USING token_id) \
              SELECT owner AS wallet, toValidUTF8(asset) AS asset_id, {token} AS well_formed, fill_count AS fills, \
@@ -292,27 +299,22 @@ impl Store {
                     arrayMap(it -> (it.1, toString(it.2), toString(it.3), toString(it.4), toString(it.5)), \
                              arraySort(it -> it.1, by_second)) AS seconds, \
                     toUInt8(multiIf(k.token_id = '', 0, k.disagreeing, 1, 2)) AS state, \
-                    k.condition_id_norm AS condition_id, k.outcome_index AS outcome_index, toValidUTF8(if(k.label = '', [b.first, b.second][k.outcome_index + 1], k.label)) AS label, \
-                    toValidUTF8([b.second, b.first][k.outcome_index + 1]) AS other_label, \
-                    h.vector AS chain, h.whole AS chain_whole, r.has AS has_resolution, r.vector AS numerators, r.whole AS denominator, \
-                    r.winning AS winning_index, toValidUTF8(r.outcome) AS winning_outcome, r.dated AS dated, r.contradicting AS contradicting, \
-                    toValidUTF8(w.outcome) AS winner, w.contradicting AS winner_contradicting, f.fact AS fact, \
-                    c.winning AS catalogue_winning, c.label AS catalogue_label \
+                    k.condition_id_norm AS condition_id, k.outcome_index AS outcome_index, {ended} \
              FROM traded AS t \
-             GLOBAL LEFT ANY JOIN (SELECT token_id, condition_id_norm, outcome_index, disagreeing, label FROM mapped) AS k \
+             GLOBAL LEFT ANY JOIN (SELECT token_id, condition_id_norm, mirrored, outcome_index, disagreeing, label FROM mapped) AS k \
                ON t.asset = k.token_id \
-             GLOBAL LEFT ANY JOIN ({labels}) AS b ON k.condition_id_norm = b.condition \
-             GLOBAL LEFT ANY JOIN ({chain}) AS h ON k.condition_id_norm = h.condition \
+             GLOBAL LEFT ANY JOIN ({labels}) AS b ON k.mirrored = b.key \
+             GLOBAL LEFT ANY JOIN ({chain}) AS h ON k.mirrored = h.key \
              GLOBAL LEFT ANY JOIN ({facts}) AS f ON k.token_id = f.token_id \
-             GLOBAL LEFT ANY JOIN ({resolutions}) AS r ON k.condition_id_norm = r.condition \
-             GLOBAL LEFT ANY JOIN ({winners}) AS w ON k.condition_id_norm = w.condition \
-             GLOBAL LEFT ANY JOIN ({catalogue}) AS c ON k.condition_id_norm = c.condition \
+             GLOBAL LEFT ANY JOIN ({resolutions}) AS r ON k.mirrored = r.key \
+             GLOBAL LEFT ANY JOIN ({winners}) AS w ON k.mirrored = w.key \
+             GLOBAL LEFT ANY JOIN ({catalogue}) AS c ON k.mirrored = c.key \
              ORDER BY wallet, asset_id SETTINGS join_use_nulls = 0"
         ))
     }
 
     /// The payouts that the chain reported, one row a condition; none where the chain was not read.
-    async fn chain_payouts_sql(&self) -> Result<String, StoreError> {
+    pub(super) async fn chain_payouts_sql(&self) -> Result<String, StoreError> {
         let table = self.staging_table("chain_resolutions");
         if self.columns(&table).await?.is_none() {
             return Ok(
@@ -341,7 +343,7 @@ impl Store {
 
     /// The labels of both outcomes of a condition, one row a condition: the map's, else the first that is staged, else
     /// the catalogue's.
-    async fn labels_sql(&self, map: &InputTable) -> Result<String, StoreError> {
+    pub(super) async fn labels_sql(&self, map: &InputTable) -> Result<String, StoreError> {
         let label = map.or("outcome_label", "''");
         let mut parts = vec![format!(
             "SELECT {} AS condition, toUInt8(outcome_index) AS index, toString({label}) AS label, toUInt8(0) AS rank \
@@ -353,11 +355,12 @@ impl Store {
         for (rank, source) in (1_u8..).zip(Source::ALL) {
             for (table, is_listed) in [(source.staging_table(), false), (source.catalogue_table(), true)] {
                 let table = self.staging_table(&table);
-                if self.columns(&table).await?.is_some() {
+                if let Some(columns) = self.columns(&table).await? {
+                    let believed = believed(&columns);
                     let rank = rank + if is_listed { 100 } else { 0 };
                     parts.push(format!(
                         "SELECT condition_id_norm, outcome_index, outcome_label, toUInt8({rank}) FROM {table} \
-                         WHERE condition_id_norm != '' AND outcome_label != '' AND outcome_index < 2 AND collateral != ''"
+                         WHERE condition_id_norm != '' AND outcome_label != '' AND outcome_index < 2 AND {believed}"
                     ));
                 }
             }
@@ -368,6 +371,19 @@ impl Store {
             parts.join(" UNION ALL ")
         ))
     }
+}
+
+/// The resolutions, one row a condition; none where there is no such table.
+pub(super) fn resolutions_or_none(input: Option<&InputTable>) -> String {
+    let nothing = "SELECT '' AS condition, true AS has, emptyArrayString() AS vector, '' AS whole, \
+                   toUInt64(0) AS winning, '' AS outcome, false AS dated, false AS contradicting WHERE false";
+    input.map_or_else(|| nothing.to_owned(), resolutions_sql)
+}
+
+/// The winners, one row a condition; none where there is no such table.
+pub(super) fn winners_or_none(input: Option<&InputTable>) -> String {
+    let nobody = "SELECT '' AS condition, '' AS outcome, false AS contradicting WHERE false";
+    input.map_or_else(|| nobody.to_owned(), winners_sql)
 }
 
 /// One row a condition of the resolutions: the newest that decides, and whether others contradict it.

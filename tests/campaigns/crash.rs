@@ -14,6 +14,7 @@ use crate::common::{BACKFILL, Scene, World};
 use backfill::demo::stand_in::FaultPlan;
 use backfill::demo::{StandIn, Universe, UniverseOptions};
 use backfill::embedded::{Server, ServerOptions};
+use backfill::ids::{ConditionId, TokenId};
 use backfill::phases::setup::{self, SetupOptions};
 use backfill::source::Source;
 use backfill::store::staging::Tally;
@@ -33,9 +34,20 @@ fn universe(seed: u64) -> Arc<Universe> {
         mapped_tokens: 300,
         fills: 4_000,
         baseline_wallets: 1,
+        v2_share: 0.2,
         ..UniverseOptions::default()
     };
     Arc::new(Universe::generate(options).unwrap())
+}
+
+/// A mapping as it can be compared: whether a mirror's legacy condition was known depends on what came in one answer with
+/// it, so both spellings are one; and so do the labels of tokens that have Yes and No in their bits.
+fn comparable(token: String, condition: &str, index: u8, label: &str) -> (String, (String, u8, String)) {
+    let of_second = token.parse::<TokenId>().unwrap().structural().is_some();
+    let condition: ConditionId = condition.parse().unwrap();
+    let mirror = condition.mirror().filter(|_| of_second).map(|mirror| mirror.condition_id());
+    let label = if of_second { "" } else { label };
+    (token, (mirror.unwrap_or(condition).to_string(), index, label.to_owned()))
 }
 
 /// Tokens in a request.
@@ -88,8 +100,8 @@ impl Campaign {
             .filter(|outcome| self.stand_in().knows(&outcome.token()))
             .map(|outcome| {
                 let label = if self.source == Source::Goldsky { "" } else { outcome.label() };
-                let mapping = (outcome.market.condition().to_string(), outcome.index, label.to_owned());
-                (outcome.token().to_string(), mapping)
+                let condition = outcome.market.condition().to_string();
+                comparable(outcome.token().to_string(), &condition, outcome.index, label)
             })
             .collect()
     }
@@ -104,7 +116,7 @@ impl Campaign {
         let rows: Vec<(String, String, u8, String)> = self.scene.world.all(&sql).await;
         let count = rows.len();
         let staged: Mappings =
-            rows.into_iter().map(|(token, c, index, label)| (token, (c, index, label))).collect();
+            rows.into_iter().map(|(token, c, index, label)| comparable(token, &c, index, &label)).collect();
         assert_eq!(staged.len(), count, "a token is staged twice");
         staged
     }

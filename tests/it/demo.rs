@@ -37,6 +37,7 @@ fn universe(seed: u64) -> Universe {
         traded_tokens: 6_000,
         mapped_tokens: 6_000 * 19_964 / 118_870,
         fills: 20_000,
+        v2_share: 0.15,
         ..UniverseOptions::default()
     };
     Universe::generate(options).unwrap()

@@ -12,6 +12,7 @@ mod derive;
 mod docs;
 mod doctor;
 mod endings;
+mod generations;
 mod ids;
 mod inputs;
 mod lease;

@@ -27,6 +27,7 @@ pub(super) async fn run(session: &Session, args: &DemoArgs) -> Result<Outcome, F
         // The guide's share of what was mapped before.
         mapped_tokens: traded_tokens * 19_964 / 118_870,
         fills: args.fills,
+        v2_share: args.v2_share,
         ..UniverseOptions::default()
     };
     let tracks = args.tracks.tracks();

@@ -107,6 +107,7 @@ impl Demo {
         }
         names.database = "default".to_owned();
         names.staging = "demo_staging".to_owned();
+        demo_settings.combos = vec!["demo.combo_legs.legs".to_owned()];
         // Each was made here from parts that are valid.
         demo_settings.store.url = server.url().parse()?;
         demo_settings.store.user = "default".to_owned();

@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::dome::{another, invented};
-use super::faults::Lie;
+use super::faults::{Lie, unknown_half};
 use super::reply::Answer;
 use super::shared::Shared;
 use crate::ctf;
@@ -103,6 +103,7 @@ fn of_universe(shared: &Shared, number: u64) -> Option<Listed> {
     let lie = shared.options.faults.lie_about(&market);
     listed.lie = lie.is_some();
     match lie {
+        Some(Lie::UnknownHalf) => listed.condition = unknown_half(&market),
         Some(Lie::WrongMarket) => listed.condition = another(shared, &market).condition(),
         Some(Lie::InventedToken) => listed.tokens[1].0 = invented(&market),
         // The list names no index: its order means nothing.

@@ -7,7 +7,7 @@ use axum::http::{Method, StatusCode};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::faults::Lie;
+use super::faults::{Lie, unknown_half};
 use super::reply::Answer;
 use super::shared::Shared;
 use crate::demo::universe::{Api, Market, Payout, mix};
@@ -181,8 +181,10 @@ fn write_market(body: &mut String, shared: &Shared, entry: &Shown<'_>) {
     let market = entry.market;
     let mut named = market;
     let mut ids = *market.tokens();
+    let mut condition = None;
     match entry.lie {
         None => {}
+        Some(Told::About(Lie::UnknownHalf)) => condition = Some(unknown_half(&market)),
         Some(Told::About(Lie::WrongMarket)) => named = another(shared, &market),
         Some(Told::About(Lie::SwappedOutcomes | Lie::Index82)) => ids.swap(0, 1),
         Some(Told::About(Lie::InventedToken)) => {
@@ -211,7 +213,7 @@ fn write_market(body: &mut String, shared: &Shared, entry: &Shown<'_>) {
          \"side_b\":{{\"id\":\"{id_b}\",\"label\":\"{label_b}\"}},\"winning_side\":{winner},\"status\":\"{status}\"}}",
         slug = named.slug(),
         event = named.number() / 4,
-        condition = named.condition(),
+        condition = condition.unwrap_or_else(|| named.condition()),
         title = named.title(),
         start = market.start_time(),
         dollars = volume / 1_000_000,

@@ -6,7 +6,8 @@
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::demo::universe::{Market, mix};
+use crate::demo::universe::{Kind, Market, mix};
+use crate::ids::ConditionId;
 
 /// What can go wrong with one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -72,6 +73,8 @@ pub enum Lie {
     InventedToken,
     /// Outcome index 82 (Goldsky; the others have no indexes and exchange the outcomes).
     Index82,
+    /// A legacy condition that nothing knows, whose last 128 bits are those that the token carries.
+    UnknownHalf,
 }
 
 impl Lie {
@@ -94,6 +97,17 @@ pub struct FaultPlan {
     pub lies: Vec<Lie>,
 }
 
+/// A legacy condition that does not exist, with the half that the market's tokens name.
+pub(super) fn unknown_half(market: &Market<'_>) -> ConditionId {
+    let mut bytes = *market.condition().as_bytes();
+    if let Some(own) = market.tokens()[0].structural() {
+        bytes[16..].copy_from_slice(&own.condition.base().to_be_bytes());
+    }
+    bytes[..8].copy_from_slice(&market.dice(41, u64::MAX).to_be_bytes());
+    bytes[8..16].copy_from_slice(&market.dice(42, u64::MAX).to_be_bytes());
+    ConditionId::from_bytes(bytes)
+}
+
 impl FaultPlan {
     /// No faults, no lies.
     pub fn none() -> Self {
@@ -112,7 +126,12 @@ impl FaultPlan {
 
     /// The lie told about a market, if one is.
     pub fn lie_about(&self, market: &Market<'_>) -> Option<Lie> {
-        self.lie_of(market.dice(self.seed ^ 0x6c69_6573, u64::MAX))
+        let dice = market.dice(self.seed ^ 0x6c69_6573, u64::MAX);
+        let lie = self.lie_of(dice)?;
+        // Of a token that names half of its condition a lie can keep that half.
+        let halved = matches!(market.kind(), Kind::Mirror | Kind::Binary);
+        let keeps = lie == Lie::WrongMarket && halved && mix(dice ^ 0x6861_6c66).is_multiple_of(2);
+        Some(if keeps { Lie::UnknownHalf } else { lie })
     }
 
     /// The lie told about a token that the API does not know, if one is: the first market for anything.

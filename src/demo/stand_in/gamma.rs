@@ -6,7 +6,7 @@ use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::dome::{another, invented};
-use super::faults::Lie;
+use super::faults::{Lie, unknown_half};
 use super::reply::Answer;
 use super::shared::Shared;
 use crate::ctf;
@@ -165,8 +165,10 @@ fn row(shared: &Shared, market: &Market<'_>, lie: Option<Lie>) -> Value {
         Payout::Winner(0) => ["1", "0"],
         Payout::Winner(_) => ["0", "1"],
     };
+    let mut unknown = None;
     match lie {
         None => {}
+        Some(Lie::UnknownHalf) => unknown = Some(unknown_half(market)),
         Some(Lie::WrongMarket) => named = another(shared, market),
         Some(Lie::SwappedOutcomes | Lie::Index82) => labels.swap(0, 1),
         Some(Lie::InventedToken) => ids[usize::from(market.dice(31, 2) == 1)] = invented(market),
@@ -184,7 +186,7 @@ fn row(shared: &Shared, market: &Market<'_>, lie: Option<Lie>) -> Value {
         "question": named.title(),
         "slug": named.slug(),
         "version": version,
-        "conditionId": condition,
+        "conditionId": unknown.map_or(condition, |unknown| json!(format!("0x{unknown}"))),
         "outcomes": inside(labels.map(str::to_owned)),
         "outcomePrices": inside(prices.map(str::to_owned)),
         "clobTokenIds": clob_token_ids,

@@ -11,11 +11,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::dome::{another, invented};
-use super::faults::Lie;
+use super::faults::{Lie, unknown_half};
 use super::reply::Answer;
 use super::shared::Shared;
-use crate::demo::universe::{Api, Market, Outcome, mix};
-use crate::ids::TokenId;
+use crate::demo::universe::{Api, Outcome, mix};
+use crate::ids::{ConditionId, TokenId};
 
 /// Rows in an answer when the query says nothing, and at most.
 const DEFAULT_FIRST: usize = 100;
@@ -154,14 +154,14 @@ fn ids(arguments: &str, variables: &Value) -> Result<Vec<String>, String> {
 }
 
 /// One row before it is written.
-struct Row<'a> {
+struct Row {
     id: String,
-    claimed: Claim<'a>,
+    claimed: Claim,
 }
 
 /// What the row says of its token.
-struct Claim<'a> {
-    market: Market<'a>,
+struct Claim {
+    condition: ConditionId,
     index: Option<u8>,
     complement: TokenId,
     lie: bool,
@@ -171,7 +171,7 @@ fn rows(shared: &Shared, query: Query, unasked: bool) -> Answer {
     let mut asked: Vec<TokenId> = query.ids.iter().filter_map(|id| id.parse().ok()).collect();
     asked.sort_unstable();
     asked.dedup();
-    let mut rows: Vec<Row<'_>> = asked
+    let mut rows: Vec<Row> = asked
         .iter()
         .filter_map(|token| claim(shared, token).map(|claimed| Row { id: token.to_string(), claimed }))
         .collect();
@@ -197,12 +197,12 @@ fn rows(shared: &Shared, query: Query, unasked: bool) -> Answer {
     Answer { asked, lies, ..Answer::ok(body) }
 }
 
-fn write_row(body: &mut String, query: &Query, row: &Row<'_>) {
+fn write_row(body: &mut String, query: &Query, row: &Row) {
     let claim = &row.claimed;
     // Writing into a String cannot fail.
     let _ = write!(body, "{{\"id\":\"{}\"", row.id);
     if query.condition {
-        let condition = claim.market.condition();
+        let condition = claim.condition;
         let _ = match query.entity {
             Entity::TokenIdConditions => write!(body, ",\"condition\":{{\"id\":\"0x{condition}\"}}"),
             Entity::MarketDatas => write!(body, ",\"condition\":\"0x{condition}\""),
@@ -221,31 +221,39 @@ fn write_row(body: &mut String, query: &Query, row: &Row<'_>) {
 }
 
 /// What this server says of a token; `None` if it does not know it.
-fn claim<'a>(shared: &'a Shared, token: &TokenId) -> Option<Claim<'a>> {
+fn claim(shared: &Shared, token: &TokenId) -> Option<Claim> {
     let plan = &shared.options.faults;
     let Some(outcome) = shared.universe.find(token).filter(|outcome| shared.has(&outcome.market)) else {
         let market =
             shared.universe.market(0).filter(|_| plan.lie_about_unknown(token.fingerprint() as u64))?;
-        return Some(Claim { market, index: Some(0), complement: market.tokens()[1], lie: true });
+        return Some(Claim {
+            condition: market.condition(),
+            index: Some(0),
+            complement: market.tokens()[1],
+            lie: true,
+        });
     };
     let claim = truth(outcome);
     let market = outcome.market;
     Some(match plan.lie_about(&market) {
         None => claim,
-        Some(Lie::WrongMarket) => Claim { market: another(shared, &market), lie: true, ..claim },
+        Some(Lie::WrongMarket) => {
+            Claim { condition: another(shared, &market).condition(), lie: true, ..claim }
+        }
+        Some(Lie::UnknownHalf) => Claim { condition: unknown_half(&market), lie: true, ..claim },
         Some(Lie::SwappedOutcomes) => Claim { index: Some(1 - outcome.index), lie: true, ..claim },
         Some(Lie::InventedToken) => Claim { complement: invented(&market), lie: true, ..claim },
         Some(Lie::Index82) => Claim { index: Some(82), lie: true, ..claim },
     })
 }
 
-fn truth(outcome: Outcome<'_>) -> Claim<'_> {
+fn truth(outcome: Outcome<'_>) -> Claim {
     // The index may be null in the wild.
     let index = (outcome.market.dice(41, 40) > 0).then_some(outcome.index);
-    Claim { market: outcome.market, index, complement: outcome.sibling(), lie: false }
+    Claim { condition: outcome.market.condition(), index, complement: outcome.sibling(), lie: false }
 }
 
-fn unasked_row(shared: &Shared, dice: u64) -> Option<Row<'_>> {
+fn unasked_row(shared: &Shared, dice: u64) -> Option<Row> {
     let market = shared.universe.market((dice % shared.universe.market_count() as u64) as usize)?;
     let outcome = Outcome { market, index: (dice >> 63) as u8 };
     Some(Row { id: outcome.token().to_string(), claimed: truth(outcome) })

@@ -8,7 +8,7 @@ use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::dome::{another, invented};
-use super::faults::Lie;
+use super::faults::{Lie, unknown_half};
 use super::reply::{Answer, data_api_error};
 use super::shared::Shared;
 use crate::demo::universe::{Api, Outcome, Payout, mix};
@@ -112,8 +112,10 @@ fn for_unknown(shared: &Shared, token: &TokenId) -> Option<Value> {
 fn row(shared: &Shared, outcome: &Outcome<'_>, lie: Option<Lie>) -> Value {
     let market = outcome.market;
     let (mut named, mut index, mut opposite) = (market, u64::from(outcome.index), outcome.sibling());
+    let mut unknown = None;
     match lie {
         None => {}
+        Some(Lie::UnknownHalf) => unknown = Some(unknown_half(&market)),
         Some(Lie::WrongMarket) => named = another(shared, &market),
         Some(Lie::SwappedOutcomes) => index = 1 - index,
         Some(Lie::InventedToken) => opposite = invented(&market),
@@ -131,7 +133,7 @@ fn row(shared: &Shared, outcome: &Outcome<'_>, lie: Option<Lie>) -> Value {
     let own = structural.map(|token| format!("0x{}", token.condition.condition_id()));
     json!({
         "token_id": outcome.token().to_string(),
-        "condition_id": format!("0x{}", named.condition()),
+        "condition_id": format!("0x{}", unknown.unwrap_or_else(|| named.condition())),
         "structural_condition_id": own,
         "module": structural.map_or("v1_ctf", |token| token.condition.module().name()),
         "outcome_index": index,

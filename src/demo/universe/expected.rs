@@ -68,11 +68,9 @@ impl Universe {
             changed_fills: parts.changed_copies() + count(baseline_changes),
             map_rows: mapped + count(beside.repeated + beside.broken + beside.untraded),
             wrong_map_rows: count(beside.wrong),
-            derivable: count(unmapped().filter(|outcome| outcome.market.condition_in_tables()).count()),
+            derivable: count(unmapped().filter(|outcome| outcome.market.derivable()).count()),
             unreachable: count(
-                unmapped()
-                    .filter(|outcome| !outcome.market.condition_in_tables() && neither(outcome))
-                    .count(),
+                unmapped().filter(|outcome| !outcome.market.derivable() && neither(outcome)).count(),
             ),
             known_to_dome: knows(Api::Dome),
             known_to_goldsky: knows(Api::Goldsky),

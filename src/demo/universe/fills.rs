@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::baseline::PlannedFill;
 use super::generate::{FILL_STREAM, stream};
-use super::market::mix;
+use super::market::{Kind, mix};
 use super::text::{MALFORMED, Spelling, hash_text, hex};
 use super::{Outcome, Universe};
 use crate::ids::ConditionId;
@@ -236,12 +236,18 @@ fn condition_text(outcome: &Outcome<'_>, dice: u32, must: bool) -> String {
         _ if must => Spelling::Prefixed,
         _ => return String::new(),
     };
-    spelled(&outcome.market.condition(), spelling)
+    let condition = outcome.market.condition();
+    // The fills of some mirrors name the condition in their own bits.
+    let own = outcome.market.kind() == Kind::Mirror && outcome.market.dice(21, 3) == 0;
+    let mirror = condition.mirror().filter(|_| own).map(|mirror| mirror.condition_id());
+    spelled(&mirror.unwrap_or(condition), spelling)
 }
 
-/// A condition id in one of its spellings.
+/// A condition id in one of its spellings: those of the second generation, as often as not, without their last zeros.
 pub(super) fn spelled(condition: &ConditionId, spelling: Spelling) -> String {
-    hex(condition.as_bytes(), spelling)
+    let bytes = condition.as_bytes();
+    let short = condition.structural().is_some() && matches!(spelling, Spelling::Plain | Spelling::Upper);
+    hex(if short { &bytes[..31] } else { bytes }, spelling)
 }
 
 fn label_text(outcome: &Outcome<'_>, dice: u64) -> String {

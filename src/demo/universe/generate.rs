@@ -4,8 +4,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::index::{HashIndex, condition_key};
-use super::market::{Labels, Listing, MarketCore, Payout, mix};
-use super::{RESERVED_MARKETS, Universe, UniverseError, UniverseOptions, baseline};
+use super::market::{Kind, Labels, Listing, MarketCore, Payout, mix, spread};
+use super::{RESERVED_MARKETS, Universe, UniverseError, UniverseOptions, baseline, second};
 use crate::ctf;
 use crate::ids::{Address, ConditionId, TokenId};
 
@@ -52,7 +52,8 @@ impl Universe {
         let layout = Layout::of(&options);
         let mut markets = vec![PLACEHOLDER; layout.all];
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let share = layout.all.div_ceil(cores);
+        // Blocks of markets that belong together are made by one thread.
+        let share = layout.all.div_ceil(cores).next_multiple_of(second::BLOCK);
         std::thread::scope(|scope| {
             for (part, chunk) in markets.chunks_mut(share).enumerate() {
                 let (options, layout) = (&options, &layout);
@@ -93,6 +94,8 @@ const PLACEHOLDER: MarketCore = MarketCore {
     listing: Listing::Nowhere,
     neg_risk: false,
     condition_in_fills: false,
+    kind: Kind::Hash,
+    respelled: false,
 };
 
 fn fill_chunk(options: &UniverseOptions, layout: &Layout, first: usize, chunk: &mut [MarketCore]) {
@@ -112,9 +115,14 @@ fn fill_chunk(options: &UniverseOptions, layout: &Layout, first: usize, chunk: &
         // With the condition and the dice these make the 16 words of a market.
         let rest = [rng.next_u64(), rng.next_u64(), rng.next_u64()];
         describe(core, options, layout, number, rest);
+        core.kind = second::kind(options.v2_share, options.seed, layout.all, number);
+        if core.kind != Kind::Hash {
+            continue;
+        }
         let collateral = &addresses[usize::from(core.neg_risk)];
         core.tokens = [0, 1].map(|index| ctf::token_id(&core.condition, index, collateral));
     }
+    chunk.chunks_mut(second::BLOCK).for_each(second::complete);
 }
 
 /// Everything about a market but its ids.
@@ -160,13 +168,6 @@ fn describe(
     if options.baseline_wallets > 0 && number < RESERVED_MARKETS {
         baseline::reserve(core, number);
     }
-}
-
-/// A market's place in 0..1, such that any run of markets covers the range evenly: multiples of an irrational
-/// number (Weyl's sequence). So shares are met far closer than by throwing dice.
-fn spread(number: usize, step: u64, seed: u64) -> f64 {
-    let place = (number as u64).wrapping_mul(step).wrapping_add(mix(seed ^ step));
-    (place >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 /// Gives exactly `mapped_tokens` traded tokens a map row: mostly both of a market, sometimes one of the two.

@@ -40,7 +40,8 @@ impl HashIndex {
     }
 }
 
-/// The key of a condition: its last eight bytes.
+/// The key of a condition: its four words mixed, since those of the second generation end in zeros.
 pub(super) fn condition_key(condition: &ConditionId) -> u64 {
-    condition.as_bytes()[24..].iter().fold(0, |key, &byte| key << 8 | u64::from(byte))
+    let word = |bytes: &[u8]| bytes.iter().fold(0, |key, &byte| key << 8 | u64::from(byte));
+    condition.as_bytes().chunks_exact(8).fold(0, |key: u64, bytes| key ^ word(bytes))
 }

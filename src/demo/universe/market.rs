@@ -75,6 +75,21 @@ pub(super) enum Labels {
     Teams,
 }
 
+/// What its token ids are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Hashes of its condition.
+    Hash,
+    /// The twins, of the second generation, of another market's tokens: under that market's condition.
+    Mirror,
+    /// Natives with a condition of their own.
+    Binary,
+    /// Natives, one question of an event.
+    NegRisk,
+    /// A bet on other markets' tokens at once.
+    Combo,
+}
+
 /// What is kept of a market; the rest follows from it.
 #[derive(Debug, Clone)]
 pub(super) struct MarketCore {
@@ -93,6 +108,9 @@ pub(super) struct MarketCore {
     pub(super) listing: Listing,
     pub(super) neg_risk: bool,
     pub(super) condition_in_fills: bool,
+    pub(super) kind: Kind,
+    /// Whether the resolutions name its condition by its mirror.
+    pub(super) respelled: bool,
 }
 
 /// One condition with its two tokens.
@@ -136,9 +154,29 @@ impl<'a> Market<'a> {
         self.core.neg_risk
     }
 
-    /// The name of its collateral.
+    /// The name of the collateral that its hashes are over, empty where they are none.
     pub fn collateral(&self) -> &'static str {
-        if self.core.neg_risk { "neg_risk" } else { "usdc_e" }
+        match self.core.kind {
+            Kind::Hash if self.core.neg_risk => "neg_risk",
+            Kind::Hash => "usdc_e",
+            _ => "",
+        }
+    }
+
+    /// What its token ids are.
+    pub fn kind(&self) -> Kind {
+        self.core.kind
+    }
+
+    /// Whether `derive` can map its tokens: those of the second generation say themselves what they are.
+    pub fn derivable(&self) -> bool {
+        self.core.kind != Kind::Hash || self.condition_in_tables()
+    }
+
+    /// The condition in the resolutions' spelling.
+    pub(super) fn resolved_condition(&self) -> ConditionId {
+        let mirror = self.core.condition.mirror().filter(|_| self.core.respelled);
+        mirror.map_or(self.core.condition, |mirror| mirror.condition_id())
     }
 
     /// How it ended.
@@ -158,7 +196,12 @@ impl<'a> Market<'a> {
 
     /// Whether ClickHouse holds its condition id anywhere: in fills, resolutions, winners or a usable map row.
     pub fn condition_in_tables(&self) -> bool {
-        self.condition_in_fills() || self.core.listing != Listing::Nowhere || self.core.mapped != 0
+        let listed = match self.core.listing {
+            Listing::Nowhere => false,
+            Listing::Resolutions => !self.core.respelled,
+            _ => true,
+        };
+        self.condition_in_fills() || listed || self.core.mapped != 0
     }
 
     /// Whether the token of this index is traded.
@@ -239,4 +282,11 @@ pub(in crate::demo) fn mix(value: u64) -> u64 {
     let value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let value = (value ^ value >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
     value ^ value >> 31
+}
+
+/// A market's place in 0..1, such that any run of markets covers the range evenly: multiples of an irrational
+/// number (Weyl's sequence). So shares are met far closer than by throwing dice.
+pub(super) fn spread(number: usize, step: u64, seed: u64) -> f64 {
+    let place = (number as u64).wrapping_mul(step).wrapping_add(mix(seed ^ step));
+    (place >> 11) as f64 / (1_u64 << 53) as f64
 }

@@ -4,9 +4,10 @@ use serde::ser::SerializeTuple;
 use serde::{Serialize, Serializer};
 
 use super::fills::spelled;
-use super::market::{Listing, Market, Payout};
+use super::market::{Kind, Listing, Market, Payout};
 use super::text::Spelling;
-use super::{Outcome, Universe};
+use super::{Outcome, Universe, second};
+use crate::ids::{ConditionId, TokenId};
 
 /// The guide's map has 41,130 rows and 19,964 mapped tokens: so many rows beside them, for that many mapped.
 const ROWS_BESIDE: usize = 41_130 - 19_964;
@@ -157,6 +158,12 @@ impl Universe {
         })
     }
 
+    /// Every combo: its condition, and its legs, ascending.
+    pub fn combos(&self) -> impl Iterator<Item = (ConditionId, Vec<TokenId>)> {
+        let combos = self.markets().filter(|market| market.kind() == Kind::Combo);
+        combos.map(|market| (market.condition(), second::legs(&self.markets, market.number())))
+    }
+
     /// The rows of the winners: some twice, some that the resolutions contradict, some still open.
     pub fn winners(&self) -> impl Iterator<Item = WinnerRow> {
         self.markets().filter(|market| market.listing().in_winners()).flat_map(|market| {
@@ -206,7 +213,7 @@ fn resolution_row(market: &Market<'_>, payout: Payout) -> ResolutionRow {
     // Older writers knew the winning index alone.
     let index_only = winner.is_some() && market.dice(15, 20) == 0;
     ResolutionRow {
-        condition_id_norm: market.condition().to_string(),
+        condition_id_norm: market.resolved_condition().to_string(),
         payout_numerators: if index_only { Vec::new() } else { numerators },
         payout_denominator: if index_only { 0 } else { denominator },
         outcome_count: 2,
@@ -228,7 +235,7 @@ fn winner_row(market: &Market<'_>) -> WinnerRow {
     };
     let label = winning.map_or("", |index| market.labels()[usize::from(index)]);
     WinnerRow {
-        cid: market.condition().to_string(),
+        cid: spelled(&market.condition(), Spelling::Plain),
         winning_outcome: if market.dice(18, 20) == 0 { label.to_ascii_uppercase() } else { label.to_owned() },
         closed: u8::from(winning.is_some()),
         fetched_at: RESOLUTIONS_BUILT,

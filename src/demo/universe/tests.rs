@@ -324,3 +324,58 @@ fn the_fewest_fills_that_are_said_to_be_enough_are_enough() {
     let traded: HashSet<TokenId> = universe.fills().filter_map(|row| row.asset_id.parse().ok()).collect();
     assert_eq!((traded.len(), universe.fills().count() as u64), (400, options.fills));
 }
+
+#[test]
+fn a_fifth_of_the_second_generation_is_of_every_kind_and_its_pnl_is_known() {
+    let options =
+        UniverseOptions { traded_tokens: 4_000, mapped_tokens: 800, fills: 9_000, ..Default::default() };
+    let universe = Universe::generate(UniverseOptions { v2_share: 0.2, ..options }).unwrap();
+    let count = |kind| universe.markets().filter(|market| market.kind() == kind).count();
+    let second = universe.market_count() - count(Kind::Hash);
+    let share = second as f64 / universe.market_count() as f64;
+    assert!((0.18..0.22).contains(&share), "{share}");
+    for kind in [Kind::Mirror, Kind::Binary, Kind::NegRisk, Kind::Combo] {
+        assert!(count(kind) > 20, "{kind:?}");
+    }
+    for market in universe.markets() {
+        let native = |index: usize| market.tokens()[index].structural();
+        match market.kind() {
+            Kind::Hash => assert_eq!(native(0), None),
+            Kind::Mirror => assert_eq!(native(1).map(|it| it.condition), market.condition().mirror()),
+            _ => assert_eq!(native(0).map(|it| it.condition), market.condition().structural()),
+        }
+        for index in [0, 1] {
+            let found = universe.find(&market.tokens()[usize::from(index)]).unwrap();
+            assert_eq!((found.market.number(), found.index), (market.number(), index));
+        }
+    }
+    let combos: Vec<_> = universe.combos().collect();
+    assert_eq!(combos.len(), count(Kind::Combo));
+    for (condition, legs) in &combos {
+        assert_eq!(crate::ctf::combo_condition(legs).unwrap().condition_id(), *condition);
+        let pays: Vec<Option<u8>> = legs
+            .iter()
+            .map(|leg| universe.find(leg).unwrap())
+            .map(|leg| leg.market.payout().doubled(leg.index))
+            .collect();
+        let payout = universe.find_condition(condition).unwrap().payout().doubled(0);
+        match payout {
+            None => assert!(pays.contains(&None) && !pays.contains(&Some(0))),
+            Some(0) => assert!(pays.contains(&Some(0))),
+            Some(1) => assert!(pays.contains(&Some(1)) && !pays.contains(&None)),
+            _ => assert!(pays.iter().all(|it| *it == Some(2))),
+        }
+    }
+    // The baseline wallets hold some of each, in markets that all have their payout.
+    let held: HashSet<String> = (universe.baselines()[0].positions.iter())
+        .map(|position| format!("{:?}", universe.market(position.market).unwrap().kind()))
+        .collect();
+    assert!(held.len() > 2, "{held:?}");
+    assert_eq!(universe.baselines()[0].resolved_positions(), 89);
+    // Conditions are spelled with 62 digits, too.
+    let spelled = |digits: usize| universe.fills().filter(|row| row.condition_id.len() == digits).count();
+    assert!(spelled(62) > 20 && spelled(64) > 20);
+    for row in universe.fills().filter(|row| !row.condition_id.is_empty()) {
+        assert!(row.condition_id.parse::<ConditionId>().is_ok(), "{}", row.condition_id);
+    }
+}

@@ -85,6 +85,7 @@ fn of_wallet(found: &ValidateResult, wallet: &WalletResult) -> WalletValidation 
         zero_denominator: odd.zero_denominator,
         undecidable: odd.undecidable,
         from_catalogue: odd.from_catalogue,
+        undecided_combos: odd.undecided_combos,
         details: PnlDetails::of(wallet, &found.tables),
     }
 }

@@ -39,6 +39,17 @@ impl From<&VerifyResult> for Verify {
                 coverage_by_volume_pct: Percentage(gap.mapped.volume.floored_percent_of(&gap.total.volume)),
                 fills_without_volume: gap.without_volume,
             },
+            generations: (gap.generations.iter())
+                .map(|it| {
+                    let of = results::Generation {
+                        tokens: it.total.tokens,
+                        mapped: it.mapped.tokens,
+                        volume: it.total.volume.clone(),
+                        volume_pct: Percentage(it.total.volume.floored_percent_of(&gap.total.volume)),
+                    };
+                    (it.generation.name().to_owned(), of)
+                })
+                .collect(),
             months: gap.months.iter().map(month).collect(),
             tokens_with_odd_dates: gap.odd_dates,
             top_unmapped: gap.unmapped.iter().map(unmapped).collect(),

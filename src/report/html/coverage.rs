@@ -7,7 +7,8 @@ use super::numbers::words;
 use super::part::{Column, cell, table};
 use super::read::Results;
 use crate::report::text::thousands;
-use crate::results::{Month, Percentage, Setup, Unmapped, Verify, Weight};
+use crate::report::verify::generation_words;
+use crate::results::{Generation, Month, Percentage, Setup, Unmapped, Verify, Weight};
 
 const MAPPED: [Column; 4] = [
     Column::Words("When"),
@@ -157,6 +158,7 @@ pub fn gap(results: &Results) -> Markup {
             ))
         }
         (table(&columns, &rows))
+        (generations(verify))
         p {
             "By tokens " (verify.global.coverage_pct) ", by fills " (gap.coverage_by_fills_pct) ", by volume "
             (gap.coverage_by_volume_pct) " are mapped. Fills without a usable price or size: "
@@ -164,6 +166,34 @@ pub fn gap(results: &Results) -> Markup {
             (thousands(verify.global.malformed)) " in " (thousands(verify.global.malformed_fills)) " fills."
         }
         (largest(verify))
+    }
+}
+
+/// How much of the trading is in ids of which generation, where there is more than one.
+fn generations(verify: &Verify) -> Markup {
+    let columns = [
+        Column::Words("Token ids"),
+        Column::Number("Tokens"),
+        Column::Number("Mapped"),
+        Column::Number("Volume"),
+        Column::Number("Of the volume"),
+    ];
+    let traded = verify.generations.iter().filter(|(_, it)| it.tokens > 0);
+    let row = |(name, it): (&String, &Generation)| {
+        vec![
+            cell(generation_words(name)),
+            cell(thousands(it.tokens)),
+            cell(thousands(it.mapped)),
+            cell(it.volume.cents()),
+            cell(it.volume_pct.to_string()),
+        ]
+    };
+    let rows: Vec<_> = traded.map(row).collect();
+    html! {
+        @if rows.len() > 1 {
+            h3 { "By generation of the ids" }
+            (table(&columns, &rows))
+        }
     }
 }
 
