@@ -1,7 +1,5 @@
 //! [`Failure`]: why a command ends other than well, and the exit code that each cause has.
 
-#[cfg(feature = "demo")]
-use crate::embedded::EmbeddedError;
 use crate::outcome::Outcome;
 use crate::store::StoreError;
 use crate::store::lease::LeaseError;
@@ -25,10 +23,10 @@ pub enum Failure {
     /// A checkpoint.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// The embedded server.
+    /// What stands beside the pipeline: the embedded server.
     #[cfg(feature = "demo")]
     #[error(transparent)]
-    Embedded(#[from] EmbeddedError),
+    Beside(Box<dyn std::error::Error + Send + Sync>),
     /// An API, before any track began.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),

@@ -26,6 +26,7 @@ mod fetch;
 mod folder;
 mod launch;
 mod locate;
+mod options;
 mod server;
 mod supervise;
 
@@ -33,7 +34,8 @@ pub use engine::run_engine;
 pub use error::{EmbeddedError, FetchError};
 pub use fetch::{Package, fetch};
 pub use locate::{Engine, Search, locate};
-pub use server::{Server, ServerOptions};
+pub use options::ServerOptions;
+pub use server::Server;
 
 /// Who is told, line by line, what takes time: a download, waiting for another process.
 pub type Notices<'a> = &'a (dyn Fn(&str) + Sync);

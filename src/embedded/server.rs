@@ -1,7 +1,6 @@
 //! [`Server`]: the engine's process, from its start to its end.
 
 use std::fs;
-use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -14,6 +13,7 @@ use tokio::time::{interval, timeout};
 use super::error::io_error;
 use super::folder::{DataFolder, last_words};
 use super::launch::{Launch, check_port};
+use super::options::ServerOptions;
 use super::{EmbeddedError, Engine, Notices, Search, locate};
 
 /// How long the engine may take to answer for the first time. It mostly takes a second.
@@ -24,37 +24,6 @@ const LAST_WORK: Duration = Duration::from_secs(30);
 
 /// How long the system may take to end a process that it was told to kill.
 const KILL: Duration = Duration::from_secs(5);
-
-/// What to start.
-#[derive(Debug, Clone)]
-pub struct ServerOptions {
-    /// Where the data lives; made where it is missing. One server a folder.
-    pub data: PathBuf,
-    /// The HTTP port; 0 lets the system choose.
-    pub http_port: u16,
-    /// The native protocol's port, where that is wanted (`remote()` and `Distributed` tables need it).
-    pub tcp_port: Option<u16>,
-    /// A ClickHouse configuration file, for `<remote_servers>`.
-    pub config: Option<PathBuf>,
-    /// The engine, where the user names one (`CLICKHOUSE_ENGINE`).
-    pub engine: Option<PathBuf>,
-    /// The backfill executable, which is started again with the hidden subcommand `clickhouse-engine`.
-    pub launcher: PathBuf,
-}
-
-impl ServerOptions {
-    /// HTTP alone, on a port that the system chooses, with whatever engine is found.
-    pub fn new(data: impl Into<PathBuf>, launcher: impl Into<PathBuf>) -> Self {
-        Self {
-            data: data.into(),
-            http_port: 0,
-            tcp_port: None,
-            config: None,
-            engine: None,
-            launcher: launcher.into(),
-        }
-    }
-}
 
 /// A running server, on loopback. Dropping it kills it, which loses no acknowledged row.
 #[derive(Debug)]

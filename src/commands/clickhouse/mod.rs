@@ -6,7 +6,7 @@ use std::io::Write;
 
 use super::session::{Session, launcher};
 use crate::cli::ClickhouseArgs;
-use crate::embedded::ServerOptions;
+use crate::embedded::{EmbeddedError, ServerOptions};
 use crate::failure::Failure;
 use crate::outcome::Outcome;
 use serve::{Served, Serving, serve};
@@ -41,4 +41,10 @@ pub(super) async fn run(session: &Session, args: &ClickhouseArgs) -> Result<Outc
         Served::Stopped => Outcome::Done,
         Served::Killed | Served::NeverBegan => Outcome::Interrupted,
     })
+}
+
+impl From<EmbeddedError> for Failure {
+    fn from(error: EmbeddedError) -> Self {
+        Self::Beside(Box::new(error))
+    }
 }
