@@ -1,8 +1,12 @@
 //! Fills `ctf_token_map`: which market and which outcome each traded Polymarket token stands for.
+//!
+//! This is the inside of one program, and no library with a promise: a module is public only where the binary, the
+//! benches, the tests, the fuzz targets or the examples use it, so that the compiler finds what nobody uses. Whoever
+//! reads begins with [`phases`], which say what is done, and [`ctf`], which says why a mapping can be proven.
 
 #![warn(clippy::unwrap_used)]
 
-pub mod atomic_file;
+pub(crate) mod atomic_file;
 #[allow(
     rustdoc::broken_intra_doc_links,
     reason = "these comments are the help's texts, in which brackets mean that something may be left out"
@@ -19,7 +23,7 @@ pub mod ids;
 pub mod journal;
 pub mod logging;
 pub mod outcome;
-pub mod parallel;
+pub(crate) mod parallel;
 pub mod phases;
 pub mod pnl;
 pub mod process_lock;

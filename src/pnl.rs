@@ -8,7 +8,7 @@ mod definitions;
 mod derived;
 mod flows;
 mod history;
-pub mod labels;
+pub(crate) mod labels;
 mod ledger;
 mod money;
 mod payout;

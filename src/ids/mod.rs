@@ -29,9 +29,9 @@ macro_rules! as_text {
 
 mod bits;
 mod condition;
-pub mod structural;
+pub(crate) mod structural;
 mod text;
-pub mod token;
+pub(crate) mod token;
 mod wallet;
 
 pub use condition::ConditionId;

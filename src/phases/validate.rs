@@ -2,7 +2,7 @@
 
 mod assess;
 pub mod baselines;
-pub mod details;
+pub(crate) mod details;
 pub mod expected;
 mod explain;
 mod fees;

@@ -1,34 +1,34 @@
 //! Everything that is SQL. [`Store`] is the shared ClickHouse client; the modules beside it hold one subject each,
 //! in functions named after what they answer.
 
-pub mod catalogue;
-pub mod combos;
+pub(crate) mod catalogue;
+pub(crate) mod combos;
 pub mod conditions;
 mod connect;
-pub mod coverage;
+pub(crate) mod coverage;
 mod derived_payouts;
 mod exact;
-pub mod examine;
+pub(crate) mod examine;
 mod export;
-pub mod facts;
-pub mod flows;
+pub(crate) mod facts;
+pub(crate) mod flows;
 pub mod gaps;
 pub mod input;
-pub mod known;
-pub mod labels;
+pub(crate) mod known;
+pub(crate) mod labels;
 pub mod lease;
 mod map_row;
-pub mod merge;
-pub mod positions;
+pub(crate) mod merge;
+pub(crate) mod positions;
 mod promise;
-pub mod repair;
-pub mod rounds;
+pub(crate) mod repair;
+pub(crate) mod rounds;
 mod schema;
 mod settings;
 mod spelling;
 pub mod sql;
 pub mod staging;
-pub mod standing;
+pub(crate) mod standing;
 mod table;
 mod wallets;
 pub mod workload;

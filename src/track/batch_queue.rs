@@ -195,6 +195,7 @@ impl BatchQueue {
     }
 
     /// Whether a token of the batch is doubted.
+    #[cfg(test)]
     pub fn has_doubts(&self, batch: &Batch) -> bool {
         !self.doubted.is_empty() && batch.part.iter().any(|token| self.doubted.contains_key(token))
     }
@@ -250,11 +251,6 @@ impl BatchQueue {
         for token in tokens {
             self.failed.push(Gap { first: token, last: token, tokens: 1, failure: Some(why.to_owned()) });
         }
-    }
-
-    /// Batches under way.
-    pub fn under_way(&self) -> usize {
-        self.jobs.under_way().count()
     }
 
     /// Tokens without a usable answer after all retries.

@@ -2,26 +2,26 @@
 //! when ([`requester`], [`quota`], [`breaker`]), what an answer is worth ([`claims`]), how it is written ([`writer`]),
 //! where the track stands ([`checkpoint`]), and how tracks run side by side ([`rounds`]).
 
-pub mod backoff;
-pub mod batch_queue;
-pub mod breaker;
-pub mod catalogue;
+pub(crate) mod backoff;
+pub(crate) mod batch_queue;
+pub(crate) mod breaker;
+pub(crate) mod catalogue;
 pub mod checkpoint;
 pub mod claims;
 pub mod engine;
 pub mod events;
 mod facts;
-pub mod fingerprints;
+pub(crate) mod fingerprints;
 pub mod lookup;
 mod odd;
-pub mod page_queue;
+pub(crate) mod page_queue;
 pub mod quota;
-pub mod requester;
-pub mod retry_queue;
+pub(crate) mod requester;
+pub(crate) mod retry_queue;
 pub mod rounds;
-pub mod settings;
-pub mod traded;
-pub mod writer;
+pub(crate) mod settings;
+pub(crate) mod traded;
+pub(crate) mod writer;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -55,11 +55,6 @@ impl Traded {
         self.fingerprints.len()
     }
 
-    /// Whether nothing is traded.
-    pub fn is_empty(&self) -> bool {
-        self.fingerprints.is_empty()
-    }
-
     /// How many of them are open.
     pub fn open_count(&self) -> u64 {
         self.open

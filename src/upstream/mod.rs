@@ -3,20 +3,20 @@
 //! writing belong to the engine.
 
 pub mod catalogue;
-pub mod clob;
+pub(crate) mod clob;
 mod derived;
-pub mod dome;
-pub mod error;
-pub mod gamma;
-pub mod goldsky;
+pub(crate) mod dome;
+pub(crate) mod error;
+pub(crate) mod gamma;
+pub(crate) mod goldsky;
 mod graphql;
 mod http;
 mod info;
-pub mod probe;
+pub(crate) mod probe;
 mod record;
 mod registry;
-pub mod settings;
-pub mod tokens;
+pub(crate) mod settings;
+pub(crate) mod tokens;
 
 use std::time::Instant;
 
