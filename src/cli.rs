@@ -284,7 +284,7 @@ pub struct ManArgs {
 /// Which sources are asked, and for how much each.
 #[derive(Debug, Clone, Default, Args)]
 pub struct TracksArgs {
-    /// The tracks and the percent of the unmapped tokens that each is asked for, or auto [default: dome:50,goldsky:50]
+    /// The tracks and the percent of the unmapped tokens that each is asked for, or auto [default: auto in run, else dome:50,goldsky:50]
     ///
     /// dome:40,goldsky:40,gamma:20 splits by these shares, dome,goldsky,gamma equally. auto asks each source once, and
     /// splits between those that answer by what their limits allow, so that all end together.
@@ -296,6 +296,16 @@ pub struct TracksArgs {
 }
 
 impl TracksArgs {
+    /// The tracks of a run: whoever answers, where nothing is said.
+    pub fn or_auto(&self) -> Tracks {
+        if self.is_silent() { Tracks::Auto } else { self.tracks() }
+    }
+
+    /// Whether nothing is said.
+    pub const fn is_silent(&self) -> bool {
+        self.tracks.is_none() && self.dome_share.is_none()
+    }
+
     /// The tracks; the guide's two, half and half, where nothing is said.
     pub fn tracks(&self) -> Tracks {
         match (&self.tracks, self.dome_share) {

@@ -26,7 +26,7 @@ pub(super) async fn run(session: &Session, args: &RunArgs) -> Result<Outcome, Fa
             span.to.name()
         )));
     }
-    let tracks = args.tracks.tracks();
+    let tracks = args.tracks.or_auto();
     let mut options = options(&session.settings, &tracks, args.derive)?;
     options.span = span;
     if !args.dry_run {

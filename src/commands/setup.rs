@@ -11,6 +11,9 @@ use crate::results::Setup;
 pub(super) async fn run(session: &Session, args: &SetupArgs) -> Result<Outcome, Failure> {
     let work = async {
         let context = session.context().await?;
+        if args.tracks.is_silent() {
+            setup::tell_worn_out(&context);
+        }
         let options = SetupOptions {
             shares: session.phase(args.tracks.tracks().resolve(&context)).await?,
             reset: args.reset,

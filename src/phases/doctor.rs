@@ -10,8 +10,8 @@ use crate::settings::Settings;
 use crate::source::Source;
 use crate::store::input::FindingState;
 use crate::store::{Store, StoreError};
-use crate::upstream::UpstreamError;
 use crate::upstream::probe::Probed;
+use crate::upstream::{Freshness, UpstreamError};
 
 /// How long everything about ClickHouse, or one source, may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -81,6 +81,12 @@ async fn of_source(settings: &Settings, source: Source, timeout: Duration) -> Ch
     let subject = format!("{} API", source.title());
     let Some(of) = settings.source(source) else { return good(subject, "asks nobody") };
     let Some(api) = &source.info().api else { return good(subject, "asks nobody") };
+    // What the public service still knows is worth knowing whether or not it answers.
+    let worn_out = api.worn_out(of);
+    if let Some(public) = worn_out.filter(|public| public.standing == Freshness::Ended) {
+        let (detail, advice) = public.told.split_once("; ").unwrap_or((public.told, ""));
+        return note(subject, format!("the public service has ended on {}: {detail}", public.date), advice);
+    }
     if let Some(key) = api.required_key().filter(|_| of.api_key.is_none()) {
         let advice = format!("set {key}, or do without: the other tracks take its share");
         return note(subject, "no key is set, and nothing was asked", &advice);
@@ -96,7 +102,11 @@ async fn of_source(settings: &Settings, source: Source, timeout: Duration) -> Ch
         Ok(says) => {
             let told =
                 if seen.limits.is_empty() { String::new() } else { format!(" ({})", seen.limits.join(", ")) };
-            let detail = format!("{says}; {} is kept{told}", of.rate_limit);
+            let since = worn_out.map_or(String::new(), |public| {
+                let detail = public.told.split_once("; ").map_or(public.told, |(detail, _)| detail);
+                format!("; since {} {detail}", public.date)
+            });
+            let detail = format!("{says}; {} is kept{told}{since}", of.rate_limit);
             timed(good(subject, detail), latency, seen.clock_ahead)
         }
         Err(error) => timed(refused(subject, &error), latency, seen.clock_ahead),

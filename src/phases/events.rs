@@ -6,6 +6,7 @@ use crate::ids::Wallet;
 use crate::source::Source;
 use crate::track::checkpoint::CheckpointError;
 use crate::track::events::TrackListener;
+use crate::upstream::PublicService;
 
 /// Something that happened in a phase.
 #[derive(Debug)]
@@ -24,6 +25,13 @@ pub enum PhaseEvent<'a> {
         source: Source,
         /// Why it cannot be asked.
         why: &'a Failure,
+    },
+    /// The public service of a source is not what it was.
+    WornOut {
+        /// The source.
+        source: Source,
+        /// What is known of its public service.
+        public: &'a PublicService,
     },
     /// A track of the run cannot be used; the others take its share.
     ShareTaken {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::Context;
 use super::derive::{self, DeriveOptions, DeriveResult};
-use super::events::Activity;
+use super::events::{Activity, PhaseEvent};
 use super::exclusive::SETUP;
 use crate::failure::Failure;
 use crate::source::Source;
@@ -67,6 +67,16 @@ pub struct SetupResult {
     pub put_aside: Vec<PathBuf>,
     /// From the process's start.
     pub elapsed_seconds: f64,
+}
+
+/// Tells of the guide's two sources whose public service is meant and is not what it was.
+pub fn tell_worn_out(context: &Context) {
+    for source in [Source::Dome, Source::Goldsky] {
+        let of = context.settings.source(source).zip(source.lookup());
+        if let Some(public) = of.and_then(|(settings, api)| api.worn_out(settings)) {
+            context.progress.on_phase_event(&PhaseEvent::WornOut { source, public });
+        }
+    }
 }
 
 /// Runs phase 0. Running it again keeps what is staged, and the progress of every track whose workload is the same.

@@ -4,6 +4,7 @@ use crate::ids::TokenId;
 use crate::phases::events::{Activity, PhaseEvent};
 use crate::track::events::{GiveUpCause, TrackEvent, TrackEventKind, WorkStart};
 use crate::upstream::catalogue::PageCursor;
+use crate::upstream::{Freshness, PublicService};
 
 /// The notice for an event; `None` for one that is shown otherwise or not at all.
 pub fn notice(event: &TrackEvent<'_>) -> Option<String> {
@@ -66,6 +67,11 @@ pub fn phase_notice(event: &PhaseEvent<'_>) -> Option<String> {
             return None;
         }
         PhaseEvent::SourceLeftOut { source, why } => format!("{} is left out: {why}", source.title()),
+        PhaseEvent::WornOut { source, public } => {
+            let state = if public.standing == Freshness::Ended { "has ended" } else { "is incomplete" };
+            let (title, PublicService { date, told, .. }) = (source.title(), public);
+            format!("The public {title} service {state} since {date}: {told}")
+        }
         PhaseEvent::ShareTaken { reason } => format!("{reason}; the other tracks take its share"),
         PhaseEvent::FailuresUnknown(error) => format!("{error}; its failed tokens count as never asked"),
         PhaseEvent::CombosLeftOut(lines) => {

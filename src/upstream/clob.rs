@@ -11,7 +11,9 @@ use serde_json::value::RawValue;
 use super::catalogue::{Catalogue, CataloguePage, ListedToken, Listing, PageCursor};
 use super::probe::Probed;
 use super::record::{Cost, Field, OddRecord, frame, read};
-use super::{ApiInfo, Http, OpenFn, SettingInfo, SourceInfo, SourceSettings, UpstreamError};
+use super::{
+    ApiInfo, Freshness, Http, OpenFn, PublicService, SettingInfo, SourceInfo, SourceSettings, UpstreamError,
+};
 use crate::source::Source;
 
 /// What is known of it.
@@ -35,6 +37,11 @@ pub(super) static INFO: SourceInfo = SourceInfo {
         },
         key: None,
         mode: None,
+        public: PublicService {
+            standing: Freshness::Current,
+            date: "2026-11-01",
+            told: "it lists every market",
+        },
         // A page may take most of a second, and 25 of them are allowed in one.
         workers: 16,
         about: "The catalogue: read the list of all markets from Polymarket's CLOB, keep it, and stage what is unmapped of it",

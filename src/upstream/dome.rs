@@ -9,8 +9,8 @@ use serde_json::value::RawValue;
 use super::probe::Probed;
 use super::record::{Cost, Field, OddRecord, frame, read};
 use super::{
-    Answer, ApiInfo, Claim, Http, KeyInfo, OpenFn, Room, SettingInfo, SourceInfo, SourceSettings, Upstream,
-    UpstreamError,
+    Answer, ApiInfo, Claim, Freshness, Http, KeyInfo, OpenFn, PublicService, Room, SettingInfo, SourceInfo,
+    SourceSettings, Upstream, UpstreamError,
 };
 use crate::ids::{TokenId, Wallet};
 use crate::pnl::Usd;
@@ -36,6 +36,11 @@ pub(super) static INFO: SourceInfo = SourceInfo {
         },
         key: Some(KeyInfo { name: "DOME_API_KEY", help: "The Dome API's key", required: true }),
         mode: None,
+        public: PublicService {
+            standing: Freshness::Ended,
+            date: "2026-04-28",
+            told: "the vendor was bought and has ended it; set DOME_API_URL to a gateway that serves the same paths, or use the other tracks (--tracks auto)",
+        },
         workers: 16,
         about: "Phase 1: ask the Dome API for its share of the tokens",
         details: "",

@@ -19,8 +19,8 @@ use super::http::Exchange;
 use super::probe::Probed;
 use super::record::{Cost, Field, OddRecord, frame, read};
 use super::{
-    Answer, ApiInfo, Claim, Http, ModeInfo, OpenFn, Room, SettingInfo, SourceInfo, SourceSettings,
-    TokenFacts, Upstream, UpstreamError,
+    Answer, ApiInfo, Claim, Freshness, Http, ModeInfo, OpenFn, PublicService, Room, SettingInfo, SourceInfo,
+    SourceSettings, TokenFacts, Upstream, UpstreamError,
 };
 use crate::ids::TokenId;
 use crate::source::Source;
@@ -48,6 +48,11 @@ pub(super) static INFO: SourceInfo = SourceInfo {
             values: &[AUTO, MARKETS, KEYSET],
             help: "Which of Gamma's lists is asked: /markets, or where that has ended /markets/keyset",
         }),
+        public: PublicService {
+            standing: Freshness::Current,
+            date: "2026-11-01",
+            told: "/markets is past its announced end, /markets/keyset serves the same",
+        },
         // A window opens for 300 requests at once: with 64, they are out in a second or so.
         workers: 64,
         about: "A further track: ask Polymarket's Gamma API for its share of the tokens; needs no key",

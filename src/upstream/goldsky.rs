@@ -11,8 +11,8 @@ use super::graphql;
 use super::probe::Probed;
 use super::record::{Cost, Field, OddRecord, read};
 use super::{
-    Answer, ApiInfo, Claim, Http, KeyInfo, OpenFn, Room, SettingInfo, SourceInfo, SourceSettings, Upstream,
-    UpstreamError,
+    Answer, ApiInfo, Claim, Freshness, Http, KeyInfo, OpenFn, PublicService, Room, SettingInfo, SourceInfo,
+    SourceSettings, Upstream, UpstreamError,
 };
 use crate::ids::TokenId;
 use crate::source::Source;
@@ -42,6 +42,11 @@ pub(super) static INFO: SourceInfo = SourceInfo {
             required: false,
         }),
         mode: None,
+        public: PublicService {
+            standing: Freshness::Incomplete,
+            date: "2026-04-28",
+            told: "by its own notice it returns incomplete data, and it knows no token of the second generation; let other tracks take a share (--tracks auto)",
+        },
         workers: 32,
         about: "Phase 2: ask the Goldsky subgraph for its share of the tokens",
         details: "",

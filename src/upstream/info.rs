@@ -48,6 +48,8 @@ pub struct ApiInfo {
     pub key: Option<KeyInfo>,
     /// In which of several ways it is asked, where there are any.
     pub mode: Option<ModeInfo>,
+    /// What the service behind the default URL still knows.
+    pub public: PublicService,
     /// Requests under way at once, where the user sets nothing.
     pub workers: usize,
     /// What its command does, in a line.
@@ -58,6 +60,28 @@ pub struct ApiInfo {
     pub examples: &'static str,
     /// Makes the client.
     pub open: OpenFn,
+}
+
+/// What the public service behind a source's default URL still knows, as the vendors say.
+#[derive(Debug)]
+pub struct PublicService {
+    /// How it stands.
+    pub standing: Freshness,
+    /// Since when, or as of when, as a date.
+    pub date: &'static str,
+    /// What is to be known of it, and what to do.
+    pub told: &'static str,
+}
+
+/// How a public service stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    /// It knows what is traded today.
+    Current,
+    /// It does not know everything any more.
+    Incomplete,
+    /// It has ended.
+    Ended,
 }
 
 /// A setting with a default.
@@ -106,6 +130,12 @@ pub enum OpenFn {
 }
 
 impl ApiInfo {
+    /// What the public service knows, where these settings mean it and it is not what it was.
+    pub fn worn_out(&self, settings: &SourceSettings) -> Option<&PublicService> {
+        let is_public = self.url.default.parse().is_ok_and(|url: HttpUrl| url == settings.url);
+        Some(&self.public).filter(|public| is_public && public.standing != Freshness::Current)
+    }
+
     /// The setting of the key that it cannot be asked without.
     pub fn required_key(&self) -> Option<&'static str> {
         self.key.as_ref().filter(|key| key.required).map(|key| key.name)

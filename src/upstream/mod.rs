@@ -24,7 +24,10 @@ use futures_util::future::BoxFuture;
 
 pub use error::{ErrorClass, UpstreamError};
 pub use http::Http;
-pub use info::{ApiInfo, KeyInfo, ModeInfo, OpenFn, Opened, SettingInfo, SourceInfo, SourceSettings};
+pub use info::{
+    ApiInfo, Freshness, KeyInfo, ModeInfo, OpenFn, Opened, PublicService, SettingInfo, SourceInfo,
+    SourceSettings,
+};
 
 pub use record::{Cost, OddRecord};
 

@@ -9,8 +9,8 @@ use serde_json::value::RawValue;
 
 use super::record::{Cost, Field, OddRecord, frame, read};
 use super::{
-    Answer, ApiInfo, Claim, Http, OpenFn, Room, SettingInfo, SourceInfo, SourceSettings, TokenFacts,
-    Upstream, UpstreamError,
+    Answer, ApiInfo, Claim, Freshness, Http, OpenFn, PublicService, Room, SettingInfo, SourceInfo,
+    SourceSettings, TokenFacts, Upstream, UpstreamError,
 };
 use crate::ids::TokenId;
 use crate::source::Source;
@@ -41,6 +41,11 @@ pub(super) static INFO: SourceInfo = SourceInfo {
         },
         key: None,
         mode: None,
+        public: PublicService {
+            standing: Freshness::Current,
+            date: "2026-11-01",
+            told: "it knows tokens of both generations; what it tells of them lags by up to a minute",
+        },
         // A window opens for 800 requests at once: with 128, they are out in a second.
         workers: 128,
         about: "A further track: ask Polymarket's token look-up for its share of the tokens; needs no key",

@@ -371,8 +371,8 @@ async fn no_secret_is_in_anything_that_a_run_prints_or_writes() {
     let cases: [(&[&str], i32); 7] = [
         (&["setup"], 0),
         (&["dome", "--dome-api-url", &echo], 1),
-        (&["run", "--log-format", "json", "--derive=false"], 0),
-        (&["run", "--format", "json"], 0),
+        (&["run", "--tracks", "dome,goldsky", "--log-format", "json", "--derive=false"], 0),
+        (&["run", "--tracks", "dome,goldsky", "--format", "json"], 0),
         (&["verify", "--clickhouse-url", &with_secret], 1),
         (&["verify", "--clickhouse-password", SECRET, "--log-format", "json"], 1),
         (&["merge", "--repair"], 0),
@@ -434,16 +434,17 @@ async fn what_is_piped_has_no_control_characters() {
     let mut arguments = world.arguments();
     arguments.extend(sources(&dome, &goldsky));
     for (term, progress) in [("xterm-256color", "bar"), ("dumb", "auto"), ("xterm-256color", "plain")] {
-        for command in ["goldsky", "run"] {
+        for command in [&["goldsky"][..], &["run", "--tracks", "dome,goldsky"]] {
             let arguments: Vec<&str> = arguments
                 .iter()
                 .map(String::as_str)
-                .chain([command, "--progress", progress, "-vv"])
+                .chain(command.iter().copied())
+                .chain(["--progress", progress, "-vv"])
                 .collect();
             let output = backfill(world.folder.path(), &[("TERM", term)], &arguments).await;
             for stream in [&output.stdout, &output.stderr] {
                 let odd = stream.iter().find(|byte| byte.is_ascii_control() && **byte != b'\n');
-                assert_eq!(odd, None, "{term} {progress} {command}");
+                assert_eq!(odd, None, "{term} {progress} {command:?}");
             }
             assert!(!output.stdout.is_empty());
         }

@@ -18,6 +18,7 @@ struct Sources {
     goldsky: StandIn,
     gamma: StandIn,
     clob: StandIn,
+    tokens: StandIn,
 }
 
 impl Sources {
@@ -32,6 +33,7 @@ impl Sources {
             goldsky: start(StandInOptions::goldsky()).await,
             gamma: start(StandInOptions::gamma()).await,
             clob: start(StandInOptions::clob()).await,
+            tokens: start(StandInOptions::tokens()).await,
         }
     }
 
@@ -41,6 +43,7 @@ impl Sources {
             ("--goldsky-url", self.goldsky.url()),
             ("--gamma-url", self.gamma.url()),
             ("--clob-url", self.clob.url()),
+            ("--tokens-url", self.tokens.url()),
             ("--dome-api-key", SECRET.to_owned()),
             ("--request-timeout", "2s".to_owned()),
         ]

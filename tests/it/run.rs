@@ -32,6 +32,8 @@ impl Scene {
         let child = self
             .command(&[
                 "run",
+                "--tracks",
+                "dome,goldsky",
                 "--derive=false",
                 "--batch-size",
                 "10",
@@ -79,7 +81,7 @@ fn results(object: &Value) -> Vec<(&str, &str)> {
 async fn interrupted_twice_and_resumed_it_ends_as_an_undisturbed_run_does() {
     let universe = small_universe(41);
     let undisturbed = scene(&universe, Duration::ZERO).await;
-    undisturbed.run(&["run", "--derive=false"]).await;
+    undisturbed.run(&["run", "--tracks", "dome,goldsky", "--derive=false"]).await;
     let disturbed = scene(&universe, Duration::from_millis(20)).await;
     for (more, signal) in [(0, rustix::process::Signal::INT), (500, rustix::process::Signal::TERM)] {
         let output = disturbed.interrupted(more, signal).await;
@@ -97,7 +99,9 @@ async fn interrupted_twice_and_resumed_it_ends_as_an_undisturbed_run_does() {
     }
     let page = disturbed.world.folder.path().join("report.html");
     let report = format!("--report={}", page.display());
-    let object = disturbed.run(&["run", "--derive=false", "--batch-size", "20", &report]).await;
+    let object = disturbed
+        .run(&["run", "--tracks", "dome,goldsky", "--derive=false", "--batch-size", "20", &report])
+        .await;
     assert_eq!(object["passed"], true);
     let page = std::fs::read_to_string(page).unwrap();
     let total = object["phases"].as_array().unwrap().iter().find(|it| it["phase"] == "validate").unwrap();
@@ -118,10 +122,11 @@ async fn interrupted_twice_and_resumed_it_ends_as_an_undisturbed_run_does() {
 async fn a_second_signal_leaves_at_once_and_the_data_is_still_right() {
     let universe = small_universe(46);
     let undisturbed = scene(&universe, Duration::ZERO).await;
-    undisturbed.run(&["run", "--derive=false"]).await;
+    undisturbed.run(&["run", "--tracks", "dome,goldsky", "--derive=false"]).await;
     // Longer than anybody waits: who ended has not waited for the answers.
     let disturbed = scene(&universe, Duration::from_secs(3600)).await;
-    let arguments = ["run", "--derive=false", "--format", "json", "--request-timeout", "10h"];
+    let arguments =
+        ["run", "--tracks", "dome,goldsky", "--derive=false", "--format", "json", "--request-timeout", "10h"];
     let child = disturbed.command(&arguments).spawn().unwrap();
     let pid = rustix::process::Pid::from_raw(child.id().unwrap().cast_signed()).unwrap();
     let output = tokio::spawn(child.wait_with_output());
@@ -140,20 +145,22 @@ async fn a_second_signal_leaves_at_once_and_the_data_is_still_right() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("again to leave at once"));
     let resumed = Scene::on(disturbed.world, &universe, &TRACKS, |_, _| {}).await;
     let resumed = resumed.with("--variance-limit", "100").with("--coverage-target", "50");
-    resumed.run(&["run", "--derive=false"]).await;
+    resumed.run(&["run", "--tracks", "dome,goldsky", "--derive=false"]).await;
     assert!(undisturbed.tables().await == resumed.tables().await, "the same tables");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_plan_comes_first_and_a_dry_run_touches_nothing() {
     let scene = scene(&small_universe(42), Duration::ZERO).await;
-    let object = scene.run(&["run", "--dry-run"]).await;
+    let object = scene.run(&["run", "--tracks", "dome,goldsky", "--dry-run"]).await;
     let actions: Vec<_> = object["plan"].as_array().unwrap().iter().map(|it| &it["action"]).collect();
     assert!(actions.iter().all(|action| *action == "run") && actions.len() == 6, "{object}");
     let databases: u64 = scene.world.one("SELECT count() FROM system.databases WHERE name = '{s}'").await;
     assert_eq!(databases, 0, "nothing was made");
     assert_eq!(std::fs::read_dir(scene.world.folder.path()).unwrap().count(), 0);
-    let text = String::from_utf8(scene.output(&["run", "--to", "dome"]).await.stdout).unwrap();
+    let text =
+        String::from_utf8(scene.output(&["run", "--tracks", "dome,goldsky", "--to", "dome"]).await.stdout)
+            .unwrap();
     assert!(text.starts_with("PLAN\n"), "{text}");
     assert!(text.contains("merge     skip  the run ends with tracks"), "{text}");
     let summary = text.split("SUMMARY").nth(1).expect("a summary at the end");
@@ -163,11 +170,11 @@ async fn the_plan_comes_first_and_a_dry_run_touches_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_done_already_is_left_out_with_its_reason_and_stays_right() {
     let scene = scene(&small_universe(43), Duration::ZERO).await;
-    let first = scene.run(&["run", "--derive=false", "--to", "merge"]).await;
+    let first = scene.run(&["run", "--tracks", "dome,goldsky", "--derive=false", "--to", "merge"]).await;
     let done = [("setup", "done"), ("dome", "done"), ("goldsky", "done"), ("merge", "done")];
     assert_eq!(results(&first)[..4], done);
     let before = scene.tables().await;
-    let second = scene.run(&["run", "--from", "merge"]).await;
+    let second = scene.run(&["run", "--tracks", "dome,goldsky", "--from", "merge"]).await;
     assert_eq!(
         results(&second),
         [
@@ -186,14 +193,14 @@ async fn what_is_done_already_is_left_out_with_its_reason_and_stays_right() {
     assert_eq!(scene.tables().await, before);
     // A staged token that the map has not: the merge is due again.
     scene.world.run("ALTER TABLE {d}.ctf_token_map DELETE WHERE token_id IN (SELECT token_id FROM {s}.clob_asset_map_dome LIMIT 1) SETTINGS mutations_sync = 1").await;
-    let third = scene.run(&["run", "--from", "merge", "--to", "merge"]).await;
+    let third = scene.run(&["run", "--tracks", "dome,goldsky", "--from", "merge", "--to", "merge"]).await;
     assert_eq!(results(&third)[3], ("merge", "done"));
     assert_eq!(scene.tables().await, before);
     // Every answer is there and nothing is left that another track could know: the tracks are left out.
     scene.world.run("INSERT INTO {d}.ctf_token_map (token_id, condition_id_norm, outcome_index) SELECT token_id, repeat('1', 64), 0 FROM {s}.not_found").await;
-    let fourth = scene.run(&["run", "--derive=false", "--to", "merge"]).await;
+    let fourth = scene.run(&["run", "--tracks", "dome,goldsky", "--derive=false", "--to", "merge"]).await;
     assert_eq!(results(&fourth)[1..4], [("dome", "skipped"), ("goldsky", "skipped"), ("merge", "skipped")]);
-    let bad = scene.output(&["run", "--from", "merge", "--to", "setup"]).await;
+    let bad = scene.output(&["run", "--tracks", "dome,goldsky", "--from", "merge", "--to", "setup"]).await;
     assert_eq!(bad.status.code(), Some(2));
 }
 
@@ -201,7 +208,9 @@ async fn what_is_done_already_is_left_out_with_its_reason_and_stays_right() {
 async fn the_first_phase_that_fails_is_the_last_and_the_summary_comes_all_the_same() {
     let scene = scene(&small_universe(44), Duration::ZERO).await;
     let nowhere = ["--dome-api-url", "http://127.0.0.1:1", "--goldsky-url", "http://127.0.0.1:1"];
-    let output = scene.output(&[&["run", "--format", "json"], &nowhere[..]].concat()).await;
+    let output = scene
+        .output(&[&["run", "--tracks", "dome,goldsky", "--format", "json"], &nowhere[..]].concat())
+        .await;
     assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
     let object: Value = serde_json::from_slice(&output.stdout).unwrap();
     let results = results(&object);
@@ -215,7 +224,16 @@ async fn the_first_phase_that_fails_is_the_last_and_the_summary_comes_all_the_sa
 #[tokio::test(flavor = "multi_thread")]
 async fn a_track_that_cannot_be_used_is_taken_over_by_the_other_which_says_so() {
     let scene = scene(&small_universe(44), Duration::ZERO).await;
-    let arguments = ["run", "--derive=false", "--format", "json", "--dome-api-url", "http://127.0.0.1:1"];
+    let arguments = [
+        "run",
+        "--tracks",
+        "dome,goldsky",
+        "--derive=false",
+        "--format",
+        "json",
+        "--dome-api-url",
+        "http://127.0.0.1:1",
+    ];
     let output = scene.output(&arguments).await;
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{errors}");

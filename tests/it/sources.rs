@@ -126,3 +126,20 @@ async fn an_odd_record_costs_no_other_one() {
         assert!(silent.is_empty(), "{}: lost without a reason: {silent:?}", source.name());
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_means_a_public_service_that_has_ended_is_told_so_once_with_what_to_do() {
+    let scene = Scene::new(&small_universe(155), &[], |_, _| {}).await;
+    let said = async |arguments: &[&str]| {
+        let mut command = scene.command(arguments);
+        let output = command.env_remove("DOME_API_URL").output().await.unwrap();
+        [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).concat()
+    };
+    let told = "The public Dome service has ended since 2026-04-28";
+    let setup = said(&["setup"]).await;
+    assert_eq!(setup.matches(told).count(), 1, "{setup}");
+    assert!(setup.contains("DOME_API_URL") && setup.contains("--tracks auto"), "{setup}");
+    assert!(!said(&["setup", "--tracks", "dome,goldsky"]).await.contains(told), "who names it has chosen it");
+    let doctor = said(&["doctor"]).await;
+    assert!(doctor.contains("the public service has ended on 2026-04-28"), "{doctor}");
+}
