@@ -128,6 +128,7 @@ fn a_circle_is_found_through_what_a_folder_hands_on() {
         "/// [`crate::a`]\npub struct Deep;",
         "pub struct Deep; #[cfg(test)] mod tests { use crate::a::a; }",
         "pub const DEEP: &str = \"crate::a::a\"; pub struct Deep;",
+        "pub(in crate::store) struct Deep; pub(crate) fn f() {}",
     ] {
         assert_eq!(on_circles(&small_crate(harmless).edges()), BTreeSet::new(), "{harmless}");
     }

@@ -150,6 +150,11 @@ impl Room {
                 let public = at > 0 && is_public(&tokens[..at]);
                 self.read_use(&tokens[at + 1..end.saturating_sub(1)], &[], module, public);
                 at = end;
+            } else if ident(tokens, at).is_some_and(|it| it == "pub")
+                && is_group(tokens, at + 1, Delimiter::Parenthesis)
+            {
+                // Who may see it is no use of anything.
+                at += 2;
             } else if let TokenTree::Group(group) = &tokens[at] {
                 let inner: Vec<_> = group.stream().into_iter().collect();
                 self.walk(&inner, module);
@@ -260,6 +265,10 @@ fn ident(tokens: &[TokenTree], at: usize) -> Option<String> {
 
 fn punct(tokens: &[TokenTree], at: usize, sign: char) -> bool {
     matches!(tokens.get(at), Some(TokenTree::Punct(punct)) if punct.as_char() == sign)
+}
+
+fn is_group(tokens: &[TokenTree], at: usize, delimiter: Delimiter) -> bool {
+    matches!(tokens.get(at), Some(TokenTree::Group(group)) if group.delimiter() == delimiter)
 }
 
 /// Whether `#[cfg(test)]` (also with more conditions) stands here.
