@@ -1,11 +1,10 @@
 //! The stand-ins over loopback, compared with what the services are documented to do.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
-
-use std::time::Duration;
 
 use super::shared::JITTER;
 use super::*;
@@ -22,7 +21,6 @@ fn universe() -> Arc<Universe> {
 }
 
 fn http() -> reqwest::Client {
-    // Another test may have installed it.
     rustls::crypto::ring::default_provider().install_default().ok();
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
