@@ -355,6 +355,9 @@ pub struct MergeArgs {
     /// Replace the rows of the map that name another index or condition than the hash proves
     #[arg(long)]
     pub repair: bool,
+    /// Prove the rows that the map has already, and say how they stand
+    #[arg(long)]
+    pub check: bool,
     /// Only say what would be done
     #[arg(long)]
     pub dry_run: bool,

@@ -20,6 +20,8 @@ pub struct MergeOptions {
     pub repair: bool,
     /// Fill empty labels of the map from the catalogue that `clob` has read.
     pub labels: bool,
+    /// Prove the rows that the map had before, too, as a repair does.
+    pub check: bool,
 }
 
 /// What phase 3 found and did.
@@ -33,8 +35,8 @@ pub struct MergeResult {
     pub after: Coverage,
     /// What the candidates came to.
     pub candidates: ProofCounts,
-    /// How the rows that the map had before stand to the hash.
-    pub map: MapProof,
+    /// How the rows that the map had before stand to the hash; `None` where that was not asked for.
+    pub map: Option<MapProof>,
     /// Tokens whose wrong rows were replaced, or would be; 0 where that was not asked for.
     pub repaired: u64,
     /// Empty labels of the map that were filled, or would be; `None` where that was not asked for.
@@ -85,8 +87,12 @@ async fn merge(context: &Context, options: &MergeOptions) -> Result<MergeResult,
     let duplicates_before = store.duplicated_tokens().await?;
     context.begins(Activity::Proving);
     let policy = super::proof_policy(context).await?;
-    let map = store.prove_map(&policy).await?;
-    let repaired = if options.repair { map.repairable_tokens() } else { 0 };
+    // Rows of the map were proven when they came; all of them again is asked for.
+    let map = match options.repair || options.check {
+        true => Some(store.prove_map(&policy).await?),
+        false => None,
+    };
+    let repaired = map.filter(|_| options.repair).map_or(0, |map| map.repairable_tokens());
     let candidates = store.prove_candidates(&policy).await?;
     let added = store.candidate_count().await?;
     // Whatever could not be written is found before anything is.
@@ -103,6 +109,7 @@ async fn merge(context: &Context, options: &MergeOptions) -> Result<MergeResult,
         context.begins(Activity::Merging);
         store.reassert_outranked().await?;
         store.merge_candidates().await?;
+        store.check_merged().await?;
     }
     store.drop_candidates().await?;
     let labels = if options.labels { Some(fill_labels(context, options.dry_run).await?) } else { None };

@@ -8,9 +8,9 @@ use super::events::{Activity, PhaseEvent};
 use super::exclusive::SETUP;
 use crate::failure::Failure;
 use crate::source::Source;
-use crate::store::Needs;
 use crate::store::coverage::Coverage;
 use crate::store::workload::{Share, Split};
+use crate::store::{Needs, StoreError};
 use crate::track::checkpoint::{self, CheckpointFile};
 
 /// How phase 0 is run.
@@ -126,6 +126,11 @@ async fn set_up(
     let unmapped = store.list_unmapped().await?;
     context.begins(Activity::SplittingWorkload);
     let tracks = store.split(unmapped, &options.shares).await?;
+    let split: u64 = tracks.iter().map(|split| split.workload.total).sum();
+    if split != unmapped {
+        let what = "unmapped tokens listed, and of them in the tracks' workloads";
+        return Err(StoreError::SumsDisagree { what, one: unmapped, other: split }.into());
+    }
     // What a track has that is not in use any more another one has now.
     let emptied = store.empty_other_workloads(&options.shares).await?;
     let staged = store.staged().await?.by_source;

@@ -8,6 +8,7 @@ use crate::failure::Failure;
 use crate::results::Track;
 use crate::settings::Settings;
 use crate::source::Source;
+use crate::store::Needs;
 use crate::track::engine::{TrackConfig, TrackError};
 use crate::track::lookup::LookupTrack;
 use crate::track::rounds;
@@ -94,6 +95,7 @@ async fn ask(
     options: &TrackOptions,
 ) -> Result<Vec<Result<Track, TrackError>>, Failure> {
     let settings = &context.settings;
+    context.store.check_tables(Needs::Merge).await?;
     // What a source that is newer than the last setup lacks.
     context.store.complete_staging(sources).await?;
     let policy = super::proof_policy(context).await?;

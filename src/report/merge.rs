@@ -56,6 +56,21 @@ fn overlaps(page: &mut Page, result: &Merge) {
             });
         }
     }
+    if staged.label_conflicting > 0 {
+        page.blank().line(format!(
+            "ℹ️  Labels that differ between sources: {} tokens (the first in precedence counts)",
+            thousands(staged.label_conflicting)
+        ));
+        for conflict in &staged.label_conflicts {
+            page.line(format!("   {}: {}", conflict.token, conflict.claims.join(", ")));
+        }
+    }
+    if staged.misplaced_labels > 0 {
+        page.line(format!(
+            "⚠️  Labels that contradict their place, not taken: {} tokens",
+            thousands(staged.misplaced_labels)
+        ));
+    }
 }
 
 fn production(page: &mut Page, result: &Merge) {
@@ -63,20 +78,13 @@ fn production(page: &mut Page, result: &Merge) {
     page.section(3, "Current Production Coverage");
     page.entry(25, "Total unique asset_ids", thousands(total));
     page.entry(25, "Currently mapped", format!("{} ({})", thousands(mapped), percent1(mapped, total)));
-    let map = &result.map;
+    let Some(map) = &result.map else { return };
     page.line(format!(
         "Rows of the map: {} proven, {} wrong, {} unproven",
         thousands(map.proven),
         thousands(map.wrong),
         thousands(map.unproven)
     ));
-    if map.mirror + map.structural > 0 {
-        page.line(format!(
-            "  of the second generation: {} mirrors of known conditions, {} by their own bits",
-            thousands(map.mirror),
-            thousands(map.structural)
-        ));
-    }
     if map.mirror + map.structural > 0 {
         page.line(format!(
             "  of the second generation: {} mirrors of known conditions, {} by their own bits",

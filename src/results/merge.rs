@@ -23,6 +23,12 @@ pub struct Merge {
     pub conflicting: u64,
     /// Some of those.
     pub conflicts: Vec<Conflict>,
+    /// Tokens that two sources give different labels; the first in precedence counts.
+    pub label_conflicting: u64,
+    /// Some of those, each claim as `source: label`.
+    pub label_conflicts: Vec<Conflict>,
+    /// Tokens with a label that contradicts its place, which was not taken.
+    pub misplaced_labels: u64,
     /// The coverage before.
     pub before: Covered,
     /// The coverage afterwards; the same as before in a dry run.
@@ -49,8 +55,8 @@ pub struct Merge {
     pub duplicates: u64,
     /// Why the merged tokens are believed.
     pub evidence: Evidence,
-    /// How the rows that the map had before stand to the hash.
-    pub map: MapProof,
+    /// How the rows that the map had before stand to the hash; null where neither `--repair` nor `--check` asked for it.
+    pub map: Option<MapProof>,
     /// Whether nothing was written.
     pub dry_run: bool,
     /// From the process's start.

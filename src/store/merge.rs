@@ -8,6 +8,7 @@ use super::map_row::{MapRow, Values};
 use super::sql::{condition_norm, mirror_spelling, usable_map, well_formed_token};
 use super::{Store, StoreError, Table};
 use crate::ids::{ConditionId, TokenId};
+use crate::pnl::labels::is_misplaced;
 use crate::proof::{Evidence, KnownConditions, ProofPolicy, Prover};
 use crate::source::Source;
 
@@ -28,6 +29,10 @@ pub struct Staged {
     pub conflicting: u64,
     /// Some of those, for a person to look at.
     pub conflicts: Vec<Conflict>,
+    /// Tokens that two sources give different labels; the first in precedence counts.
+    pub label_conflicting: u64,
+    /// Some of those, each claim as `source: label`.
+    pub label_conflicts: Vec<Conflict>,
 }
 
 /// Two sources that disagree about a token.
@@ -35,7 +40,7 @@ pub struct Staged {
 pub struct Conflict {
     /// The token.
     pub token_id: String,
-    /// What each claims, as `source: condition/index`.
+    /// What each claims, as `source: condition/index` or `source: label`.
     pub claims: Vec<String>,
 }
 
@@ -50,6 +55,8 @@ pub struct ProofCounts {
     pub structural: u64,
     /// Tokens with staged rows none of which can be believed: not merged.
     pub refused: u64,
+    /// Tokens with a label that contradicts its place ("Yes" of index 1), which was not taken.
+    pub misplaced_labels: u64,
 }
 
 impl ProofCounts {
@@ -131,7 +138,15 @@ impl Store {
              ORDER BY token_id LIMIT 20"
         );
         let conflicts = self.rows(doing, self.query(&sql)).await?;
-        Ok(Staged { by_source, overlapping, conflicting, conflicts })
+        let differ = format!(
+            "SELECT token_id, arraySort(groupUniqArray(concat(track, ': ', outcome_label))) AS claims FROM ({all}) \
+             WHERE outcome_label != '' GROUP BY token_id HAVING uniqExact(lowerUTF8(trimBoth(outcome_label))) > 1"
+        );
+        let count = format!("SELECT count() FROM ({differ})");
+        let label_conflicting: u64 = self.one(doing, self.query(&count)).await?;
+        let label_conflicts =
+            self.rows(doing, self.query(&format!("{differ} ORDER BY token_id LIMIT 20"))).await?;
+        Ok(Staged { by_source, overlapping, conflicting, conflicts, label_conflicting, label_conflicts })
     }
 
     /// Proves every staged mapping of a token that the map does not have yet, and writes the believable ones to a
@@ -265,6 +280,28 @@ impl Store {
         Ok(())
     }
 
+    /// Checks that every candidate has a usable row in the map by now.
+    ///
+    /// # Errors
+    /// [`StoreError::SumsDisagree`], with both numbers.
+    pub async fn check_merged(&self) -> Result<(), StoreError> {
+        let inputs = self.inputs().await?;
+        let sql = format!(
+            "SELECT count(), countIf(token_id GLOBAL IN (SELECT token_id FROM {})) FROM {}",
+            usable_map(inputs.map()?),
+            self.candidates()
+        );
+        let (written, found): (u64, u64) = self.one("counting what was merged", self.query(&sql)).await?;
+        match written == found {
+            true => Ok(()),
+            false => Err(StoreError::SumsDisagree {
+                what: "tokens merged, and of them in the map afterwards",
+                one: written,
+                other: found,
+            }),
+        }
+    }
+
     /// Checks that rows of the map can be deleted, as repairs and label fills do.
     ///
     /// # Errors
@@ -321,11 +358,15 @@ fn candidate(rows: &[StagedText], prover: Prover<'_, '_>, counts: &mut ProofCoun
         return None;
     };
     counts.add(proof.evidence);
-    let label = claims.iter().find(|(other, condition)| {
+    let labelled = |(other, condition): &&(&StagedText, ConditionId)| {
         // A label stays with its token, but a row of another condition speaks of another market.
         !other.outcome_label.is_empty()
             && (other.condition_id == row.condition_id || condition.is_same_as(&proof.condition))
-    });
+    };
+    let misplaced =
+        |(other, _): &&(&StagedText, ConditionId)| is_misplaced(&other.outcome_label, proof.outcome_index);
+    counts.misplaced_labels += u64::from(claims.iter().filter(labelled).any(|claim| misplaced(&claim)));
+    let label = claims.iter().filter(labelled).find(|claim| !misplaced(claim));
     let source = match label {
         Some((label, _)) if label.source != row.source => format!("{}+{}", row.source, label.source),
         _ => row.source.clone(),

@@ -134,6 +134,18 @@ pub enum StoreError {
         /// One of them.
         example: String,
     },
+    /// Two counts of the same thing differ.
+    #[error(
+        "sums do not agree: {what}: {one} and {other}; does one address lead to several servers that do not have the same rows yet? Run the same command again"
+    )]
+    SumsDisagree {
+        /// What was counted twice.
+        what: &'static str,
+        /// How many by the first count.
+        one: u64,
+        /// How many by the second.
+        other: u64,
+    },
     /// A table lacks a column that is needed.
     #[error("the table {table} has no column {column}, which is needed; nothing was written")]
     MissingColumn {
@@ -167,7 +179,8 @@ impl StoreError {
             | Self::VersionTaken { .. }
             | Self::NoEnumValue { .. }
             | Self::NotMutable { .. }
-            | Self::Hidden { .. } => false,
+            | Self::Hidden { .. }
+            | Self::SumsDisagree { .. } => false,
         }
     }
 }
@@ -211,6 +224,30 @@ pub struct Store {
     inputs: Arc<tokio::sync::Mutex<Option<Arc<input::Inputs>>>>,
 }
 
+/// What a server does when one of its limits is reached: each can be set to stop quietly.
+const OVERFLOW_MODES: [&str; 9] = [
+    "distinct_overflow_mode",
+    "group_by_overflow_mode",
+    "join_overflow_mode",
+    "read_overflow_mode",
+    "result_overflow_mode",
+    "set_overflow_mode",
+    "sort_overflow_mode",
+    "timeout_overflow_mode",
+    "transfer_overflow_mode",
+];
+
+/// Settings under which the same statement answers something else, with the values that are meant.
+const MEANINGS: [(&str, &str); 7] = [
+    ("limit", "0"),
+    ("offset", "0"),
+    ("extremes", "0"),
+    ("final", "0"),
+    ("aggregate_functions_null_for_empty", "0"),
+    ("join_any_take_last_row", "0"),
+    ("transform_null_in", "0"),
+];
+
 impl Store {
     /// Connects, and checks that what answers is a ClickHouse that lets this user into this database.
     ///
@@ -235,6 +272,10 @@ impl Store {
             .with_setting("insert_distributed_sync", "1")
             // An error in the middle of a statement must reach us as one, not as the end of the answer.
             .with_setting("wait_end_of_query", "1");
+        // A limit of a user's profile is an error, never a shorter answer.
+        let client = OVERFLOW_MODES.iter().fold(client, |client, mode| client.with_setting(*mode, "throw"));
+        // What a profile may set, and what changes the meaning of a statement.
+        let client = MEANINGS.iter().fold(client, |client, (name, value)| client.with_setting(*name, *value));
         Ok(Self {
             client,
             names: settings.names.clone(),

@@ -239,8 +239,10 @@ async fn a_mirror_is_paid_in_either_spelling_and_rewritten_once_its_condition_is
     assert_eq!(payouts().await[&yes].as_deref(), Some("1"));
     let result = derive::run(&context, &DeriveOptions::default()).await.unwrap();
     assert_eq!((result.inserted, result.mirrors), (1, 1));
-    let found = merge::run(&context, &MergeOptions::default()).await.unwrap();
-    assert_eq!((found.added, found.map.respelled, found.map.wrong, found.after.mapped), (1, 1, 0, 2));
+    let check = MergeOptions { check: true, ..MergeOptions::default() };
+    let found = merge::run(&context, &check).await.unwrap();
+    let map = found.map.unwrap();
+    assert_eq!((found.added, map.respelled, map.wrong, found.after.mapped), (1, 1, 0, 2));
     let repair = MergeOptions { repair: true, ..MergeOptions::default() };
     let repaired = merge::run(&context, &repair).await.unwrap();
     assert_eq!((repaired.repaired, repaired.after.mapped, repaired.after.ambiguous), (1, 2, 0));

@@ -21,6 +21,11 @@ impl From<&MergeResult> for Merge {
             conflicts: (found.staged.conflicts.iter())
                 .map(|it| Conflict { token: it.token_id.clone(), claims: it.claims.clone() })
                 .collect(),
+            label_conflicting: found.staged.label_conflicting,
+            label_conflicts: (found.staged.label_conflicts.iter())
+                .map(|it| Conflict { token: it.token_id.clone(), claims: it.claims.clone() })
+                .collect(),
+            misplaced_labels: found.candidates.misplaced_labels,
             before: covered(&found.before),
             after: covered(&found.after),
             total_asset_ids: found.after.total,
@@ -38,16 +43,16 @@ impl From<&MergeResult> for Merge {
                 mirror: found.candidates.mirror,
                 structural: found.candidates.structural,
             },
-            map: MapProof {
-                proven: found.map.proven,
-                mirror: found.map.mirror,
-                structural: found.map.structural,
-                respelled: found.map.respelled,
-                respelled_tokens: found.map.respelled_tokens,
-                wrong: found.map.wrong,
-                unproven: found.map.unproven,
-                wrong_tokens: found.map.wrong_tokens,
-            },
+            map: found.map.as_ref().map(|map| MapProof {
+                proven: map.proven,
+                mirror: map.mirror,
+                structural: map.structural,
+                respelled: map.respelled,
+                respelled_tokens: map.respelled_tokens,
+                wrong: map.wrong,
+                unproven: map.unproven,
+                wrong_tokens: map.wrong_tokens,
+            }),
             dry_run: found.dry_run,
             elapsed_seconds: Seconds(found.elapsed_seconds),
         }
