@@ -20,12 +20,12 @@ pub use average_cost::{AverageCost, Redemptions};
 pub use decide::{Decision, Evidence, ListedWinner, PayoutSource, Resolution, decide};
 pub use definitions::{Appraisal, Definitions, Difference, Gap, Method, appraise};
 pub use derived::{combo_payout, event_payout};
-pub use flows::{FlowSums, add_flows};
+pub use flows::add_flows;
 pub use history::{Flow, FlowKind, Leg, Trade, TransferRule};
 pub use labels::Labels;
 pub use money::{BadAmount, Micro, Usd};
 pub use payout::{Payout, PayoutVector};
-pub use position::{Charged, Position, Repeated};
+pub use position::{Charged, FlowSums, Position, Repeated};
 pub use variance::Variance;
 pub use waterfall::{Candidate, choose};
 

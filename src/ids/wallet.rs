@@ -16,6 +16,11 @@ impl Wallet {
     pub const fn from_bytes(bytes: [u8; 20]) -> Self {
         Self(bytes)
     }
+
+    /// The 20 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 20] {
+        &self.0
+    }
 }
 
 impl FromStr for Wallet {

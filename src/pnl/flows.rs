@@ -5,21 +5,6 @@ use std::collections::HashMap;
 use super::{Flow, FlowKind, Micro, Position, TransferRule};
 use crate::ids::TokenId;
 
-/// What flows added to a position, fees not among them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct FlowSums {
-    /// How many flows.
-    pub count: u64,
-    /// Micro-shares received less those that went.
-    pub net_shares: Micro,
-    /// Micro-USD received less those paid.
-    pub cashflow: Micro,
-    /// The part of the shares that came from other wallets, less those that went to others.
-    pub transferred: Micro,
-    /// What those cost, by the rule for transfers, as a cashflow.
-    pub transferred_cash: Micro,
-}
-
 /// Adds the flows to the positions of their tokens. A flow of a token that is in no position adds nothing; the answer
 /// says how many such legs there were.
 ///

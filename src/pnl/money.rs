@@ -216,6 +216,11 @@ impl Micro {
         Self(&self.0 + &other.0)
     }
 
+    /// What is left of it after the other.
+    pub fn minus(&self, other: &Self) -> Self {
+        Self(&self.0 - &other.0)
+    }
+
     /// Whether it is below zero.
     pub fn is_negative(&self) -> bool {
         self.0.is_negative()

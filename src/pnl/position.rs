@@ -2,7 +2,7 @@
 
 use num_rational::BigRational;
 
-use super::{Decision, FlowSums, Micro, Payout, Trade, Usd};
+use super::{Decision, Micro, Payout, Trade, Usd};
 use crate::ids::{ConditionId, TokenId, Wallet};
 
 /// All fills of a wallet in one mapped token.
@@ -47,6 +47,21 @@ pub struct Charged {
     pub shares: Micro,
     /// In micro-USD.
     pub cash: Micro,
+}
+
+/// What flows added to a position, fees not among them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FlowSums {
+    /// How many flows.
+    pub count: u64,
+    /// Micro-shares received less those that went.
+    pub net_shares: Micro,
+    /// Micro-USD received less those paid.
+    pub cashflow: Micro,
+    /// The part of the shares that came from other wallets, less those that went to others.
+    pub transferred: Micro,
+    /// What those cost, by the rule for transfers, as a cashflow.
+    pub transferred_cash: Micro,
 }
 
 /// Second deliveries of fills, which are left out of a position.

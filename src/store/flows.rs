@@ -1,8 +1,15 @@
 //! The wallets' flows: what they did beside trading, as `backfill flows` or somebody else wrote it down.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use crate::pnl::{Flow, FlowKind};
+use clickhouse::Row;
+use serde::Deserialize;
+
+use super::input::InputTable;
+use super::wallets::long;
+use super::{Column, Store, StoreError, Table};
+use crate::ids::{TokenId, Wallet};
+use crate::pnl::{Flow, FlowKind, Leg, Micro};
 
 /// What is known of a wallet's flows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,6 +20,8 @@ pub struct WalletFlows {
     pub known: bool,
     /// Whether fees are among them.
     pub fees: bool,
+    /// Rows that say nothing that can be counted: another kind, no token, no number.
+    pub unreadable: u64,
 }
 
 impl WalletFlows {
@@ -23,5 +32,152 @@ impl WalletFlows {
             *counts.entry(flow.kind).or_default() += 1;
         }
         counts
+    }
+}
+
+/// The columns that flows are counted with.
+const NEEDED: [&str; 7] = ["wallet", "block", "log_index", "kind", "token_id", "shares", "cash"];
+
+/// A row of the flows, its numbers as texts: they are integers of up to 256 bits, or whatever a table of somebody's own
+/// has.
+#[derive(Debug, Row, Deserialize)]
+struct FlowLine {
+    wallet: String,
+    block: u64,
+    log_index: u32,
+    kind: String,
+    token_id: String,
+    shares: String,
+    cash: String,
+    time: u32,
+    price: String,
+}
+
+impl Store {
+    /// The flows of each wallet, in the order given; none where there is no table of them. `priced` asks for the price
+    /// of each transferred token: that of its last fill before.
+    ///
+    /// # Errors
+    /// The table lacks a column, or ClickHouse fails.
+    pub async fn wallet_flows(
+        &self,
+        wallets: &[Wallet],
+        priced: bool,
+    ) -> Result<Vec<WalletFlows>, StoreError> {
+        let mut flows: Vec<WalletFlows> = wallets.iter().map(|_| WalletFlows::default()).collect();
+        let table = &self.names().flows;
+        let Some(columns) = self.columns(table).await? else { return Ok(flows) };
+        self.require(table, "FLOWS_TABLE", &NEEDED).await?;
+        let read = self.wallets_with_known_flows(wallets).await?;
+        for (flows, wallet) in flows.iter_mut().zip(wallets) {
+            (flows.known, flows.fees) = (read.contains(wallet), read.contains(wallet));
+        }
+        let inputs = self.inputs().await?;
+        let fills = Some(inputs.fills()?).filter(|fills| priced && fills.has("timestamp"));
+        let sql = flows_sql(table, &columns, fills.map(InputTable::from), wallets);
+        let lines: Vec<FlowLine> = self.rows("reading the flows", long(self.query(&sql))).await?;
+        let places: HashMap<Wallet, usize> =
+            wallets.iter().enumerate().map(|(place, wallet)| (*wallet, place)).collect();
+        for line in lines {
+            let place = line.wallet.parse().ok().and_then(|wallet: Wallet| places.get(&wallet));
+            if let Some(of) = place.and_then(|place| flows.get_mut(*place)) {
+                of.add(&line);
+            }
+        }
+        Ok(flows)
+    }
+
+    /// Rows of no fills for every token that the wallets' flows name, to be added to the sums by second: such a token is a
+    /// position too, though it was never traded. Nothing where there is no table of flows.
+    pub(super) async fn flow_tokens_sql(&self, wallets: &[Wallet]) -> Result<String, StoreError> {
+        let table = &self.names().flows;
+        if self.columns(table).await?.is_none() {
+            return Ok(String::new());
+        }
+        self.require(table, "FLOWS_TABLE", &NEEDED).await?;
+        let (count, shares, cash) = ("toUInt64(0)", "toDecimal256(0, 12)", "toDecimal256(0, 42)");
+        Ok(format!(
+            "UNION ALL SELECT DISTINCT lower(toString(wallet)), toString(token_id), toUInt32(0), {count}, toInt64(0), \
+                 {count}, {count}, {count}, {count}, {count}, {count}, {shares}, {cash}, {shares}, {cash}, {shares}, \
+                 {cash}, {shares}, {shares}, toInt128(0), toUInt64(1) \
+             FROM {table} WHERE {}",
+            among(wallets)
+        ))
+    }
+
+    /// The wallets of which `backfill flows` has read everything.
+    async fn wallets_with_known_flows(&self, wallets: &[Wallet]) -> Result<Vec<Wallet>, StoreError> {
+        let table = self.staging_table("wallet_flow_reads");
+        if self.columns(&table).await?.is_none() {
+            return Ok(Vec::new());
+        }
+        let sql = format!("SELECT DISTINCT lower(wallet) FROM {table} WHERE {}", among(wallets));
+        let texts: Vec<String> = self.rows("reading whose flows are known", long(self.query(&sql))).await?;
+        Ok(texts.iter().filter_map(|text| text.parse().ok()).collect())
+    }
+}
+
+/// The condition that a row is of one of the wallets. Hex digits by their type, they need no quoting.
+fn among(wallets: &[Wallet]) -> String {
+    let texts: Vec<String> = wallets.iter().map(|wallet| format!("'{wallet}'")).collect();
+    if texts.is_empty() { "false".to_owned() } else { format!("lower(wallet) IN ({})", texts.join(", ")) }
+}
+
+/// One row a part of a flow, the newest where it was written more than once, in the order of the chain.
+fn flows_sql(table: &Table, columns: &[Column], fills: Option<String>, wallets: &[Wallet]) -> String {
+    let has = |name: &str| columns.iter().any(|column| column.name == name);
+    let part = if has("part") { "toUInt32(part)" } else { "toUInt32(0)" };
+    let time = if has("timestamp") { "toUInt32(timestamp)" } else { "toUInt32(0)" };
+    let fetched = if has("fetched_at") { "toUInt64(fetched_at)" } else { "toUInt64(0)" };
+    // A table without parts has a row a token; then the token tells the parts apart.
+    let key = "owner, at_block, at_log, at_part, token";
+    let rows = format!(
+        "SELECT lower(toString(wallet)) AS owner, toUInt64(block) AS at_block, toUInt32(log_index) AS at_log, \
+                {part} AS at_part, toString(token_id) AS token, \
+                argMax((lower(toString(kind)), toString(shares), toString(cash), {time}), \
+                       ({fetched}, toString(kind), toString(shares), toString(cash))) AS newest \
+         FROM {table} WHERE {of} GROUP BY {key}",
+        of = among(wallets),
+    );
+    let price_column = if fills.is_some() { "p.last_price" } else { "''" };
+    let price = match fills {
+        Some(fills) => format!(
+            "GLOBAL ASOF LEFT JOIN (SELECT asset_id, toUInt32(timestamp) AS at, argMax(toString(price), fill_id) AS last_price \
+                FROM {fills} WHERE asset_id GLOBAL IN (SELECT token FROM flows WHERE newest.1 = 'transfer') \
+                  AND price >= 0 AND price <= 1 GROUP BY asset_id, at) AS p ON flows.token = p.asset_id AND flows.newest.4 >= p.at"
+        ),
+        None => String::new(),
+    };
+    format!(
+        "WITH flows AS ({rows}) \
+         SELECT owner AS wallet, at_block AS block, at_log AS log_index, newest.1 AS kind, token AS token_id, \
+                newest.2 AS shares, newest.3 AS cash, newest.4 AS time, {price_column} AS price \
+         FROM flows {price} ORDER BY {key} SETTINGS join_use_nulls = 0"
+    )
+}
+
+impl WalletFlows {
+    /// Adds a row to the flow that it is a part of.
+    fn add(&mut self, line: &FlowLine) {
+        self.known = true;
+        let kind = FlowKind::of_name(&line.kind);
+        let (token, shares) = (line.token_id.parse::<TokenId>(), line.shares.parse::<Micro>());
+        let (Some(kind), Ok(token), Ok(shares), Ok(cash)) = (kind, token, shares, line.cash.parse::<Micro>())
+        else {
+            self.unreadable += 1;
+            return;
+        };
+        self.fees |= kind == FlowKind::Fee;
+        let leg = Leg { token, shares, price: line.price.parse().ok() };
+        let place = (line.block, line.log_index);
+        // Transfers and fees have nothing to do with each other though they stand at one log.
+        let together = !matches!(kind, FlowKind::Transfer | FlowKind::Fee);
+        match self.flows.last_mut() {
+            Some(flow) if together && flow.place == place && flow.kind == kind => {
+                flow.cash = flow.cash.plus(&cash);
+                flow.legs.push(leg);
+            }
+            _ => self.flows.push(Flow { time: line.time, place, kind, legs: vec![leg], cash }),
+        }
     }
 }

@@ -11,6 +11,7 @@ mod exact;
 pub(crate) mod examine;
 mod export;
 pub(crate) mod facts;
+mod fees;
 pub(crate) mod flows;
 pub mod gaps;
 pub mod input;

@@ -6,6 +6,7 @@ use clickhouse::Row;
 use serde::Deserialize;
 
 use super::catalogue::believed;
+use super::fees::FeeColumns;
 use super::input::InputTable;
 use super::spelling::{by_either_spelling, ended_columns};
 use super::sql::{condition_norm, mirror_spelling, usable_map, usable_row, well_formed_token};
@@ -36,6 +37,12 @@ struct Traded {
     cashflow: String,
     repeated_shares: String,
     repeated_cash: String,
+    /// What fees took: micro-shares, micro-USD, and what they would have by the rates alone, in micro-USD.
+    fee_shares: String,
+    fee_cash: String,
+    fee_guess: String,
+    /// Whether the wallet's flows name the token.
+    in_flows: bool,
     /// By second: what was bought and sold of micro-shares, paid and received of micro-USD, as decimals.
     seconds: Vec<(u32, String, String, String, String)>,
     state: u8,
@@ -169,11 +176,13 @@ impl Store {
                 advice: String::new(),
             });
         }
-        let sql = self.holdings_sql(&among(wallets)).await?;
+        let sql = self.holdings_sql(wallets).await?;
         let rows: Vec<Traded> = self.rows(doing, long(self.query(&sql))).await?;
         let places: HashMap<Wallet, usize> =
             wallets.iter().enumerate().map(|(place, wallet)| (*wallet, place)).collect();
-        let mut holdings: Vec<Holdings> = wallets.iter().map(|wallet| Holdings::empty(*wallet)).collect();
+        let fees = inputs.fills()?.has("fee_cash") || inputs.fills()?.has("fee_received");
+        let empty = |wallet: &Wallet| Holdings { fees, ..Holdings::empty(*wallet) };
+        let mut holdings: Vec<Holdings> = wallets.iter().map(empty).collect();
         for row in rows {
             let place = row.wallet.parse().ok().and_then(|wallet: Wallet| places.get(&wallet));
             let Some(of) = place.and_then(|place| holdings.get_mut(*place)) else { continue };
@@ -219,8 +228,8 @@ impl Store {
         Ok(())
     }
 
-    /// `of_wallets` is the condition that a fill is one of the wallets'.
-    async fn holdings_sql(&self, of_wallets: &str) -> Result<String, StoreError> {
+    async fn holdings_sql(&self, wallets: &[Wallet]) -> Result<String, StoreError> {
+        let of_wallets = among(wallets);
         let (names, inputs) = (self.names(), self.inputs().await?);
         let (input, map_input) = (inputs.fills()?, inputs.map()?);
         let (fills, map, table) = (input.from(), usable_map(map_input), map_input.from());
@@ -230,6 +239,8 @@ impl Store {
             true => "toUInt32(timestamp)",
             false => "toUInt32(0)",
         };
+        let FeeColumns { shares: fee_shares, cash: fee_cash, guess: fee_guess } = FeeColumns::of(input);
+        let in_flows = self.flow_tokens_sql(wallets).await?;
         if inputs.resolutions.is_none() && inputs.winners.is_none() {
             return Err(StoreError::MissingTable {
                 table: format!("{} (or {})", names.resolutions.plain(), names.winners.plain()),
@@ -267,10 +278,12 @@ impl Store {
                  ifNull(toDecimal256OrNull(p, 30), 0) AS exact_price, ifNull(toDecimal256OrNull(s, 12), 0) AS exact_size, \
                  counts AND (exact_price != ifNull(toDecimal256OrNull(p, 50), 0) OR (price > 0 AND price < 1e-30) \
                    OR exact_size != ifNull(toDecimal256OrNull(s, 40), 0) OR (size > 0 AND size < 1e-12)) AS inexact, \
-                 exact_size * sign AS shares, exact_price * exact_size * -sign AS cash \
+                 exact_size * sign AS shares, exact_price * exact_size * -sign AS cash, \
+                 if(counts, {fee_shares}, toDecimal256(0, 12)) AS fee_s, if(counts, {fee_cash}, toDecimal256(0, 12)) AS fee_c, \
+                 if(counts, {fee_guess}, toInt128(0)) AS fee_g \
                FROM {fills} WHERE {of_wallets}), \
              once AS (SELECT owner, fill, count() AS copies, uniqExact(price_text, size_text) AS versions, \
-                 argMax((asset, odd_side, odd_price, odd_size, inexact, counts, shares, cash, second), \
+                 argMax((asset, odd_side, odd_price, odd_size, inexact, counts, shares, cash, second, fee_s, fee_c, fee_g), \
                         (ingested_at, price_text, size_text)) AS newest, \
                  sum(shares) AS all_shares, sum(cash) AS all_cash \
                FROM read GROUP BY owner, fill, alone, asset, way), \
@@ -279,12 +292,14 @@ impl Store {
                  countIf(newest.3) AS n_prices, countIf(newest.4) AS n_sizes, countIf(newest.5) AS n_inexact, \
                  sum(newest.7) AS shares_in, sum(newest.8) AS cash_in, sumIf(newest.7, newest.7 > 0) AS bought, \
                  sumIf(newest.8, newest.7 > 0) AS spent, sum(all_shares) - shares_in AS shares_again, \
-                 sum(all_cash) - cash_in AS cash_again \
-               FROM once GROUP BY owner, asset, at_second), \
+                 sum(all_cash) - cash_in AS cash_again, sum(newest.10) AS took_shares, sum(newest.11) AS took_cash, \
+                 sum(newest.12) AS took_guess, toUInt64(0) AS n_flows \
+               FROM once GROUP BY owner, asset, at_second {in_flows}), \
              traded AS (SELECT owner, asset, sum(n_fills) AS fill_count, sum(n_copies) AS copies_left_out, \
                  sum(n_changed) AS changed_count, sum(n_nameless) AS nameless_count, sum(n_sides) AS odd_sides, sum(n_prices) AS odd_prices, \
                  sum(n_sizes) AS odd_sizes, sum(n_inexact) AS inexact_count, sum(shares_in) AS net, \
                  sum(cash_in) AS paid, sum(shares_again) AS more_shares, sum(cash_again) AS more_cash, \
+                 sum(took_shares) AS fee_s, sum(took_cash) AS fee_c, sum(took_guess) AS fee_g, sum(n_flows) AS flow_count, \
                  groupArray((at_second, bought, spent, shares_in - bought, cash_in - spent)) AS by_second \
                FROM seconds GROUP BY owner, asset), \
              mapped AS (SELECT token_id, condition_id_norm, {mirrored} AS mirrored, outcome_index, disagreeing, label \
@@ -296,6 +311,8 @@ impl Store {
                     odd_prices AS odd_price, odd_sizes AS odd_size, inexact_count AS inexact, \
                     toString(net) AS net_shares, toString(paid) AS cashflow, \
                     toString(more_shares) AS repeated_shares, toString(more_cash) AS repeated_cash, \
+                    toString(fee_s) AS fee_shares, toString(fee_c) AS fee_cash, toString(fee_g) AS fee_guess, \
+                    flow_count > 0 AS in_flows, \
                     arrayMap(it -> (it.1, toString(it.2), toString(it.3), toString(it.4), toString(it.5)), \
                              arraySort(it -> it.1, by_second)) AS seconds, \
                     toUInt8(multiIf(k.token_id = '', 0, k.disagreeing, 1, 2)) AS state, \
@@ -485,13 +502,20 @@ impl Holdings {
         oddities.odd_size += row.odd_size;
         oddities.inexact += row.inexact;
         // Nothing but odd fills is no position.
-        if row.fills == 0 {
+        self.estimated_fees =
+            std::mem::take(&mut self.estimated_fees) + row.fee_guess.parse::<Micro>()?.units();
+        if row.fills == 0 && !row.in_flows {
             return Ok(());
         }
         let (net_shares, cashflow): (Micro, Micro) = (row.net_shares.parse()?, row.cashflow.parse()?);
+        let charged = Charged { shares: row.fee_shares.parse()?, cash: row.fee_cash.parse()? };
+        let (net_shares, cashflow) = (net_shares.minus(&charged.shares), cashflow.minus(&charged.cash));
         // Every usable map row is of a well-formed token, and of a well-formed condition.
         let ids = row.asset_id.parse().ok().zip(row.condition_id.parse().ok());
         let Some((token_id, condition_id)) = ids.filter(|_| row.state == 2) else {
+            if row.fills == 0 {
+                return Ok(());
+            }
             self.unmapped.push(Unmapped {
                 token_id: row.asset_id,
                 well_formed: row.well_formed,
@@ -524,7 +548,7 @@ impl Holdings {
             net_shares,
             cashflow,
             trades: trades(&row.seconds)?,
-            charged: Charged::default(),
+            charged,
             flows: FlowSums::default(),
             excluded: false,
             decision,

@@ -10,6 +10,8 @@ use crate::values::{BadSetting, HttpUrl, Secret, SecretParser, bad, secret};
 
 const CONNECTION: &str = "ClickHouse";
 const TABLES: &str = "Tables";
+/// The table of flows in the staging database.
+const FLOWS: &str = "wallet_flows";
 
 /// How ClickHouse is reached.
 #[derive(Debug, Clone)]
@@ -56,6 +58,9 @@ pub struct StoreArgs {
     /// Winning labels by condition
     #[arg(long, env, global = true, default_value = "gamma_resolved", value_parser = table, help_heading = TABLES, hide_short_help = true)]
     winners_table: String,
+    /// What wallets did beside trading, where it is not backfill's own table of it
+    #[arg(long, env, global = true, value_parser = table, help_heading = TABLES, hide_short_help = true)]
+    flows_table: Option<String>,
     /// The trades' columns where they have other names, as ours=theirs; size=shares:1e6 scales
     #[arg(long, env, global = true, default_value = "", value_parser = str::parse::<ColumnNames>, help_heading = TABLES, hide_short_help = true)]
     fills_columns: ColumnNames,
@@ -101,6 +106,10 @@ impl StoreArgs {
             token_map: named(&self.token_map_table)?,
             resolutions: named(&self.resolutions_table)?,
             winners: named(&self.winners_table)?,
+            flows: match &self.flows_table {
+                Some(flows) => named(flows)?,
+                None => Table::new(&self.staging_database, FLOWS),
+            },
             database: self.clickhouse_database.clone(),
             staging: self.staging_database,
         };

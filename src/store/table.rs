@@ -55,6 +55,8 @@ pub struct TableNames {
     pub resolutions: Table,
     /// Winning labels by condition.
     pub winners: Table,
+    /// What wallets did beside trading.
+    pub flows: Table,
     /// The database that the connection uses.
     pub database: String,
     /// The database of backfill's own tables.

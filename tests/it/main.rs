@@ -2,6 +2,7 @@
 
 mod common;
 mod pnl_definitions;
+mod pnl_flows;
 mod pnl_world;
 
 mod cli;

@@ -1,13 +1,15 @@
 //! [`assess_holdings`]: what a wallet holds against what was expected of it.
 
+use super::baselines::Baseline;
 use super::explain::{explain, prove};
 use super::fees::{FeeSource, Fees};
+use super::result::{Audited, Status, WalletResult};
 use super::signs::signs;
 use super::waterfall::{Evidence, waterfall};
-use super::{Audited, Baseline, Status, WalletResult};
 use crate::ctf::Collateral;
 use crate::pnl::{
-    Appraisal, Method, Position, Redemptions, TransferRule, Usd, Variance, add_flows, appraise,
+    Appraisal, Flow, FlowKind, Method, Position, Redemptions, TransferRule, Usd, Variance, add_flows,
+    appraise,
 };
 use crate::store::flows::WalletFlows;
 use crate::store::positions::Holdings;
@@ -37,9 +39,12 @@ pub fn assess_holdings(
     let Holdings { positions, unmapped, oddities, odd_sides, fees: of_fills, estimated_fees, .. } = holdings;
     let said = baseline.method.or(rules.method);
     let method = said.unwrap_or_default();
-    let homeless = |positions: &mut [Position]| add_flows(positions, &flows.flows, rules.transfers);
+    // What the fills say of fees themselves is not taken off a second time.
+    let counted = |flow: &&Flow| !(of_fills && flow.kind == FlowKind::Fee);
+    let counted: Vec<Flow> = flows.flows.iter().filter(counted).cloned().collect();
+    let homeless = |positions: &mut [Position]| add_flows(positions, &counted, rules.transfers);
     let Ordered { positions, realized, appraisal, flows_without_position } =
-        ordered(positions, method, &flows.flows, redemptions(flows), homeless);
+        ordered(positions, method, &counted, redemptions(flows), homeless);
     let total = appraisal.definitions.total(method).clone();
     let variance = Variance::of(&total, &baseline.expected);
     let status = match &variance {
@@ -109,7 +114,7 @@ struct Ordered {
 fn ordered(
     mut positions: Vec<Position>,
     method: Method,
-    flows: &[crate::pnl::Flow],
+    flows: &[Flow],
     redemptions: Redemptions,
     add: impl FnOnce(&mut [Position]) -> u64,
 ) -> Ordered {

@@ -1,38 +1,15 @@
 //! [`PnlDetails`]: a wallet's P&L by all definitions, its fees, its signs and its waterfall, as an object and a page
 //! show them.
 
-use super::waterfall::Table;
-use super::{Fees, Signs, WalletResult};
+use super::fees::Fees;
+use super::result::{EvidenceTables, WalletResult};
+use super::signs::Signs;
+use super::waterfall::Step;
 use crate::pnl::{Definitions, Gap};
 use crate::results::{
     DefinitionGap, DefinitionTotals, Differences, FeeTotals, PnlDetails, SignCounts, StepEvidence,
     WaterfallStep,
 };
-
-/// The users' tables by their names, which evidence points to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct EvidenceTables {
-    /// The fills.
-    pub fills: String,
-    /// The token map.
-    pub token_map: String,
-    /// The resolutions.
-    pub resolutions: String,
-    /// The flows.
-    pub flows: String,
-}
-
-impl EvidenceTables {
-    fn name(&self, table: Table) -> &str {
-        match table {
-            Table::Fills => &self.fills,
-            Table::TokenMap => &self.token_map,
-            Table::Resolutions => &self.resolutions,
-            Table::Flows => &self.flows,
-            Table::None => "",
-        }
-    }
-}
 
 impl PnlDetails {
     /// The details of a wallet's validation.
@@ -49,7 +26,7 @@ impl PnlDetails {
         let Fees { total, source } = wallet.fees.clone();
         let Signs { below_zero, missing_shares, missing_worth, both_sold, last_fill, held_at_the_end } =
             wallet.signs.clone();
-        let step = |step: &super::Step| WaterfallStep {
+        let step = |step: &Step| WaterfallStep {
             cause: step.cause.name().to_owned(),
             amount: step.amount.clone(),
             rows: step.rows,

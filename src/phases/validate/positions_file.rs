@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::WalletResult;
+use super::result::WalletResult;
 use crate::atomic_file;
 use crate::failure::Failure;
 use crate::pnl::{Payout, Position};

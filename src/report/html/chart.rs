@@ -80,6 +80,13 @@ pub enum Chart {
     },
     /// Amounts above and below zero, in order.
     Amounts(Vec<f64>),
+    /// The way from one amount to another, step by step.
+    Waterfall {
+        /// Where it begins.
+        from: f64,
+        /// What each step adds.
+        steps: Vec<f64>,
+    },
 }
 
 /// Width, height and the size of letters, in pixels.
@@ -139,6 +146,55 @@ fn draw<'a>(chart: &Chart, size: Size, area: &Area<'a>) -> Drawn<'a> {
         Chart::Columns(bars) => draw_columns(bars, size, area),
         Chart::Percentages { bars, target } => draw_percentages(bars, *target, size, area),
         Chart::Amounts(amounts) => draw_amounts(amounts, size, area),
+        Chart::Waterfall { from, steps } => draw_waterfall(*from, steps, size, area),
+    }
+}
+
+/// Two bars of the whole, and between them the steps, each beginning where the one before it ended. The axis shows the
+/// part in which they move: against the whole amounts the steps would be lines.
+fn draw_waterfall<'a>(from: f64, steps: &[f64], size: Size, area: &Area<'a>) -> Drawn<'a> {
+    let mut levels = vec![from];
+    steps.iter().for_each(|step| levels.push(levels[levels.len() - 1] + step));
+    let lowest = levels.iter().copied().fold(f64::INFINITY, f64::min);
+    let highest = levels.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let margin = ((highest - lowest) * 0.15).max(0.01);
+    let (bottom, top) = (lowest - margin, highest + margin);
+    let last = levels[levels.len() - 1];
+    let bars = steps.len() + 2;
+    let mut chart = ChartBuilder::on(area)
+        .margin(8)
+        .x_label_area_size(size.letters + 10)
+        .y_label_area_size(size.letters * 5)
+        .build_cartesian_2d(Places { bars, labels: bars }, bottom..top)?;
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .bold_line_style(Ink::Grid.placeholder())
+        .light_line_style(TRANSPARENT)
+        .axis_style(Ink::Grid.placeholder())
+        .label_style(letters(size))
+        .y_labels(4)
+        .x_label_formatter(&|place| place_in_waterfall(*place, bars))
+        .y_label_formatter(&|amount| short(*amount))
+        .draw()?;
+    let bar = |place: usize, low: f64, high: f64, ink: Ink| {
+        let corners = [(place as f64 + 0.15, low), (place as f64 + 0.85, high)];
+        Rectangle::new(corners, ink.placeholder().filled())
+    };
+    let way = steps.iter().zip(&levels).enumerate().map(|(number, (step, level))| {
+        bar(number + 1, *level, level + step, if *step < 0.0 { Ink::Bad } else { Ink::Good })
+    });
+    let ends = [bar(0, bottom, from, Ink::Main), bar(bars - 1, bottom, last, Ink::Main)];
+    chart.draw_series(way.chain(ends))?;
+    Ok(())
+}
+
+/// The ends by their names, the steps by the numbers that the table below gives them.
+fn place_in_waterfall(place: f64, bars: usize) -> String {
+    match place as usize {
+        0 => "expected".to_owned(),
+        last if last + 1 == bars => "computed".to_owned(),
+        step => step.to_string(),
     }
 }
 
@@ -351,6 +407,7 @@ mod tests {
             Chart::Columns(bars.clone()),
             Chart::Percentages { bars, target: Some(95.0) },
             Chart::Amounts(vec![3.0, -2.5]),
+            Chart::Waterfall { from: 90.0, steps: vec![-40.0, 12.5, 0.0] },
         ];
         for chart in &charts {
             let text = drawn(chart);
@@ -367,6 +424,7 @@ mod tests {
             drawn(&Chart::Rate { points, ceiling: None });
         }
         drawn(&Chart::Columns(Vec::new()));
+        drawn(&Chart::Waterfall { from: 0.0, steps: Vec::new() });
         drawn(&Chart::Percentages { bars: Vec::new(), target: None });
         for amounts in [vec![], vec![0.0], vec![1e40, -1e40]] {
             drawn(&Chart::Amounts(amounts));

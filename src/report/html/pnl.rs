@@ -87,7 +87,7 @@ fn one(wallet: &WalletValidation) -> Markup {
         h3 { "Largest winners" } (ranking(&wallet.top_winners))
         h3 { "Largest losers" } (ranking(&wallet.top_losers))
         (explanations(wallet))
-        (details(&wallet.details))
+        (details(&wallet.details, &wallet.expected))
         p {
             "Outcome 0: " (thousands(wallet.outcomes.zero)) " positions, outcome 1: " (thousands(wallet.outcomes.one))
             ", others: " (thousands(wallet.outcomes.other)) ". Unresolved: " (thousands(wallet.unresolved)) "."
@@ -97,7 +97,7 @@ fn one(wallet: &WalletValidation) -> Markup {
 }
 
 /// The definitions side by side, and the way from the expected to the computed total.
-fn details(of: &PnlDetails) -> Markup {
+fn details(of: &PnlDetails, expected: &Usd) -> Markup {
     let totals = &of.definitions;
     let definition = |name: &str, total: &Usd| {
         let compared = if of.method == name { "compared" } else { "" };
@@ -113,8 +113,9 @@ fn details(of: &PnlDetails) -> Markup {
             cell(""),
         ],
     ];
-    let step = |step: &WaterfallStep| {
+    let step = |(number, step): (usize, &WaterfallStep)| {
         vec![
+            cell((number + 1).to_string()),
             cell(words(&step.cause)),
             cell(step.amount.cents()),
             cell(thousands(step.rows)),
@@ -123,19 +124,25 @@ fn details(of: &PnlDetails) -> Markup {
         ]
     };
     let columns = [
-        Column::Words("Step"),
+        Column::Number("Step"),
+        Column::Words("Cause"),
         Column::Number("Amount"),
         Column::Number("Rows"),
         Column::Words("Where they stand"),
         Column::Id("Some tokens"),
     ];
-    let steps: Vec<_> = of.waterfall.iter().map(step).collect();
+    let steps: Vec<_> = of.waterfall.iter().enumerate().map(step).collect();
     html! {
         h3 { "By definition" }
         (table(&[Column::Words("Definition"), Column::Number("Realized P&L"), Column::Words("")], &definitions))
         p { "Fees: " (of.fees.total.cents()) " (" (of.fees.source) ")." }
         @if !steps.is_empty() {
             h3 { "From the expected to the computed total" }
+            (figure(
+                &Chart::Waterfall { from: length(expected), steps: of.waterfall.iter().map(|it| length(&it.amount)).collect() },
+                "Each step begins where the one before it ended; the last one is what nothing explains.",
+                "The steps from the expected to the computed total; the table below has the numbers"
+            ))
             (table(&columns, &steps))
         }
     }

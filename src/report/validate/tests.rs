@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::ids::Wallet;
-use crate::phases::validate::details::EvidenceTables;
+use crate::phases::validate::EvidenceTables;
 use crate::phases::validate::{AssessRules, Baseline, Explanation, Status, ValidateResult, assess_holdings};
 use crate::pnl::{Charged, Decision, FlowSums, Micro, Payout, Position, Repeated, Trade, TransferRule, Usd};
 use crate::report::Report;

@@ -49,8 +49,8 @@ impl FromStr for ColumnNames {
             if names.iter().any(|it: &ColumnName| it.ours == ours) {
                 return Err(bad(format!("{ours} is named twice")));
             }
-            if scale.is_some() && !matches!(ours.as_str(), "size" | "price") {
-                return Err(bad(format!("{ours} takes no factor: only size and price do")));
+            if scale.is_some() && !matches!(ours.as_str(), "size" | "price" | "fee_cash" | "fee_received") {
+                return Err(bad(format!("{ours} takes no factor: only size, price and fees do")));
             }
             names.push(ColumnName { ours, theirs, factor: scale });
         }

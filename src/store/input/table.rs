@@ -97,8 +97,8 @@ impl InputTable {
                 // A name that somebody gave has to be there.
                 if want.required || theirs != want.ours {
                     input.problems.push((want.ours, Problem::new(table, theirs, "", Trouble::Missing)));
-                } else if want.ours != "evidence" {
-                    // Of that column nobody has one who did not make it for this program.
+                } else if want.ours != "evidence" && !want.ours.starts_with("fee_") {
+                    // Of those nobody has one who did not make it for this program, or has it from elsewhere.
                     input.lacking.push(want.ours);
                 }
                 continue;

@@ -23,6 +23,10 @@ pub(in crate::store) const FILLS: &[Wanted] = &[
     useful("timestamp", Role::Moment, &["ts", "time", "block_timestamp", "match_time", "trade_time"]),
     useful("condition_id", Role::Condition, &[]),
     useful("outcome", Role::Text, &[]),
+    // A fee in micro-USD; one in the asset received (micro-shares of a BUY, micro-USD of a SELL); a rate alone.
+    useful("fee_cash", Role::Amount, &[]),
+    useful("fee_received", Role::Amount, &[]),
+    useful("fee_rate_bps", Role::Order, &[]),
 ];
 
 /// Fills of which only the tokens count.

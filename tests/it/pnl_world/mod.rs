@@ -154,4 +154,18 @@ impl Tables {
         let columns = "fill_id, proxy_wallet, asset_id, side, price, size, ingested_at";
         self.world.run(&format!("INSERT INTO {{d}}.clob_fills ({columns}) VALUES {}", rows.join(", "))).await;
     }
+
+    /// Fills with what stands in their columns `taken` and `fee_rate_bps`.
+    pub async fn fills_with_fees(&self, fills: &[(Fill, f64, u32)]) {
+        for (fill, taken, rate) in fills {
+            let Fill { fill_id, wallet, asset, side, price, size, ingested_at } = fill;
+            self.world
+                .run(&format!(
+                    "INSERT INTO {{d}}.clob_fills (fill_id, proxy_wallet, asset_id, side, price, size, ingested_at, taken, \
+                     fee_rate_bps) VALUES ('{fill_id}', '{wallet}', '{asset}', '{side}', {price}, {size}, {ingested_at}, \
+                     {taken}, {rate})"
+                ))
+                .await;
+        }
+    }
 }
