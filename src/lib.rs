@@ -7,6 +7,7 @@
 #![warn(clippy::unwrap_used)]
 
 pub(crate) mod atomic_file;
+pub mod chain;
 #[allow(
     rustdoc::broken_intra_doc_links,
     reason = "these comments are the help's texts, in which brackets mean that something may be left out"
