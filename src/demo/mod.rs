@@ -3,9 +3,11 @@
 //! The demo, the tests and the benchmarks run on these. Everything comes from a seed: the same options give the same
 //! markets, rows, answers and baseline P&L on every machine.
 
+pub mod chain_world;
 pub mod load;
 pub mod stand_in;
 pub mod universe;
 
-pub use stand_in::{StandIn, StandInOptions};
+pub use chain_world::{ChainLayout, ChainWorld};
+pub use stand_in::{ChainHabits, ChainStandIn, StandIn, StandInOptions};
 pub use universe::{Universe, UniverseOptions};

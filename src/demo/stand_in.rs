@@ -1,5 +1,6 @@
 //! [`StandIn`]: HTTP servers on this machine that behave like the Dome API, the Goldsky subgraphs and the CLOB, faults included.
 
+mod chain;
 mod clob;
 mod counters;
 mod dome;
@@ -9,17 +10,22 @@ mod gate;
 mod goldsky;
 mod limiter;
 mod listener;
+mod node;
 mod options;
+mod portal;
+mod provider;
 mod reply;
 mod shared;
 mod spoil;
 mod tokens;
 
+pub use chain::ChainStandIn;
 pub use counters::Counters;
 pub use faults::{Fault, FaultPlan, Lie};
 pub use limiter::{Limiter, Window};
 pub use listener::Outage;
 pub use options::{ListHabits, RetryAfterStyle, StandInOptions};
+pub use provider::{ChainCounters, ChainHabits, ChainKind};
 pub use spoil::Spoil;
 
 use std::io;

@@ -10,6 +10,7 @@ mod fills;
 mod generate;
 mod index;
 mod market;
+pub mod neg_risk;
 mod rows;
 mod second;
 mod text;

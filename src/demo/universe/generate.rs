@@ -5,7 +5,8 @@ use rand_chacha::ChaCha8Rng;
 
 use super::index::{HashIndex, condition_key};
 use super::market::{Kind, Labels, Listing, MarketCore, Payout, mix, spread};
-use super::{RESERVED_MARKETS, Universe, UniverseError, UniverseOptions, baseline, second};
+use super::{RESERVED_MARKETS, Universe, UniverseError, UniverseOptions, baseline, neg_risk, second};
+use crate::chain::event::{condition_id, question_id};
 use crate::ctf;
 use crate::ids::{Address, ConditionId, TokenId};
 
@@ -82,6 +83,7 @@ impl Universe {
 
 /// What a market is before its thread has made it.
 const PLACEHOLDER: MarketCore = MarketCore {
+    question: [0; 32],
     condition: ConditionId::from_bytes([0; 32]),
     tokens: [TokenId::from_be_bytes([0; 32]); 2],
     dice: 0,
@@ -108,13 +110,18 @@ fn fill_chunk(options: &UniverseOptions, layout: &Layout, first: usize, chunk: &
     let mut rng = stream(options.seed, MARKET_STREAM);
     rng.set_word_pos(first as u128 * WORDS_PER_MARKET);
     for (core, number) in chunk.iter_mut().zip(first..) {
-        let mut condition = [0; 32];
-        rng.fill_bytes(&mut condition);
-        core.condition = ConditionId::from_bytes(condition);
+        let mut question = [0; 32];
+        rng.fill_bytes(&mut question);
+        core.question = question;
         core.dice = rng.next_u64();
-        // With the condition and the dice these make the 16 words of a market.
+        // With the question and the dice these make the 16 words of a market.
         let rest = [rng.next_u64(), rng.next_u64(), rng.next_u64()];
         describe(core, options, layout, number, rest);
+        if core.neg_risk {
+            let (market, index) = neg_risk::market(options.seed, number);
+            core.question = question_id(&market, index);
+        }
+        core.condition = condition_id(&neg_risk::oracle(core.neg_risk), &core.question);
         core.kind = second::kind(options.v2_share, options.seed, layout.all, number);
         if core.kind != Kind::Hash {
             continue;

@@ -1,7 +1,8 @@
 //! [`Market`]: one condition with its two tokens, and all that is known about it.
 
+use super::neg_risk;
 use super::text::TEAMS;
-use crate::ids::{ConditionId, TokenId};
+use crate::ids::{Address, ConditionId, TokenId};
 
 /// The services that the tracks ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -93,6 +94,8 @@ pub enum Kind {
 /// What is kept of a market; the rest follows from it.
 #[derive(Debug, Clone)]
 pub(super) struct MarketCore {
+    /// The condition is the hash of this and of who resolves it.
+    pub(super) question: [u8; 32],
     pub(super) condition: ConditionId,
     pub(super) tokens: [TokenId; 2],
     /// Decides everything that needs no exact count.
@@ -129,6 +132,16 @@ impl<'a> Market<'a> {
     /// The condition id.
     pub fn condition(&self) -> ConditionId {
         self.core.condition
+    }
+
+    /// The question that the condition is the hash of.
+    pub fn question(&self) -> [u8; 32] {
+        self.core.question
+    }
+
+    /// Who resolves it, which the condition is the hash of as well.
+    pub fn oracle(&self) -> Address {
+        neg_risk::oracle(self.core.neg_risk)
     }
 
     /// The tokens of outcome index 0 and 1.
