@@ -14,6 +14,7 @@ use crate::source::Source;
 use crate::store::{StoreArgs, StoreSettings};
 use crate::track::settings::WorkSettings;
 use crate::upstream::SourceSettings;
+use crate::upstream::chain::ChainSettings;
 use crate::upstream::settings::SourcesSettings;
 use crate::values::BadSetting;
 
@@ -26,6 +27,8 @@ pub struct SettingsArgs {
     store: StoreArgs,
     #[command(flatten)]
     sources: SourcesSettings,
+    #[command(flatten)]
+    chain: ChainSettings,
     /// The tokens that may back positions, as name=address with commas [default: usdc_e and neg_risk]
     #[arg(long, env, global = true, value_delimiter = ',', value_parser = collateral, help_heading = "Sources", hide_short_help = true)]
     collaterals: Vec<Collateral>,
@@ -68,6 +71,8 @@ pub struct Settings {
     pub store: StoreSettings,
     /// The APIs.
     pub sources: SourcesSettings,
+    /// The chain's logs.
+    pub chain: ChainSettings,
     /// The tokens that may back positions.
     pub collaterals: Vec<Collateral>,
     /// Whether negative-risk mirrors that no event registered are taken for known.
@@ -105,6 +110,7 @@ impl SettingsArgs {
         Ok(Settings {
             store: self.store.validate()?,
             sources: self.sources,
+            chain: self.chain,
             collaterals,
             guess_neg_risk_mirrors: self.guess_neg_risk_mirrors,
             combos: self.combos,

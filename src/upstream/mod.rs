@@ -4,6 +4,7 @@
 
 pub mod catalogue;
 pub(crate) mod clob;
+pub mod chain;
 mod derived;
 pub(crate) mod dome;
 pub(crate) mod error;

@@ -1,0 +1,48 @@
+//! Providers of the chain's logs: a portal, or a node's JSON-RPC. [`LogReader`] is what both can do, and [`open`] finds out
+//! which of the two a URL leads to.
+
+mod http;
+mod node;
+mod portal;
+mod reader;
+mod refusal;
+mod settings;
+
+pub use http::ProviderUrl;
+pub use reader::{LogPage, LogReader, ProviderKind, ReadError};
+pub use settings::ChainSettings;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Client;
+
+/// Requests that [`open`] sends at the most: they count against the provider's limit.
+pub const OPENING_REQUESTS: usize = 2;
+
+/// Finds out by asking what answers at a URL.
+///
+/// # Errors
+/// Nothing answers, neither kind does, or the node is one of another chain.
+pub async fn open(url: &ProviderUrl, timeout: Duration) -> Result<Arc<dyn LogReader>, ReadError> {
+    let client = Client::new(url.clone(), timeout)?;
+    let as_portal = portal::Portal::open(client.clone()).await;
+    match as_portal {
+        Ok(portal) => Ok(Arc::new(portal)),
+        // Whoever cannot be reached is not reached the other way either.
+        Err(error @ (ReadError::Unreachable(_) | ReadError::Throttled { .. })) => Err(error),
+        Err(portal_error) => match node::Node::open(client).await {
+            Ok(node) => Ok(Arc::new(node)),
+            Err(error @ ReadError::OtherChain { .. }) => Err(error),
+            // What went wrong the first time may have been a portal's bad moment.
+            Err(_) if matches!(portal_error, ReadError::Passing(_) | ReadError::Behind(_)) => {
+                Err(portal_error)
+            }
+            Err(error @ (ReadError::Throttled { .. } | ReadError::Passing(_))) => Err(error),
+            Err(node_error) => Err(ReadError::Unusable(format!(
+                "what answers at {} is neither a portal ({portal_error}) nor a node's JSON-RPC ({node_error}); check CHAIN_URL",
+                url.name()
+            ))),
+        },
+    }
+}
