@@ -6,6 +6,7 @@ pub(crate) mod backoff;
 pub(crate) mod batch_queue;
 pub(crate) mod breaker;
 pub(crate) mod catalogue;
+pub mod blocks;
 pub mod checkpoint;
 pub mod claims;
 pub mod engine;
