@@ -3,6 +3,7 @@
 
 pub(crate) mod catalogue;
 pub(crate) mod combos;
+pub mod chain;
 pub mod conditions;
 mod connect;
 pub(crate) mod coverage;
