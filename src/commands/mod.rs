@@ -1,5 +1,6 @@
 //! Each command: its phase, its report, its exit code. One file a command.
 
+mod chain;
 #[cfg(feature = "demo")]
 mod clickhouse;
 mod clob;
@@ -53,6 +54,7 @@ pub async fn run(cli: Cli, progress: Arc<Terminal>, started: Instant) -> Result<
         Command::Setup(args) => setup::run(&session, &args).await,
         Command::Track(track) => track::run(&session, track.source, &track.args).await,
         Command::Clob(args) => clob::run(&session, &args).await,
+        Command::Chain(args) => chain::run(&session, args).await,
         Command::Merge(args) => merge::run(&session, &args).await,
         Command::Verify(args) => verify::run(&session, args).await,
         Command::Validate(args) => validate::run(&session, args).await,

@@ -64,7 +64,8 @@ impl ChainWorld {
     pub fn of(universe: &Universe, layout: ChainLayout) -> Self {
         let seed = universe.options().seed;
         // Those of the second generation have a condition that is no hash of theirs: other events would tell of them.
-        let hashed = |market: &Market<'_>| condition_id(&market.oracle(), &market.question()) == market.condition();
+        let hashed =
+            |market: &Market<'_>| condition_id(&market.oracle(), &market.question()) == market.condition();
         let markets = universe.markets().filter(hashed).map(|market| {
             (market.number(), market.oracle(), market.question(), market.payout(), market.neg_risk())
         });
@@ -228,8 +229,7 @@ mod tests {
 
     #[test]
     fn every_market_of_the_universe_stands_on_its_chain_and_every_log_checks() {
-        let options =
-            UniverseOptions {
+        let options = UniverseOptions {
             traded_tokens: 600,
             mapped_tokens: 10,
             fills: 2_000,

@@ -1,5 +1,6 @@
 //! [`PhaseEvent`]: what a phase tells while it works. Events carry values; whoever listens decides how they read.
 
+use super::chain::events::ChainEvent;
 use super::steps::{Plan, Step, StepEnd};
 use crate::failure::Failure;
 use crate::ids::Wallet;
@@ -42,6 +43,8 @@ pub enum PhaseEvent<'a> {
     FailuresUnknown(&'a CheckpointError),
     /// So many lines of `--combos` hold no legs of a combo, and are left out.
     CombosLeftOut(u64),
+    /// The chain is being read.
+    Chain(&'a ChainEvent),
     /// The source that is asked for expected P&L knows none of this wallet, which is left out.
     NothingExpected(Wallet),
 }

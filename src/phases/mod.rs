@@ -1,6 +1,7 @@
 //! One file a subcommand. A phase is a short sequence of named steps that returns a typed result: it holds no SQL, no
 //! HTTP and no printing.
 
+pub mod chain;
 pub mod clob;
 mod combos;
 pub mod derive;

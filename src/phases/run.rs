@@ -300,6 +300,7 @@ fn verdict(result: &PhaseResult) -> Outcome {
         PhaseResult::Validate(result) => Outcome::of_check(result.passed),
         PhaseResult::Track(result) => result.outcome,
         PhaseResult::Catalogue(result) => result.track.outcome,
+        PhaseResult::Chain(result) => result.outcome,
         PhaseResult::Setup(_) | PhaseResult::Derive(_) | PhaseResult::Merge(_) => Outcome::Done,
     }
 }

@@ -66,6 +66,7 @@ pub fn phase_notice(event: &PhaseEvent<'_>) -> Option<String> {
         PhaseEvent::Activity(_) | PhaseEvent::Planned(_) | PhaseEvent::Began(_) | PhaseEvent::Ended(_) => {
             return None;
         }
+        PhaseEvent::Chain(event) => super::chain::words(event),
         PhaseEvent::SourceLeftOut { source, why } => format!("{} is left out: {why}", source.title()),
         PhaseEvent::WornOut { source, public } => {
             let state = if public.standing == Freshness::Ended { "has ended" } else { "is incomplete" };

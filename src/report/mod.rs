@@ -1,6 +1,7 @@
 //! What a person or a program reads. Phases and tracks tell what happens as events and return results; this module
 //! alone decides how those look. [`Report`] is a result as a page, an object and an exit code.
 
+mod chain;
 mod clob;
 mod derive;
 mod doctor;
@@ -49,6 +50,7 @@ macro_rules! of_each {
             PhaseResult::Derive(it) => it.$call(),
             PhaseResult::Track(it) => it.$call(),
             PhaseResult::Catalogue(it) => it.$call(),
+            PhaseResult::Chain(it) => it.$call(),
             PhaseResult::Merge(it) => it.$call(),
             PhaseResult::Verify(it) => it.$call(),
             PhaseResult::Validate(it) => it.$call(),

@@ -152,6 +152,12 @@ pub fn numbers(result: &PhaseResult) -> String {
         PhaseResult::Catalogue(it) => {
             format!("{} markets on {} pages", thousands(it.markets), thousands(it.pages))
         }
+        PhaseResult::Chain(it) => format!(
+            "{} conditions, {} with a payout, read up to block {}",
+            thousands(it.conditions),
+            thousands(it.resolutions),
+            it.to_block
+        ),
         PhaseResult::Merge(it) => {
             format!("{} added, {} mapped", thousands(it.added), percent2(it.after.mapped, it.total_asset_ids))
         }

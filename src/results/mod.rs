@@ -3,6 +3,7 @@
 //! renamed; what an older journal lacks reads as nothing.
 
 mod amounts;
+mod chain;
 mod doctor;
 mod merge;
 mod pnl_details;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use amounts::{Percentage, Seconds, floored_percent};
+pub use chain::{Chain, ChainCheck, ChainProvider};
 pub use doctor::{Check, Doctor, Health};
 pub use merge::{Conflict, Covered, Evidence, MapProof, Merge};
 pub use pnl_details::{
@@ -46,6 +48,8 @@ pub enum PhaseResult {
     Track(Track),
     /// A catalogue's track.
     Catalogue(Catalogue),
+    /// The chain.
+    Chain(Box<Chain>),
     /// Phase 3.
     Merge(Box<Merge>),
     /// Phase 4.
@@ -66,6 +70,7 @@ impl PhaseResult {
         match phase {
             "setup" => read(value).map(Self::Setup),
             "derive" => read(value).map(Self::Derive),
+            "chain" => read(value).map(|it| Self::Chain(Box::new(it))),
             "merge" => read(value).map(|it| Self::Merge(Box::new(it))),
             "verify" => read(value).map(|it| Self::Verify(Box::new(it))),
             "validate" => read(value).map(|it| Self::Validate(Box::new(it))),
@@ -80,7 +85,9 @@ impl PhaseResult {
             Self::Setup(it) => Some((it.total_asset_ids, it.mapped)),
             Self::Merge(it) => Some((it.total_asset_ids, it.after.mapped)),
             Self::Verify(it) => Some((it.global.total, it.global.mapped)),
-            Self::Derive(_) | Self::Track(_) | Self::Catalogue(_) | Self::Validate(_) => None,
+            Self::Derive(_) | Self::Track(_) | Self::Catalogue(_) | Self::Chain(_) | Self::Validate(_) => {
+                None
+            }
         }
     }
 }

@@ -2,8 +2,8 @@
 //! in functions named after what they answer.
 
 pub(crate) mod catalogue;
-pub(crate) mod combos;
 pub mod chain;
+pub(crate) mod combos;
 pub mod conditions;
 mod connect;
 pub(crate) mod coverage;

@@ -4,9 +4,9 @@
 
 pub(crate) mod backoff;
 pub(crate) mod batch_queue;
+pub mod blocks;
 pub(crate) mod breaker;
 pub(crate) mod catalogue;
-pub mod blocks;
 pub mod checkpoint;
 pub mod claims;
 pub mod engine;

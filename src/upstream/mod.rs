@@ -3,8 +3,8 @@
 //! writing belong to the engine.
 
 pub mod catalogue;
-pub(crate) mod clob;
 pub mod chain;
+pub(crate) mod clob;
 mod derived;
 pub(crate) mod dome;
 pub(crate) mod error;

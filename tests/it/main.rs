@@ -5,6 +5,7 @@ mod pnl_definitions;
 mod pnl_flows;
 mod pnl_world;
 
+mod chain;
 mod cli;
 mod clob;
 mod cluster;

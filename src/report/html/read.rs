@@ -43,7 +43,7 @@ impl Results {
                 Some(PhaseResult::Merge(it)) => results.merge = Some(it),
                 Some(PhaseResult::Verify(it)) => results.verify = Some(it),
                 Some(PhaseResult::Validate(it)) => results.validate = Some(it),
-                Some(PhaseResult::Track(_) | PhaseResult::Catalogue(_)) | None => {}
+                Some(PhaseResult::Track(_) | PhaseResult::Catalogue(_) | PhaseResult::Chain(_)) | None => {}
             }
         }
         let track = |source: Source| Some((source, result(history, source.name())?));
