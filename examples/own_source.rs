@@ -50,7 +50,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let source = ListOfMine(file.lines().filter_map(claim).collect());
     let tokens: Vec<TokenId> = arguments.map(|token| token.parse()).collect::<Result<_, _>>()?;
     let policy = ProofPolicy { collaterals: ctf::default_collaterals(), ..ProofPolicy::default() };
-    let found = classify(&tokens, &[source.ask(&tokens, None).await?], &policy);
+    let found = classify(&tokens, None, &[source.ask(&tokens, None).await?], &policy);
     println!("{:#?}", found.mappings);
     println!("{} unknown, {} without a proof", found.not_found.len(), found.rejected.len());
     Ok(())

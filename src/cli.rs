@@ -348,6 +348,9 @@ pub struct SetupArgs {
 /// A track
 #[derive(Debug, Args)]
 pub struct TrackArgs {
+    /// Ask again at once for what was not found or had no proof, not only after NOT_FOUND_TTL
+    #[arg(long)]
+    pub retry_not_found: bool,
     /// Metrics
     #[command(flatten)]
     pub metrics: MetricsArgs,
@@ -460,6 +463,9 @@ pub struct RunArgs {
     /// Which tracks
     #[command(flatten)]
     pub tracks: TracksArgs,
+    /// Ask again at once for what was not found or had no proof, not only after NOT_FOUND_TTL
+    #[arg(long)]
+    pub retry_not_found: bool,
     /// Only print the plan: which phases would be run, and why
     #[arg(long)]
     pub dry_run: bool,

@@ -33,6 +33,7 @@ pub(super) async fn run(session: &Session, args: &RunArgs) -> Result<Outcome, Fa
         session.serve_metrics(&args.metrics)?;
     }
     let context = session.context().await?;
+    let context = if args.retry_not_found { context.retrying_not_found() } else { context };
     // Where nobody is asked, nobody is probed.
     let asks = span.leaves_out(Stage::Setup).is_none() || span.leaves_out(Stage::Tracks).is_none();
     let tracks = if asks { tracks } else { Tracks::Shares(tracks.named()) };

@@ -15,6 +15,7 @@ pub(super) async fn run(session: &Session, source: Source, args: &TrackArgs) -> 
     let options = TrackOptions::default();
     let work = async {
         let context = session.context().await?;
+        let context = if args.retry_not_found { context.retrying_not_found() } else { context };
         let mut results = track::run(&context, &[source], &options).await?;
         let none = || Failure::Unusable("the track came to no result".to_owned());
         Ok(results.pop().ok_or_else(none)??)

@@ -15,9 +15,6 @@ use crate::track::engine::TrackConfig;
 use crate::track::traded::Traded;
 use crate::upstream::clob::Clob;
 
-/// Pages under way at once: a page may take most of a second, and 25 of them are allowed in one.
-const WORKERS: usize = 16;
-
 /// Reads the catalogue. Interrupted, it goes on where it was; read to its end, it is read again, which brings labels and
 /// winners up to date.
 ///
@@ -37,7 +34,7 @@ async fn read(context: &Context) -> Result<Catalogue, Failure> {
     context.begins(Activity::ListingTraded);
     let traded = Traded::read(store).await?;
     let config = TrackConfig {
-        workers: settings.work.worker_count.map_or(WORKERS, NonZeroUsize::get),
+        workers: settings.work.worker_count.map(NonZeroUsize::get),
         batch_size: None,
         probed: false,
         rate_limit: clob_settings.rate_limit.clone(),

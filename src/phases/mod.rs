@@ -66,12 +66,21 @@ impl Context {
         started: Instant,
     ) -> Result<Self, StoreError> {
         let store = Store::connect(&settings.store, settings.work.give_up_after).await?;
+        let since = jiff::Timestamp::now().saturating_sub(settings.work.not_found_ttl);
+        // A time to live that reaches back beyond all time is one without an end.
+        let store = store.with_answers_since(since.unwrap_or(jiff::Timestamp::UNIX_EPOCH));
         Ok(Self { settings, store, progress, stop, started })
     }
 
     /// Tells that the next part of a phase begins.
     pub fn begins(&self, activity: Activity) {
         self.progress.on_phase_event(&PhaseEvent::Activity(activity));
+    }
+
+    /// The same, in which no source is believed any more not to know a token: each is asked again.
+    #[must_use]
+    pub fn retrying_not_found(self) -> Self {
+        Self { store: self.store.with_answers_since(jiff::Timestamp::now()), ..self }
     }
 
     /// Seconds since the process started, to the millisecond.

@@ -28,7 +28,7 @@ pub struct TrackOptions {
 pub(super) struct Chosen {
     pub(super) upstream: Box<dyn Upstream>,
     pub(super) settings: SourceSettings,
-    workers: usize,
+    workers: Option<usize>,
     batch_size: Option<usize>,
 }
 
@@ -71,7 +71,7 @@ pub(super) fn choose(settings: &Settings, source: Source) -> Result<Chosen, Fail
     Ok(Chosen {
         upstream: open(of, work.request_timeout)?,
         settings: of.clone(),
-        workers: work.worker_count.map_or(api.workers, NonZeroUsize::get),
+        workers: work.worker_count.map(NonZeroUsize::get),
         batch_size: work.batch_size.map(NonZeroUsize::get),
     })
 }

@@ -56,6 +56,7 @@ fn closing(result: &Catalogue) -> String {
         thousands(track.throttled),
         thousands(track.retries)
     ));
+    page.line(format!("Workers: {}", thousands(track.workers)));
     page.line(format!("Runtime: {}", runtime(track.track_seconds.0)));
     if track.outcome == Outcome::Done {
         page.blank().line("Next: `backfill merge --labels` merges it and fills empty labels of the map");

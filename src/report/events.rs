@@ -2,7 +2,8 @@
 
 use crate::ids::TokenId;
 use crate::phases::events::{Activity, PhaseEvent};
-use crate::track::events::{GiveUpCause, TrackEvent, TrackEventKind, WorkStart};
+use crate::track::events::{GiveUpCause, TrackEvent, TrackEventKind};
+use crate::track::gauges::WorkStart;
 use crate::upstream::catalogue::PageCursor;
 use crate::upstream::{Freshness, PublicService};
 
@@ -40,6 +41,10 @@ pub fn notice(event: &TrackEvent<'_>) -> Option<String> {
         TrackEventKind::TakenOver { total, resolved, unknown, open } => format!(
             "The others took over what the {title} track had left: of its {total} tokens {resolved} are resolved, \
              {unknown} are unknown to them too, {open} have no answer yet"
+        ),
+        TrackEventKind::KnowsNothing { tokens } => format!(
+            "{title} knows none of the {tokens} tokens that it was asked for: is that the right URL? They are asked for \
+             again after NOT_FOUND_TTL, or at once with --retry-not-found"
         ),
         TrackEventKind::BatchFailed { tokens, error } => {
             format!("{title}: {tokens} token(s) got no usable answer ({error}); kept for the next run")

@@ -16,7 +16,12 @@ pub fn opening(gauges: &Gauges) -> String {
     if done > 0 {
         page.line(format!("Already processed: {}", thousands(done)));
     }
-    page.line(format!("Worker count: {}", read(&gauges.workers))).blank().line("Starting workers...");
+    let more = if gauges.workers_are_measured {
+        ", and as many as the limit and the answers' time need"
+    } else {
+        ""
+    };
+    page.line(format!("Worker count: {}{more}", read(&gauges.workers))).blank().line("Starting workers...");
     page.into_text()
 }
 
@@ -60,6 +65,7 @@ fn closing(result: &Track) -> String {
         thousands(result.throttled),
         thousands(result.retries)
     ));
+    page.line(format!("Workers: {}", thousands(result.workers)));
     if let Some(round) = &result.round {
         page.line(format!(
             "Of what other tracks had left: {} asked for, {} resolved",

@@ -49,6 +49,8 @@ pub struct Track {
     pub work_seconds: Seconds,
     /// From the track's own beginning to the last acknowledged write.
     pub track_seconds: Seconds,
+    /// Requests under way at once, at the most: as set, or as many as the limit and the measured latency needed.
+    pub workers: u64,
     /// Why it could not go on, where the tracks beside it took over what it had left.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_early: Option<String>,

@@ -224,6 +224,8 @@ pub struct Store {
     column_maps: Arc<input::ColumnMaps>,
     /// The users' tables as they were seen last.
     inputs: Arc<tokio::sync::Mutex<Option<Arc<input::Inputs>>>>,
+    /// Answers without a mapping from before this moment, in seconds since 1970, count no more.
+    answers_since: u32,
 }
 
 /// What a server does when one of its limits is reached: each can be set to stop quietly.
@@ -284,6 +286,24 @@ impl Store {
             query_limit,
             column_maps: Arc::new(settings.columns.clone()),
             inputs: Arc::default(),
+            answers_since: 0,
+        })
+    }
+
+    /// The same store, to which answers without a mapping from before `moment` count no more: whoever gave them is asked
+    /// again.
+    #[must_use]
+    pub fn with_answers_since(self, moment: jiff::Timestamp) -> Self {
+        Self { answers_since: u32::try_from(moment.as_second()).unwrap_or_default(), ..self }
+    }
+
+    /// Every answer without a mapping that still counts, as sub-queries of `columns` (`{at}` is its time): of those that
+    /// are not found, and of those whose claims have no proof. `condition` is one more.
+    fn answers_without_mapping(&self, columns: &str, condition: &str) -> [String; 2] {
+        [("not_found", "asked_at"), ("rejected_mappings", "rejected_at")].map(|(name, at)| {
+            let (table, since) = (self.staging_table(name), self.answers_since);
+            let columns = columns.replace("{at}", at);
+            format!("SELECT {columns} FROM {table} WHERE {at} >= {since} AND {condition}")
         })
     }
 

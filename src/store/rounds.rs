@@ -62,11 +62,8 @@ impl Store {
         if after.is_empty() && self.columns(&workload).await?.is_none() {
             return Ok(end);
         }
-        let answered = ["not_found", "rejected_mappings"]
-            .map(|name| {
-                let answered = self.staging_table(name);
-                format!("SELECT token_id, toString(track) AS track FROM {answered} WHERE token_id > {{after:String}}")
-            })
+        let answered = self
+            .answers_without_mapping("token_id, toString(track) AS track", "token_id > {after:String}")
             .join(" UNION ALL ");
         // A list is looked through in stretches: of what has an answer, or of the whole workload.
         let stretch = if list.answered_only {

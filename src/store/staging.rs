@@ -305,21 +305,20 @@ impl Store {
     pub async fn tally_by(&self, source: Source, by: &[Source]) -> Result<Tally, StoreError> {
         let workload = self.staging_table(&source.workload_table());
         let own = self.staging_table(&source.staging_table());
-        let (not_found, rejected) =
-            (self.staging_table("not_found"), self.staging_table("rejected_mappings"));
         let staged = self.all_staged_tokens();
         // What is no token id no source could know: a workload that was filled by hand may hold some.
         let token = super::sql::well_formed_token("asset_id");
         let by: Vec<String> = by.iter().map(|track| format!("'{}'", track.name())).collect();
-        let by = by.join(", ");
+        let [not_found, rejected] =
+            self.answers_without_mapping("token_id, {at} AS at", &format!("track IN ({})", by.join(", ")));
         let sql = format!(
             "SELECT count() AS total, countIf(staged) AS resolved, \
                     countIf(NOT staged AND state = 1) AS not_found, countIf(NOT staged AND state = 2) AS rejected, \
                     ifNull((SELECT uniqExact(token_id) FROM {own}), 0) AS inserted \
              FROM (SELECT DISTINCT asset_id, asset_id IN ({staged}) AS staged FROM {workload} WHERE {token}) AS w \
              LEFT ANY JOIN (SELECT token_id, argMax(state, (at, state)) AS state FROM \
-                (SELECT token_id, toUInt8(1) AS state, asked_at AS at FROM {not_found} WHERE track IN ({by}) \
-                 UNION ALL SELECT token_id, toUInt8(2), rejected_at FROM {rejected} WHERE track IN ({by})) \
+                (SELECT token_id, toUInt8(1) AS state, at FROM ({not_found}) \
+                 UNION ALL SELECT token_id, toUInt8(2), at FROM ({rejected})) \
                 GROUP BY token_id) AS answers ON w.asset_id = answers.token_id \
              SETTINGS join_use_nulls = 0"
         );

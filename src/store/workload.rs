@@ -232,11 +232,7 @@ impl Store {
 
     /// Every answer without a mapping: who gave it, about which token.
     fn all_answered(&self) -> String {
-        ["not_found", "rejected_mappings"]
-            .map(|name| {
-                format!("SELECT toString(track) AS track, token_id FROM {}", self.staging_table(name))
-            })
-            .join(" UNION ALL ")
+        self.answers_without_mapping("toString(track) AS track, token_id", "true").join(" UNION ALL ")
     }
 
     /// The next `size` tokens of a workload after `after`, without those that have an answer: staged by any source,
@@ -267,10 +263,8 @@ impl Store {
             let staged = self.staging_table(&source.staging_table());
             format!("SELECT token_id FROM {staged} WHERE {range}")
         });
-        let answered = ["not_found", "rejected_mappings"].map(|name| {
-            let answered = self.staging_table(name);
-            format!("SELECT token_id FROM {answered} WHERE track = {{track:String}} AND {range}")
-        });
+        let answered =
+            self.answers_without_mapping("token_id", &format!("track = {{track:String}} AND {range}"));
         let known = [staged.join(" UNION ALL "), answered.join(" UNION ALL ")].join(" UNION ALL ");
         let sql = format!(
             "SELECT DISTINCT asset_id FROM {table} \

@@ -195,7 +195,6 @@ impl BatchQueue {
     }
 
     /// Whether a token of the batch is doubted.
-    #[cfg(test)]
     pub fn has_doubts(&self, batch: &Batch) -> bool {
         !self.doubted.is_empty() && batch.part.iter().any(|token| self.doubted.contains_key(token))
     }

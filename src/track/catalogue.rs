@@ -12,16 +12,17 @@ use tokio_util::sync::CancellationToken;
 use super::checkpoint::{Checkpoint, Progress};
 use super::claims::listed_row;
 use super::engine::{Engine, TrackConfig, TrackError, Work, unix_time};
-use super::events::{TrackEventKind, TrackListener, WorkStart};
+use super::events::{TrackEventKind, TrackListener};
 use super::fingerprints::StagedTokens;
+use super::gauges::{Gauges, WorkStart, add, read};
 use super::odd::Unreadable;
 use super::page_queue::{CatalogueCursor, Page, PageQueue, Reception, Stretch};
 use super::quota::TrackTime;
+use super::rates::{rate, seconds};
 use super::requester::{StopReason, Ticket};
 use super::retry_queue::{Missed, NextJob, RetryDecision};
 use super::traded::Traded;
 use super::writer::{AnswerRows, InsertBatch};
-use super::{Gauges, add, rate, read, seconds};
 use crate::ids::{ConditionId, TokenId};
 use crate::outcome::Outcome;
 use crate::proof::{KnownConditions, Mapping, Refusal};
@@ -84,7 +85,7 @@ impl CatalogueTrack {
         let identity = catalogue.identity();
         let found = file.load(source, &identity)?;
         let (staged, total) = (StagedTokens::default(), traded.open_count());
-        let gauges = Gauges::new(source, total, config.workers, &config.rate_limit);
+        let gauges = Gauges::new(source, total, config.first_workers(), &config.rate_limit);
         add(&gauges.inserted, staged.extend(store.staged_fingerprints(source).await?));
         let resumed = traded.open().filter(|fingerprint| staged.contains(*fingerprint)).count() as u64;
         add(&gauges.processed, resumed);
@@ -176,6 +177,7 @@ impl CatalogueTrack {
             retries: read(&gauges.retries),
             resumed: self.resumed,
             odd_records: engine.odd_records(),
+            workers: read(&gauges.workers),
             ended_early: None,
             round: None,
             tokens_per_second: rate(proven + unproven, took),

@@ -132,6 +132,7 @@ pub enum CheckpointError {
 #[derive(Debug)]
 pub struct CheckpointFile {
     path: PathBuf,
+    track: &'static str,
     /// Held for as long as the track runs.
     _lock: ProcessLock,
 }
@@ -161,7 +162,12 @@ impl CheckpointFile {
         let lock = ProcessLock::take(&lock_path)
             .map_err(io("cannot lock", &lock_path))?
             .map_err(|holder| CheckpointError::Locked { track: source.name(), pid: holder.name() })?;
-        Ok(Self { path: path(folder, source), _lock: lock })
+        Ok(Self { path: path(folder, source), track: source.name(), _lock: lock })
+    }
+
+    /// Where the moments of the track's last requests stand.
+    pub fn request_log_path(&self) -> PathBuf {
+        self.path.with_file_name(format!("{}-requests.log", self.track))
     }
 
     /// The file.

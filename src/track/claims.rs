@@ -27,6 +27,8 @@ pub struct Classified {
     pub not_found: Vec<TokenId>,
     /// Tokens that are missing from an answer that speaks of markets nobody asked for: perhaps it was not ours.
     pub missing: Vec<TokenId>,
+    /// Whether the answer names anything that was asked for, or nothing at all: else it is none.
+    pub is_answer: bool,
     /// Tokens that are missing from an answer that says to ask again.
     pub again: Vec<TokenId>,
     /// Claims about tokens that were asked for, none of which has a proof.
@@ -47,9 +49,15 @@ impl Classified {
     }
 }
 
-/// Sorts the `pages` of the answer about `tokens`.
-pub fn classify(tokens: &[TokenId], pages: &[Answer], policy: &ProofPolicy) -> Classified {
-    let asked: HashSet<&TokenId> = tokens.iter().collect();
+/// Sorts the `pages` of the answer about `tokens`, which were asked for together with `control`, a token that the source
+/// is known to know.
+pub fn classify(
+    tokens: &[TokenId],
+    control: Option<&TokenId>,
+    pages: &[Answer],
+    policy: &ProofPolicy,
+) -> Classified {
+    let asked: HashSet<&TokenId> = tokens.iter().chain(control).collect();
     let (markets, unasked): (Vec<_>, Vec<_>) = (pages.iter().flat_map(|page| &page.markets))
         // Some APIs answer with any market at all where they do not know the token. Never believed.
         .partition(|market| market.iter().any(|claim| asked.contains(&claim.token)));
@@ -67,7 +75,8 @@ pub fn classify(tokens: &[TokenId], pages: &[Answer], policy: &ProofPolicy) -> C
     bits.into_iter().for_each(|claim| proofs.add(claim, &asked, policy.prover(&learned)));
     let Proofs { mappings, mut rejected } = proofs;
     let again = pages.last().is_some_and(|page| page.again);
-    let mut classified = Classified::default();
+    let is_answer = !markets.is_empty() || unasked.is_empty();
+    let mut classified = Classified { is_answer, ..Classified::default() };
     for token in tokens {
         match rejected.remove(token) {
             _ if mappings.contains_key(token) => {}
@@ -159,7 +168,8 @@ mod tests {
             vec![claim(token(0), wrong, 0), claim(token(1), wrong, 1), claim(foreign, wrong, 1)],
             vec![claim(token(1), right, 1)],
         ];
-        let classified = classify(&[token(0), token(1)], &[Answer { markets, ..Answer::default() }], &policy);
+        let classified =
+            classify(&[token(0), token(1)], None, &[Answer { markets, ..Answer::default() }], &policy);
         let found: Vec<TokenId> = classified.mappings.iter().map(|it| it.token).collect();
         assert_eq!(found, [token(1)]);
         assert_eq!(classified.rejected.len(), 1);
@@ -182,12 +192,33 @@ mod tests {
             vec![claim(mirrors[1], claimed, 0)],
         ];
         let asked = [own, mirrors[0], mirrors[1]];
-        let classified = classify(&asked, &[Answer { markets, ..Answer::default() }], &policy);
+        let classified = classify(&asked, None, &[Answer { markets, ..Answer::default() }], &policy);
         let found: HashMap<TokenId, &Mapping> = classified.mappings.iter().map(|it| (it.token, it)).collect();
         let said = |token| (found[&token].condition, found[&token].outcome_index, found[&token].evidence);
         assert_eq!(said(own), (known, 0, Evidence::Proven));
         assert_eq!(said(mirrors[0]), (known, 1, Evidence::Mirror));
         assert_eq!(said(mirrors[1]), (claimed.mirror().unwrap().condition_id(), 1, Evidence::Structural));
         assert_eq!(found[&mirrors[1]].label, "No");
+    }
+
+    #[test]
+    fn an_answer_that_names_nothing_that_was_asked_for_is_none_and_a_control_token_tells() {
+        let policy = policy();
+        let market = |byte| {
+            let condition = ConditionId::from_bytes([byte; 32]);
+            vec![claim(ctf::token_id(&condition, 0, &policy.collaterals[0].address), condition, 0)]
+        };
+        let (known, foreign, unknown) = (market(7), market(9), "12345".parse().unwrap());
+        let control = known[0].token;
+        let sort = |control, markets| {
+            let pages = [Answer { markets, ..Answer::default() }];
+            let classified = classify(&[unknown], control, &pages, &policy);
+            (classified.is_answer, classified.missing.len(), classified.not_found.len())
+        };
+        assert_eq!(sort(None, vec![]), (true, 0, 1));
+        assert_eq!(sort(None, vec![foreign.clone()]), (false, 1, 0));
+        assert_eq!(sort(Some(&control), vec![foreign.clone()]), (false, 1, 0), "the filter is ignored");
+        assert_eq!(sort(Some(&control), vec![known.clone(), foreign]), (true, 1, 0));
+        assert_eq!(sort(Some(&control), vec![known]), (true, 0, 1), "it is heeded");
     }
 }

@@ -14,17 +14,21 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::checkpoint::{Checkpoint, CheckpointError, CheckpointFile};
-use super::events::{TrackEvent, TrackEventKind, TrackListener, WorkStart};
+use super::events::{TrackEvent, TrackEventKind, TrackListener};
+use super::gauges::{Gauges, UnderWay, WorkStart, add, read};
 use super::odd::OddRecords;
-use super::requester::{Dispatch, Requester, StopReason, Ticket};
+use super::quota::TrackTime;
+use super::requester::{Dispatch, MOST_WORKERS, Requester, StopReason, Ticket};
 use super::retry_queue::{Job, Missed, NextJob};
 use super::writer::{AnswerRows, InsertBatch, Writer};
-use super::{Gauges, UnderWay, add};
 use crate::proof::ProofPolicy;
 use crate::source::Source;
 use crate::store::{Store, StoreError};
 use crate::upstream::{OddRecord, UpstreamError};
 use crate::values::RateLimit;
+
+/// Workers of a pool that sizes itself, until the first answers were timed.
+pub const FIRST_WORKERS: usize = 16;
 
 /// How long a worker may be at one job before the operator is told.
 const STALLED: Duration = Duration::from_secs(60);
@@ -32,8 +36,8 @@ const STALLED: Duration = Duration::from_secs(60);
 /// How a track works.
 #[derive(Debug, Clone)]
 pub struct TrackConfig {
-    /// Requests under way at once.
-    pub workers: usize,
+    /// Requests under way at once; where nothing is set, as many as the limit and the measured latency need.
+    pub workers: Option<usize>,
     /// Tokens in a request, where the user wants fewer than fit.
     pub batch_size: Option<usize>,
     /// Whether the API was asked once a moment ago, which its limit counts.
@@ -46,6 +50,13 @@ pub struct TrackConfig {
     pub policy: ProofPolicy,
     /// When the process started.
     pub started: Instant,
+}
+
+impl TrackConfig {
+    /// Workers at the beginning.
+    pub fn first_workers(&self) -> usize {
+        self.workers.unwrap_or(FIRST_WORKERS)
+    }
 }
 
 /// Why a track could not be run at all, or not to its end.
@@ -78,7 +89,7 @@ pub trait Work: Send + Sync + 'static {
     type Answer: Send + 'static;
 
     /// Work for one worker.
-    fn next(&self, now: super::quota::TrackTime) -> NextJob<Job<Self::Part>>;
+    fn next(&self, now: TrackTime) -> NextJob<Job<Self::Part>>;
 
     /// Whether nothing can be asked any more.
     fn is_done(&self) -> bool;
@@ -151,11 +162,12 @@ impl Engine {
     pub fn new(
         store: Store,
         config: TrackConfig,
-        gauges: Gauges,
+        mut gauges: Gauges,
         (file, beginning): (CheckpointFile, Checkpoint),
         listener: Arc<dyn TrackListener>,
         stop: CancellationToken,
     ) -> Self {
+        gauges.workers_are_measured = config.workers.is_none();
         let gauges = Arc::new(gauges);
         let requester = Requester::new(
             gauges.clone(),
@@ -164,6 +176,7 @@ impl Engine {
             &config.rate_limit,
             config.give_up_after,
         );
+        requester.note_requests_at(file.request_log_path());
         if config.probed {
             requester.was_probed();
         }
@@ -213,21 +226,39 @@ impl Engine {
         let writer = tokio::spawn(self.clone().write(work.clone(), answered));
         let feeder = tokio::spawn(self.clone().feed(work.clone()));
         let watchdog = tokio::spawn(self.clone().watch());
-        let mut workers: JoinSet<()> = (1..=self.config.workers)
-            .map(|number| self.clone().work(number, work.clone(), answers.clone()))
-            .collect();
-        drop(answers);
-        while let Some(worker) = workers.join_next().await {
-            if worker.is_err() {
-                // It panicked, which is a defect, and has told so itself. Its job stays open, which the others would
-                // wait for.
-                self.requester.stop(StopReason::Defect);
-            }
-        }
+        self.work_in_pool(work, answers).await;
         let _ = writer.await;
         feeder.abort();
         watchdog.abort();
         self.gauges.under_way().clear();
+    }
+
+    /// Keeps the workers at work until all of them are at their end. A pool of no set size grows as it is needed.
+    async fn work_in_pool<W: Work>(self: &Arc<Self>, work: &Arc<W>, answers: mpsc::Sender<AnswerRows>) {
+        let mut workers = JoinSet::new();
+        let mut wanted = usize::try_from(read(&self.gauges.workers)).unwrap_or(MOST_WORKERS);
+        let mut count = 0;
+        loop {
+            for number in count + 1..=wanted {
+                workers.spawn(self.clone().work(number, work.clone(), answers.clone()));
+            }
+            count = wanted;
+            self.gauges.workers.store(count as u64, Ordering::Relaxed);
+            let joined = tokio::select! {
+                joined = workers.join_next() => joined,
+                more = self.requester.more_workers(), if self.config.workers.is_none() => {
+                    wanted = more.max(count);
+                    continue;
+                }
+            };
+            match joined {
+                None => return,
+                Some(Ok(())) => {}
+                // It panicked, which is a defect, and has told so itself. Its job stays open, which the others would
+                // wait for.
+                Some(Err(_)) => self.requester.stop(StopReason::Defect),
+            }
+        }
     }
 
     async fn feed<W: Work>(self: Arc<Self>, work: Arc<W>) {

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Gauges;
 use super::checkpoint::CheckpointError;
-use crate::ids::TokenId;
+use super::gauges::{Gauges, WorkStart};
 use crate::source::Source;
 use crate::store::StoreError;
 use crate::upstream::UpstreamError;
@@ -70,6 +69,11 @@ pub enum TrackEventKind<'a> {
         /// Of them, without an answer.
         open: u64,
     },
+    /// The API knew none of the tokens that it was asked for.
+    KnowsNothing {
+        /// How many those were.
+        tokens: u64,
+    },
     /// Tokens got no usable answer after all retries.
     BatchFailed {
         /// How many.
@@ -97,15 +101,6 @@ pub enum TrackEventKind<'a> {
     StoreDown(&'a StoreError),
     /// ClickHouse works again.
     StoreBack,
-}
-
-/// Where a worker's batch begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WorkStart {
-    /// At this token.
-    Token(TokenId),
-    /// At this place of a catalogue.
-    Page(PageCursor),
 }
 
 /// Why an API is not waited for any longer.

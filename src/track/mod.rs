@@ -13,144 +13,20 @@ pub mod engine;
 pub mod events;
 mod facts;
 pub(crate) mod fingerprints;
+pub mod gauges;
 pub mod lookup;
+mod lookup_work;
 mod odd;
 pub(crate) mod page_queue;
 pub mod quota;
+mod rates;
+mod request_log;
 pub(crate) mod requester;
 pub(crate) mod retry_queue;
+mod round;
 pub mod rounds;
 pub(crate) mod settings;
 pub(crate) mod traded;
 pub(crate) mod writer;
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
-
-use parking_lot::{Mutex, MutexGuard};
-use prometheus_client::metrics::histogram::Histogram;
-
-use self::events::WorkStart;
-use crate::source::Source;
-use crate::upstream::UpstreamError;
-use crate::values::RateLimit;
-
-/// A worker's job that is under way.
-#[derive(Debug, Clone)]
-pub struct UnderWay {
-    /// Where it begins.
-    pub at: WorkStart,
-    /// Since when the worker is at it.
-    pub since: Instant,
-    /// Whether the operator was told that it takes long.
-    told: bool,
-}
-
-/// What a running track shows of itself. Counters only go up; each stands for itself, so they are read without a lock.
-#[derive(Debug)]
-pub struct Gauges {
-    /// The track.
-    pub source: Source,
-    /// When it was opened.
-    pub began: Instant,
-    /// Tokens in its workload.
-    pub total: u64,
-    /// Workers in its pool.
-    pub workers: AtomicU64,
-    /// Tokens of the workload that have an answer, or are given up for this run.
-    pub processed: AtomicU64,
-    /// Tokens of the workload that are resolved.
-    pub resolved: AtomicU64,
-    /// Tokens staged, siblings included.
-    pub inserted: AtomicU64,
-    /// Tokens that the API does not know.
-    pub not_found: AtomicU64,
-    /// Tokens whose claims have no proof.
-    pub rejected: AtomicU64,
-    /// Tokens without a usable answer after all retries.
-    pub failed: AtomicU64,
-    /// Requests sent.
-    pub requests: AtomicU64,
-    /// Requests refused for being too fast.
-    pub throttled: AtomicU64,
-    /// Batches that had to be asked again.
-    pub retries: AtomicU64,
-    /// The same by what was wrong, in the order of [`UpstreamError::REASONS`].
-    pub retries_by: [AtomicU64; UpstreamError::REASONS.len()],
-    /// Workers with a request under way.
-    pub active: AtomicU64,
-    /// What each worker is at.
-    under_way: Mutex<HashMap<usize, UnderWay>>,
-    /// Rows that ClickHouse has acknowledged in this run.
-    pub written: AtomicU64,
-    /// When the checkpoint was saved last, in milliseconds since 1970; 0 where this run has saved none.
-    pub saved_at: AtomicU64,
-    /// How long the API took for its answers, in seconds.
-    pub latency: Histogram,
-    /// Requests a second that all windows of the API's limit allow together in the long run.
-    pub allowed_per_second: f64,
-}
-
-/// From an answer at once to one that is given up.
-const LATENCIES: [f64; 11] = [0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
-
-impl Gauges {
-    /// The gauges of a track that has not begun.
-    pub fn new(source: Source, total: u64, workers: usize, limit: &RateLimit) -> Self {
-        let zero = AtomicU64::default;
-        Self {
-            source,
-            began: Instant::now(),
-            total,
-            workers: AtomicU64::new(workers as u64),
-            processed: zero(),
-            resolved: zero(),
-            inserted: zero(),
-            not_found: zero(),
-            rejected: zero(),
-            failed: zero(),
-            requests: zero(),
-            throttled: zero(),
-            retries: zero(),
-            retries_by: Default::default(),
-            active: zero(),
-            under_way: Mutex::default(),
-            written: zero(),
-            saved_at: zero(),
-            latency: Histogram::new(LATENCIES),
-            allowed_per_second: limit.per_second(),
-        }
-    }
-
-    /// What each worker is at.
-    fn under_way(&self) -> MutexGuard<'_, HashMap<usize, UnderWay>> {
-        self.under_way.lock()
-    }
-
-    /// The worker that has been at its batch for the longest, and that batch.
-    pub fn slowest(&self) -> Option<(usize, UnderWay)> {
-        let under_way = self.under_way();
-        under_way.iter().map(|(worker, it)| (*worker, it.clone())).min_by_key(|(_, it)| it.since)
-    }
-}
-
-/// Adds to a gauge.
-fn add(gauge: &AtomicU64, amount: u64) {
-    gauge.fetch_add(amount, Ordering::Relaxed);
-}
-
-/// Reads a gauge.
-pub fn read(gauge: &AtomicU64) -> u64 {
-    gauge.load(Ordering::Relaxed)
-}
-
-/// To milliseconds.
-fn seconds(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 1000.0).round() / 1000.0
-}
-
-/// `amount` a second, to a tenth.
-fn rate(amount: u64, duration: Duration) -> f64 {
-    (amount as f64 / duration.as_secs_f64().max(0.001) * 10.0).round() / 10.0
-}
+pub use gauges::{Gauges, UnderWay, read};

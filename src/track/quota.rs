@@ -129,6 +129,22 @@ impl Quota {
         slot
     }
 
+    /// Counts a request that an earlier process sent at this moment. Whether it was on its way when that process died is
+    /// not known: it may have arrived as late as any.
+    pub fn sent_before(&mut self, at: TrackTime) {
+        self.sent += 1;
+        let slot = QuotaSlot { number: self.sent, sent: at };
+        self.insert(Arrival { at: at + LONGEST_DELAY, slot, answered: None });
+        // It opened no connection of ours.
+        self.cold += 1;
+    }
+
+    /// How long the longest window looks back, the distance to it included.
+    pub fn horizon(limit: &RateLimit) -> Duration {
+        let longest = limit.0.iter().map(|window| window.window).max().unwrap_or_default();
+        longest + GUARD + LONGEST_DELAY
+    }
+
     /// Gives back the place of a request that was not sent after all.
     pub fn release(&mut self, slot: QuotaSlot) {
         self.remove(slot);

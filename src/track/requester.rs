@@ -2,6 +2,7 @@
 //! host is there, what a failure means, and when the track is over.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -13,12 +14,13 @@ use tokio_util::sync::CancellationToken;
 use super::backoff::pause;
 use super::breaker::{Breaker, Host, Permit};
 use super::events::{GiveUpCause, TrackEvent, TrackEventKind, TrackListener};
+use super::gauges::{Gauges, add, read};
 use super::quota::{Quota, QuotaSlot, Refusal, TrackTime};
+use super::request_log::RequestLog;
 use super::retry_queue::{FailureKind, Missed, NextJob};
-use super::{Gauges, add};
 use crate::store::StoreError;
 use crate::upstream::UpstreamError;
-use crate::values::RateLimit;
+use crate::values::{RateLimit, Window};
 
 /// Connections refused in a row, at the start, after which nobody is there.
 const UNREACHABLE_AT_START: u32 = 3;
@@ -31,6 +33,12 @@ const PROBES_AT_START: u32 = 2;
 
 /// Jobs in a row that a source which is there does not answer, after which it is not what they say.
 const UNANSWERED_IN_A_ROW: u32 = 100;
+
+/// No pool that sizes itself has more workers.
+pub const MOST_WORKERS: usize = 256;
+
+/// Workers for each that is busy on the average.
+const SPARE_WORKERS: f64 = 1.25;
 
 /// Why a track ends before its work does.
 #[derive(Debug)]
@@ -104,9 +112,39 @@ impl Failure {
 /// The host's side: what may be sent to it, and whether it is there.
 struct HostState {
     quota: Quota,
+    /// The quota's clock is so far ahead of the track's, for requests that were sent before the track began.
+    ahead: Duration,
+    /// Where requests are noted before they are sent.
+    log: Option<RequestLog>,
+    /// How long the source takes for an answer, the last ones counting most.
+    latency: Option<Duration>,
     breaker: Breaker,
     /// Since when nothing but refusals for being too fast has come.
     throttled_since: Option<TrackTime>,
+}
+
+impl HostState {
+    /// The earliest moment from `now` on at which the quota lets one more request be sent.
+    fn opens(&self, now: TrackTime) -> TrackTime {
+        self.quota.next(now + self.ahead).saturating_sub(self.ahead)
+    }
+
+    /// Takes a place in the quota for a request that is sent now, and notes it.
+    fn take(&mut self, now: TrackTime) -> QuotaSlot {
+        if let Some(log) = &mut self.log
+            && let Err(error) = log.note(jiff::Timestamp::now())
+        {
+            // A full disk: it is tried again with the next request.
+            tracing::debug!("a request is not noted: {error}");
+        }
+        self.quota.take(now + self.ahead)
+    }
+
+    /// Learns from an answer. One that hung says little of the others.
+    fn timed(&mut self, took: Duration) {
+        let latency = self.latency.unwrap_or(took);
+        self.latency = Some(latency.mul_f64(0.9) + took.min(latency * 4).mul_f64(0.1));
+    }
 }
 
 /// When the first request was sent, and when the last rows were acknowledged.
@@ -139,9 +177,12 @@ impl Requester {
         rate_limit: &RateLimit,
         give_up_after: Duration,
     ) -> Self {
-        let workers = usize::try_from(super::read(&gauges.workers)).unwrap_or(usize::MAX);
+        let workers = usize::try_from(read(&gauges.workers)).unwrap_or(usize::MAX);
         let host = HostState {
             quota: Quota::new(rate_limit, workers),
+            ahead: Quota::horizon(rate_limit),
+            log: None,
+            latency: None,
             breaker: Breaker::default(),
             throttled_since: None,
         };
@@ -155,6 +196,22 @@ impl Requester {
             stopped: Mutex::default(),
             times: Mutex::default(),
             changed: Notify::new(),
+        }
+    }
+
+    /// Notes requests at `path` before they are sent, and counts those that an earlier process has noted there. Where
+    /// the file cannot be had, requests are not noted: the track is none the worse until it is killed.
+    pub fn note_requests_at(&self, path: PathBuf) {
+        let now = self.now();
+        let kept_at_most = self.rate_limit.0.iter().map(|window| window.requests).max().unwrap_or_default();
+        let mut host = self.host.lock();
+        match RequestLog::open(path, jiff::Timestamp::now(), host.ahead, kept_at_most) {
+            Ok((log, ages)) => {
+                let ahead = host.ahead;
+                ages.iter().for_each(|age| host.quota.sent_before((now + ahead).saturating_sub(*age)));
+                host.log = Some(log);
+            }
+            Err(error) => tracing::warn!("requests are not noted: {error}"),
         }
     }
 
@@ -202,7 +259,23 @@ impl Requester {
     /// The source was asked once before this requester was made, which its limit may still count.
     pub fn was_probed(&self) {
         let now = self.now();
-        self.host.lock().quota.take(now);
+        self.host.lock().take(now);
+    }
+
+    /// As many workers as the quota and the measured latency need, by Little's law: those that are busy at once while a
+    /// window that has opened is used up within a second, and some for answers that take longer than most.
+    fn wanted_workers(&self) -> usize {
+        let Some(latency) = self.host.lock().latency else { return 0 };
+        let pace = |window: &Window| window.requests as f64 / window.window.as_secs_f64().min(1.0);
+        let pace = self.rate_limit.0.iter().map(pace).fold(f64::INFINITY, f64::min);
+        ((pace * latency.as_secs_f64() * SPARE_WORKERS).ceil() + 1.0).min(MOST_WORKERS as f64) as usize
+    }
+
+    /// Until more workers are needed than there are; answers how many.
+    pub async fn more_workers(&self) -> usize {
+        let wanted = || self.wanted_workers() as u64 > read(&self.gauges.workers);
+        self.wait_until(wanted).await;
+        self.wanted_workers()
     }
 
     /// Something came, went or ended.
@@ -258,7 +331,7 @@ impl Requester {
     fn look<J>(&self, next_job: impl Fn(TrackTime) -> NextJob<J>, is_done: impl Fn() -> bool) -> Look<J> {
         let now = self.now();
         let mut host = self.host.lock();
-        let opens = host.quota.next(now);
+        let opens = host.opens(now);
         let permit = if opens > now { Permit::Until(opens) } else { host.breaker.permit(now) };
         if permit != Permit::Free && is_done() {
             return Look::Over;
@@ -268,11 +341,11 @@ impl Requester {
             Permit::Wait => Look::Wait,
             Permit::Probe => {
                 host.breaker.probe_sent();
-                Look::Dispatch(Dispatch::Probe(Ticket { slot: host.quota.take(now), is_probe: true }))
+                Look::Dispatch(Dispatch::Probe(Ticket { slot: host.take(now), is_probe: true }))
             }
             Permit::Free => match next_job(now) {
                 NextJob::Ask(job) => {
-                    let ticket = Ticket { slot: host.quota.take(now), is_probe: false };
+                    let ticket = Ticket { slot: host.take(now), is_probe: false };
                     Look::Dispatch(Dispatch::Ask(job, ticket))
                 }
                 NextJob::WaitUntil(moment) => Look::Until(moment),
@@ -288,8 +361,8 @@ impl Requester {
             let now = self.now();
             let next = {
                 let mut host = self.host.lock();
-                match host.quota.next(now) {
-                    next if next <= now => return Ticket { slot: host.quota.take(now), is_probe: false },
+                match host.opens(now) {
+                    next if next <= now => return Ticket { slot: host.take(now), is_probe: false },
                     next => next,
                 }
             };
@@ -320,20 +393,24 @@ impl Requester {
         let now = self.now();
         match answer {
             Ok(answer) => {
-                self.answered(ticket, now);
+                self.answered(ticket, now, asked.elapsed());
                 Ok(answer)
             }
             Err(error) => {
-                self.host.lock().quota.broke(ticket.slot, now);
+                let mut host = self.host.lock();
+                let at = now + host.ahead;
+                host.quota.broke(ticket.slot, at);
                 Err((ticket, error))
             }
         }
     }
 
-    fn answered(&self, ticket: Ticket, now: TrackTime) {
+    fn answered(&self, ticket: Ticket, now: TrackTime, took: Duration) {
         let recovered = {
             let mut host = self.host.lock();
-            host.quota.answered(ticket.slot, now);
+            let at = now + host.ahead;
+            host.quota.answered(ticket.slot, at);
+            host.timed(took);
             host.throttled_since = None;
             if ticket.is_probe { host.breaker.probe_answered() } else { host.breaker.answered() }
         };
@@ -361,7 +438,8 @@ impl Requester {
             match kind {
                 FailureKind::Throttled => {
                     let wait = retry_after(error);
-                    refusal = Some(host.quota.refused(ticket.slot, now, wait));
+                    let at = now + host.ahead;
+                    refusal = Some(host.quota.refused(ticket.slot, at, wait));
                     host.throttled_since.get_or_insert(now);
                 }
                 FailureKind::Passing => went_down = host.breaker.failed(now, pause, ticket.is_probe),

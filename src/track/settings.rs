@@ -13,7 +13,7 @@ const WORK: &str = "Work";
 /// How the tracks work.
 #[derive(Debug, Clone, Args)]
 pub struct WorkSettings {
-    /// Requests under way at once, in each track [default: 16 for Dome and the CLOB, 32 for Goldsky, 64 for Gamma]
+    /// Requests under way at once, in each track [default: as many as the limit and the measured latency need]
     #[arg(long, env, global = true, value_parser = worker_count, help_heading = WORK, hide_short_help = true)]
     pub worker_count: Option<NonZeroUsize>,
     /// How long one answer may take
@@ -22,6 +22,9 @@ pub struct WorkSettings {
     /// How long an outage may last before the work is left for the next run
     #[arg(long, env, global = true, default_value = "15m", value_parser = duration, help_heading = WORK, hide_short_help = true)]
     pub give_up_after: Duration,
+    /// How long a source is believed not to know a token; a run after that asks for it again
+    #[arg(long, env, global = true, default_value = "24h", value_parser = duration, help_heading = WORK, hide_short_help = true)]
+    pub not_found_ttl: Duration,
     /// Tokens in one request [default: as many as one request of that API takes]
     #[arg(long, env, global = true, value_parser = batch_size, help_heading = WORK, hide_short_help = true)]
     pub batch_size: Option<NonZeroUsize>,

@@ -42,8 +42,6 @@ pub(super) static INFO: SourceInfo = SourceInfo {
             date: "2026-11-01",
             told: "it lists every market",
         },
-        // A page may take most of a second, and 25 of them are allowed in one.
-        workers: 16,
         about: "The catalogue: read the list of all markets from Polymarket's CLOB, keep it, and stage what is unmapped of it",
         details: "Needs no key and no setup. All of it stands in STAGING_DATABASE.clob_markets afterwards, each token with \
                   its condition, label and winner: `merge --labels` fills empty labels of the map from it, and `validate` \

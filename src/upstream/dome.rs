@@ -41,7 +41,6 @@ pub(super) static INFO: SourceInfo = SourceInfo {
             date: "2026-04-28",
             told: "the vendor was bought and has ended it; set DOME_API_URL to a gateway that serves the same paths, or use the other tracks (--tracks auto)",
         },
-        workers: 16,
         about: "Phase 1: ask the Dome API for its share of the tokens",
         details: "",
         examples: "Examples:\n  backfill dome                       begins, or goes on where it was\n  \

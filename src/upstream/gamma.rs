@@ -53,8 +53,6 @@ pub(super) static INFO: SourceInfo = SourceInfo {
             date: "2026-11-01",
             told: "/markets is past its announced end, /markets/keyset serves the same",
         },
-        // A window opens for 300 requests at once: with 64, they are out in a second or so.
-        workers: 64,
         about: "A further track: ask Polymarket's Gamma API for its share of the tokens; needs no key",
         details: "",
         examples: "Examples:\n  backfill setup --tracks dome,goldsky,gamma && backfill gamma\n  \

@@ -47,7 +47,6 @@ pub(super) static INFO: SourceInfo = SourceInfo {
             date: "2026-04-28",
             told: "by its own notice it returns incomplete data, and it knows no token of the second generation; let other tracks take a share (--tracks auto)",
         },
-        workers: 32,
         about: "Phase 2: ask the Goldsky subgraph for its share of the tokens",
         details: "",
         examples: "Examples:\n  backfill goldsky                    in a terminal beside `backfill dome`\n  \

@@ -50,8 +50,6 @@ pub struct ApiInfo {
     pub mode: Option<ModeInfo>,
     /// What the service behind the default URL still knows.
     pub public: PublicService,
-    /// Requests under way at once, where the user sets nothing.
-    pub workers: usize,
     /// What its command does, in a line.
     pub about: &'static str,
     /// What else is to be known of its command.

@@ -46,8 +46,6 @@ pub(super) static INFO: SourceInfo = SourceInfo {
             date: "2026-11-01",
             told: "it knows tokens of both generations; what it tells of them lags by up to a minute",
         },
-        // A window opens for 800 requests at once: with 128, they are out in a second.
-        workers: 128,
         about: "A further track: ask Polymarket's token look-up for its share of the tokens; needs no key",
         details: "Knows tokens of both generations, combos included. What it tells of payouts, titles and slugs is kept in \
                   STAGING_DATABASE.token_facts: `validate` takes payouts from it where no table has one, and \

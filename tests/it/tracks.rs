@@ -13,6 +13,7 @@ use backfill::phases::setup::SetupOptions;
 use backfill::phases::track::TrackOptions;
 use backfill::phases::{merge, setup, track};
 use backfill::source::Source;
+use backfill::track::checkpoint;
 use serde_json::Value;
 
 const TRACKS: [Source; 3] = [Source::Dome, Source::Goldsky, Source::Gamma];
@@ -276,9 +277,20 @@ async fn the_first_market_of_all_which_gamma_gives_for_what_it_does_not_know_is_
     })
     .await;
     scene.setup("gamma").await;
-    let (object, said) = scene.json(0, &["gamma", "--batch-size", "20"]).await;
-    assert_eq!((&object["processed"], &object["failed"]), (&object["total"], &0.into()), "{said}");
+    let output = scene.output(&["gamma", "--batch-size", "20", "--format", "json"]).await;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(object["processed"], object["total"], "{said}");
+    assert_eq!(output.status.code(), Some(if object["failed"] == 0 { 0 } else { 4 }), "{said}");
     let gamma = &scene.stand_ins[&Source::Gamma];
+    // An answer that names only what nobody asked for is none: its tokens are not "not found", they are unanswered.
+    let path = checkpoint::path(scene.world.folder.path(), Source::Gamma);
+    let unanswered: Vec<TokenId> = checkpoint::read(&path).unwrap().unwrap().failed_tokens().collect();
+    assert_eq!(object["failed"], unanswered.len(), "{object}");
+    assert!(unanswered.iter().all(|token| !gamma.knows(token)), "what is known is answered");
+    let sql = "SELECT token_id FROM {s}.not_found WHERE track = 'gamma'";
+    let not_found: BTreeSet<String> = scene.world.all(sql).await.into_iter().collect();
+    assert!(unanswered.iter().all(|token| !not_found.contains(&token.to_string())));
     assert!(gamma.counters().lies > 500, "{:?}", gamma.counters());
     let sql = "SELECT token_id, condition_id_norm, outcome_index FROM {s}.clob_asset_map_gamma";
     let rows: Vec<(String, String, u8)> = scene.world.all(sql).await;
@@ -317,4 +329,65 @@ async fn a_staging_database_from_before_a_source_was_there_is_completed_and_not_
     assert_eq!(phase(&object, "gamma")["total"], 0, "it has no tokens of its own, and helps");
     let total = |name: &str| phase(&object, name)["total"].as_u64().unwrap();
     assert_eq!(total("dome") + total("goldsky"), found.unmapped);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_found_is_asked_for_again_after_its_time_or_at_once_when_that_is_wanted() {
+    let universe = small_universe(80);
+    let scene = scene(&universe, |_, options| options.knows = 0.5).await;
+    scene.setup("dome").await;
+    let (first, _) = scene.json(0, &["dome"]).await;
+    let not_found = first["not_found"].as_u64().unwrap();
+    assert!(not_found > 100, "{first}");
+    let (second, _) = scene.json(0, &["dome"]).await;
+    assert_eq!((&second["requests"], &second["not_found"]), (&0.into(), &not_found.into()));
+    let asked = || scene.stand_ins[&Source::Dome].counters().tokens_asked;
+    let age = async |seconds: u32| {
+        for sql in [
+            "CREATE OR REPLACE TABLE {s}.kept ENGINE = MergeTree ORDER BY token_id AS SELECT * FROM {s}.not_found FINAL",
+            "TRUNCATE TABLE {s}.not_found",
+            &format!(
+                "INSERT INTO {{s}}.not_found SELECT track, token_id, asked_at - {seconds} FROM {{s}}.kept"
+            ),
+        ] {
+            scene.world.run(sql).await;
+        }
+    };
+    // Moments are whole seconds, and this test is faster.
+    age(10).await;
+    let before = asked();
+    let (third, _) = scene.json(0, &["dome", "--retry-not-found"]).await;
+    assert_eq!((asked() - before, &third["not_found"]), (not_found, &not_found.into()), "{third}");
+    age(86_500).await;
+    let before = asked();
+    let (fourth, _) = scene.json(0, &["dome"]).await;
+    assert_eq!((asked() - before, &fourth["not_found"]), (not_found, &not_found.into()), "{fourth}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_breaks_every_request_is_isolated_and_does_not_stop_a_later_run() {
+    let universe = small_universe(81);
+    let unmapped: Vec<TokenId> =
+        universe.traded_tokens().filter(|it| !it.mapped()).map(|it| it.token()).collect();
+    // With its sibling, whose answer would name it.
+    let market = universe.find(&unmapped[unmapped.len() / 2]).unwrap().market.tokens();
+    let poison: Vec<TokenId> = unmapped.iter().filter(|token| market.contains(token)).copied().collect();
+    let scene = scene(&universe, |source, options| {
+        options.poison = if source == Source::Goldsky { poison.clone() } else { Vec::new() };
+    })
+    .await;
+    scene.setup("goldsky").await;
+    let goldsky = &scene.stand_ins[&Source::Goldsky];
+    for run in 0..2 {
+        let (object, said) = scene.json(4, &["goldsky"]).await;
+        assert_eq!(object["processed"], object["total"], "{run}: {said}");
+        assert_eq!(object["failed"], poison.len(), "{run}: {said}");
+        assert!(said.contains("1 token(s) got no usable answer"), "{said}");
+    }
+    let sql = "SELECT token_id FROM {s}.clob_asset_map_goldsky";
+    let staged: BTreeSet<String> = scene.world.all(sql).await.into_iter().collect();
+    let known = unmapped.iter().filter(|token| goldsky.knows(token) && !poison.contains(token));
+    for token in known {
+        assert!(staged.contains(&token.to_string()), "{token} is a neighbour");
+    }
 }

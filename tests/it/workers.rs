@@ -16,7 +16,7 @@ use backfill::source::Source;
 use backfill::track::engine::TrackConfig;
 use backfill::track::lookup::LookupTrack;
 use backfill::track::rounds;
-use backfill::upstream::{Answer, Room, Upstream, UpstreamError};
+use backfill::upstream::{Answer, Claim, Room, Upstream, UpstreamError};
 use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -142,7 +142,7 @@ async fn start(world: &World, source: Box<dyn Upstream>, folder: &Path) -> tokio
         ))
         .await;
     let config = TrackConfig {
-        workers: WORKERS,
+        workers: Some(WORKERS),
         batch_size: None,
         probed: false,
         rate_limit: "100000/1s".parse().unwrap(),
@@ -227,4 +227,44 @@ async fn a_worker_that_panics_ends_the_track_and_nobody_waits_for_it() {
     })
     .await;
     assert_eq!(result.outcome, Outcome::WorkLeft);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_request_that_is_refused_for_one_token_is_no_source_that_refuses_everything() {
+    // Whatever it is refused with, from the very first request on.
+    for error in
+        [UpstreamError::BadRequest("HTTP 422".to_owned()), UpstreamError::Broken("HTTP 500".to_owned())]
+    {
+        let poison: TokenId = "1000007".parse().unwrap();
+        let (result, _, notices) = scripted(move |_, tokens| match tokens.contains(&poison) {
+            true => Err(error.clone()),
+            false => Ok(Answer::default()),
+        })
+        .await;
+        assert_eq!((result.outcome, result.failed), (Outcome::WorkLeft, 1), "{notices:?}");
+        assert_eq!(result.not_found, TOKENS as u64 - 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_ignores_what_is_asked_leaves_every_token_unanswered_and_none_not_found() {
+    let claim = |token: &str| Claim {
+        token: token.parse().unwrap(),
+        condition: "ab".repeat(32),
+        outcome_index: Some(0),
+        label: String::new(),
+    };
+    let (result, requests, _) =
+        scripted(move |_, _| Ok(Answer { markets: vec![vec![claim("5"), claim("6")]], ..Answer::default() }))
+            .await;
+    assert_eq!((result.outcome, result.not_found, result.failed), (Outcome::WorkLeft, 0, TOKENS as u64));
+    assert!(requests <= 6 * TOKENS / 10 + WORKERS, "{requests}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_knows_nothing_of_all_that_it_is_asked_for_is_told_of() {
+    let (result, _, notices) = scripted(|_, _| Ok(Answer::default())).await;
+    assert_eq!((result.outcome, result.not_found), (Outcome::Done, TOKENS as u64));
+    let told = notices.iter().filter(|it| it.contains("knows none of the 1000 tokens"));
+    assert_eq!(told.count(), 1, "{notices:?}");
 }

@@ -1,9 +1,8 @@
 //! [`ask_dome`]: what Dome says that wallets have made, instead of a figure that was written down once.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::baselines::{Baseline, Listed};
@@ -13,7 +12,9 @@ use crate::phases::events::{Activity, PhaseEvent};
 use crate::pnl::Usd;
 use crate::settings::Settings;
 use crate::source::Source;
-use crate::track::quota::{Quota, TrackTime};
+use crate::track::gauges::Gauges;
+use crate::track::requester::Requester;
+use crate::track::retry_queue::FailureKind;
 use crate::upstream::SourceSettings;
 use crate::upstream::UpstreamError;
 use crate::upstream::dome::Dome;
@@ -32,8 +33,13 @@ pub async fn ask_dome(context: &Context, wallets: Vec<Listed>) -> Result<Vec<Bas
     context.begins(Activity::AskingExpectations);
     let asker = Asker {
         dome: Dome::new(reached, settings.work.request_timeout).map_err(unusable)?,
-        quota: Mutex::new(Quota::new(&reached.rate_limit, AT_ONCE)),
-        clock: Instant::now(),
+        requester: Requester::new(
+            Arc::new(Gauges::new(Source::Dome, wallets.len() as u64, AT_ONCE, &reached.rate_limit)),
+            context.progress.clone(),
+            context.stop.clone(),
+            &reached.rate_limit,
+            settings.work.give_up_after,
+        ),
         give_up_after: settings.work.give_up_after,
     };
     let answers: Vec<(Listed, Option<Usd>)> = stream::iter(wallets)
@@ -80,67 +86,35 @@ fn unusable(error: UpstreamError) -> Failure {
 
 struct Asker {
     dome: Dome,
-    quota: Mutex<Quota>,
-    clock: Instant,
+    requester: Requester,
     give_up_after: Duration,
 }
 
 impl Asker {
-    fn now(&self) -> TrackTime {
-        self.clock.elapsed()
-    }
-
-    /// Runs `with` on the quota; none of its holders can panic between two changes that belong together.
-    fn quota<T>(&self, with: impl FnOnce(&mut Quota) -> T) -> T {
-        with(&mut self.quota.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
+    /// Asks for one wallet until there is an answer, or none to be had.
     async fn realized_pnl(&self, listed: &Listed) -> Result<Option<Usd>, UpstreamError> {
-        let mut pauses = ExponentialBuilder::default()
-            .with_jitter()
-            .with_min_delay(Duration::from_millis(200))
-            .with_max_delay(Duration::from_secs(10))
-            .without_max_times()
-            .build();
-        let began = Instant::now();
+        let began = self.requester.now();
+        let mut attempts = 0;
         loop {
-            let now = self.now();
-            let turn = self.quota(|quota| match quota.next(now) {
-                next if next <= now => Ok(quota.take(now)),
-                next => Err(next - now),
-            });
-            let slot = match turn {
-                Ok(slot) => slot,
-                Err(wait) => {
-                    tokio::time::sleep(wait).await;
-                    continue;
-                }
+            let ticket = self.requester.another_ticket().await;
+            let answer = self.requester.ask(ticket, self.dome.realized_pnl(&listed.wallet)).await;
+            let (ticket, error) = match answer {
+                Ok(expected) => return Ok(expected),
+                Err(failed) => failed,
             };
-            let answer = self.dome.realized_pnl(&listed.wallet).await;
-            let now = self.now();
-            let error = match answer {
-                Ok(expected) => {
-                    self.quota(|quota| quota.answered(slot, now));
-                    return Ok(expected);
+            let failure = self.requester.failed(ticket, &error, attempts);
+            match failure.kind {
+                // The quota knows for how long to be still.
+                FailureKind::Throttled if !self.requester.is_stopped() => {}
+                FailureKind::Passing
+                    if !matches!(error, UpstreamError::Shut(_))
+                        && self.requester.now() + failure.pause < began + self.give_up_after =>
+                {
+                    tokio::time::sleep(failure.pause).await;
                 }
-                Err(error) => error,
-            };
-            self.quota(|quota| quota.broke(slot, now));
-            match error {
-                UpstreamError::Throttled { retry_after } => {
-                    self.quota(|quota| quota.refused(slot, now, retry_after));
-                }
-                UpstreamError::Shut(_) | UpstreamError::BadRequest(_) | UpstreamError::TooLarge(_) => {
-                    return Err(error);
-                }
-                UpstreamError::Timeout(_) | UpstreamError::Unreachable(_) | UpstreamError::Broken(_) => {
-                    let pause = pauses.next().unwrap_or(Duration::from_secs(10));
-                    if began.elapsed() + pause > self.give_up_after {
-                        return Err(error);
-                    }
-                    tokio::time::sleep(pause).await;
-                }
+                _ => return Err(error),
             }
+            attempts += 1;
         }
     }
 }

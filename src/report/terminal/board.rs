@@ -9,7 +9,7 @@ use crate::report::live::{PhaseLook, PhaseState, TrackLook};
 use crate::report::text::{percent1, thousands};
 use crate::source::Source;
 use crate::track::UnderWay;
-use crate::track::events::WorkStart;
+use crate::track::gauges::WorkStart;
 
 /// From this width on, a track has one line; below, two.
 const WIDE: usize = 130;
