@@ -110,6 +110,11 @@ fn dome() {
 }
 
 #[test]
+fn tokens() {
+    bodies(Source::Tokens);
+}
+
+#[test]
 fn goldsky() {
     bodies(Source::Goldsky);
 }
