@@ -8,6 +8,7 @@ pub(crate) mod clob;
 mod derived;
 pub(crate) mod dome;
 pub(crate) mod error;
+mod facts;
 pub(crate) mod gamma;
 pub(crate) mod goldsky;
 mod graphql;
@@ -24,6 +25,7 @@ use std::time::Instant;
 use futures_util::future::BoxFuture;
 
 pub use error::{ErrorClass, UpstreamError};
+pub use facts::TokenFacts;
 pub use http::Http;
 pub use info::{
     ApiInfo, Freshness, KeyInfo, ModeInfo, OpenFn, Opened, PublicService, SettingInfo, SourceInfo,
@@ -57,24 +59,6 @@ pub struct Claim {
     pub outcome_index: Option<i64>,
     /// The outcome's label, empty where the answer has none.
     pub label: String,
-}
-
-/// What an API tells of a token beside its mapping: unproven, for labels, reports and as the last word on payouts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenFacts {
-    /// The token.
-    pub token: TokenId,
-    /// The outcome's label, empty where the answer has none.
-    pub label: String,
-    /// What a share of the outcome pays, in millionths of a dollar: 0, 500,000 or 1,000,000. Any other price of a
-    /// resolved market says nothing.
-    pub payout: Option<u32>,
-    /// Whether the market is resolved.
-    pub resolved: bool,
-    /// The market's question.
-    pub title: String,
-    /// The market's slug.
-    pub slug: String,
 }
 
 /// One page of an answer.
