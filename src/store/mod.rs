@@ -158,6 +158,13 @@ pub enum StoreError {
     },
 }
 
+impl From<input::MissingTable> for StoreError {
+    fn from(missing: input::MissingTable) -> Self {
+        let input::MissingTable { table, setting, creatable } = missing;
+        Self::MissingTable { table, setting, creatable }
+    }
+}
+
 impl StoreError {
     /// Whether the same statement may succeed later: an outage, not a mistake.
     pub fn may_pass(&self) -> bool {

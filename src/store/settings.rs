@@ -5,7 +5,7 @@
 use clap::Args;
 
 use super::input::{ColumnMaps, ColumnNames};
-use super::{Table, TableNames};
+use super::table::{Table, TableNames};
 use crate::values::{BadSetting, HttpUrl, Secret, SecretParser, bad, secret};
 
 const CONNECTION: &str = "ClickHouse";

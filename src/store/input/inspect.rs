@@ -7,7 +7,8 @@ use super::engine::{Spread, spread};
 use super::table::{InputTable, RawColumn, Wanted};
 use super::target::{EngineFacts, Target};
 use super::{ColumnNames, Finding, FindingState, Inputs, Keeps, Needs, list, wanted};
-use crate::store::{Store, StoreError, Table, quoted};
+use crate::store::table::{Table, quoted};
+use crate::store::{Store, StoreError};
 
 #[derive(Row, Deserialize)]
 struct ColumnRow {

@@ -22,7 +22,7 @@ pub(super) use table::{InputTable, Used};
 pub(super) use target::Target;
 pub(super) use types::Kind;
 
-use super::StoreError;
+use super::table::{Table, TableNames};
 use crate::values::{BadSetting, bad};
 
 /// What the installation calls the columns of each table.
@@ -69,7 +69,7 @@ pub(super) struct Inputs {
     pub(super) target: Option<Target>,
     pub(super) resolutions: Option<InputTable>,
     pub(super) winners: Option<InputTable>,
-    names: super::TableNames,
+    names: TableNames,
 }
 
 /// What a phase needs of the users' tables.
@@ -87,17 +87,17 @@ pub enum Needs {
 
 impl Inputs {
     /// The fills.
-    pub(super) fn fills(&self) -> Result<&InputTable, StoreError> {
+    pub(super) fn fills(&self) -> Result<&InputTable, MissingTable> {
         self.fills.as_ref().ok_or_else(|| missing(&self.names.fills, "FILLS_TABLE", true))
     }
 
     /// The map.
-    pub(super) fn map(&self) -> Result<&InputTable, StoreError> {
+    pub(super) fn map(&self) -> Result<&InputTable, MissingTable> {
         self.map.as_ref().ok_or_else(|| missing(&self.names.token_map, "TOKEN_MAP_TABLE", true))
     }
 
     /// The map as it is written.
-    pub(super) fn target(&self) -> Result<&Target, StoreError> {
+    pub(super) fn target(&self) -> Result<&Target, MissingTable> {
         self.target.as_ref().ok_or_else(|| missing(&self.names.token_map, "TOKEN_MAP_TABLE", true))
     }
 
@@ -107,7 +107,7 @@ impl Inputs {
     }
 
     /// Everything that stands in the way of what a phase needs, all at once.
-    pub(super) fn problems(&self, needs: Needs) -> Result<Vec<Problem>, StoreError> {
+    pub(super) fn problems(&self, needs: Needs) -> Result<Vec<Problem>, MissingTable> {
         let (fills, map) = (self.fills()?, self.map()?);
         let mut problems = Vec::new();
         let only_tokens = matches!(needs, Needs::Coverage | Needs::Merge);
@@ -125,8 +125,16 @@ impl Inputs {
     }
 }
 
-fn missing(table: &super::Table, setting: &'static str, creatable: bool) -> StoreError {
-    StoreError::MissingTable { table: table.plain(), setting, creatable }
+/// A table of the users that does not exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct MissingTable {
+    pub(super) table: String,
+    pub(super) setting: &'static str,
+    pub(super) creatable: bool,
+}
+
+fn missing(table: &Table, setting: &'static str, creatable: bool) -> MissingTable {
+    MissingTable { table: table.plain(), setting, creatable }
 }
 
 /// One thing that was found about the users' tables, for `doctor`.

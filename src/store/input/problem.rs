@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::store::Table;
+use crate::store::table::Table;
 
 /// A column or a table that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]

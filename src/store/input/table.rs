@@ -4,7 +4,7 @@ use super::mapping::ColumnNames;
 use super::normal::{Expression, Role, amount_text, read};
 use super::problem::{Problem, Trouble};
 use super::types::{ColumnType, Kind};
-use crate::store::{Table, quoted};
+use crate::store::table::{Table, quoted};
 
 /// A column as the server describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]

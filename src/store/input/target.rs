@@ -5,7 +5,7 @@ use super::problem::{Problem, Trouble};
 use super::table::{InputTable, RawColumn};
 use super::types::Kind;
 use super::version::Version;
-use crate::store::Table;
+use crate::store::table::Table;
 
 /// The table of the map, its engine, and what its rows need.
 #[derive(Debug, Clone)]

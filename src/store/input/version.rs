@@ -2,7 +2,7 @@
 
 use super::table::RawColumn;
 use super::types::{ColumnType, Kind};
-use crate::store::quoted;
+use crate::store::table::quoted;
 
 /// The column by which the map's engine keeps the newest row.
 #[derive(Debug, Clone, PartialEq, Eq)]
