@@ -1,12 +1,14 @@
 //! The command line: the global options and one `Args` for each subcommand.
 
 pub mod chain;
+mod help;
 mod track;
 
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+pub use help::{command, parse};
 pub use track::TrackCommand;
 
 use crate::phases::shares::Tracks;
@@ -46,7 +48,8 @@ Examples:
   backfill help dome                  one command, with examples
 
 Exit codes: 0 done, 1 something cannot be used, 2 command line or settings (nothing was touched),
-3 done but below a threshold, 4 work is left (run it again), 130 interrupted and saved.";
+3 done but below a threshold, 4 work is left (run it again), 5 the result could not be written,
+130 interrupted and saved.";
 
 /// How a result is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -185,6 +188,22 @@ pub enum Command {
         after_help = "Examples:\n  backfill clickhouse                 then, in another terminal, backfill setup --create-tables\n  backfill clickhouse --port 0 --data /var/lib/backfill"
     )]
     Clickhouse(ClickhouseArgs),
+    /// What ran: the journal as a table, the newest last
+    #[command(after_help = "Examples:\n  backfill runs\n  backfill runs --last 3 --format json")]
+    Runs(RunsArgs),
+    /// Every setting, its value, and where that comes from; secrets as ***
+    #[command(
+        after_help = "Examples:\n  backfill config\n  backfill config --format json | jq '.[] | select(.from != \"default\")'"
+    )]
+    Config,
+    /// The JSON Schema of a result
+    #[command(
+        after_help = "Examples:\n  backfill schema                     their names\n  backfill schema verify > verify.schema.json"
+    )]
+    Schema(SchemaArgs),
+    /// Every setting, as flag and as environment variable
+    #[command(hide = true)]
+    Settings,
     /// Prints a completion script for a shell
     #[command(
         after_help = "Examples:\n  backfill completions bash > ~/.local/share/bash-completion/completions/backfill\n  backfill completions fish > ~/.config/fish/completions/backfill.fish\n  backfill completions zsh > ~/.zfunc/_backfill"
@@ -228,6 +247,10 @@ impl Command {
             Self::Report(_) => "report",
             #[cfg(feature = "demo")]
             Self::Clickhouse(_) => "clickhouse",
+            Self::Runs(_) => "runs",
+            Self::Config => "config",
+            Self::Schema(_) => "schema",
+            Self::Settings => "settings",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
             #[cfg(feature = "demo")]
@@ -275,6 +298,21 @@ pub struct WithReportArgs {
     /// Write an HTML report at the end, to this file or to one in CHECKPOINT_DIR
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     pub report: Option<Option<PathBuf>>,
+}
+
+/// `runs`
+#[derive(Debug, Args)]
+pub struct RunsArgs {
+    /// How many of the last ones
+    #[arg(long, value_name = "COUNT", default_value_t = 50)]
+    pub last: usize,
+}
+
+/// `schema`
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// Which result
+    pub result: Option<String>,
 }
 
 /// `completions`
@@ -577,10 +615,8 @@ pub struct ClickhouseArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
-
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 }

@@ -151,6 +151,27 @@ fn is_torn(file: &mut File) -> io::Result<bool> {
     Ok(last != *b"\n")
 }
 
+/// Every line of the journal in `folder`, and how many could not be read; none where there is no journal.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn events(folder: &Path) -> io::Result<(Vec<Event>, u64)> {
+    let bytes = match std::fs::read(folder.join(NAME)) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), 0)),
+        Err(error) => return Err(error),
+    };
+    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let (mut events, mut unreadable) = (Vec::new(), 0);
+    for line in lines {
+        match serde_json::from_slice(line) {
+            Ok(event) => events.push(event),
+            Err(_) => unreadable += 1,
+        }
+    }
+    Ok((events, unreadable))
+}
+
 /// A phase's run, as the journal tells it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PhaseRun {

@@ -17,6 +17,7 @@ pub mod commands;
 pub mod ctf;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod dotenv;
 #[cfg(feature = "demo")]
 pub mod embedded;
 pub mod failure;

@@ -56,8 +56,12 @@ pub fn start(
     .to_owned();
     for target in TOLD {
         // As JSON, notices and progress are logs; as text the terminal prints them.
-        let level =
-            if json && matches!(target, "backfill::notice" | "backfill::progress") { "info" } else { "off" };
+        let level = match target {
+            "backfill::notice" | "backfill::progress" if json => "info",
+            // Bars show the steps by themselves.
+            "backfill::step" if global.verbose > 0 && !terminal.has_bars() => "info",
+            _ => "off",
+        };
         filter.push_str(&format!(",{target}={level}"));
     }
     let terminal = terminal.clone();
@@ -84,6 +88,8 @@ pub fn start(
         .collect();
     // There is one subscriber a process; a second could only come from a test.
     let _ = tracing_subscriber::registry().with(layers).try_init();
+    let (version, pid) = (env!("CARGO_PKG_VERSION"), std::process::id());
+    tracing::info!(target: "backfill::step", command, version, pid, "begins");
     Ok(())
 }
 

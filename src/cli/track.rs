@@ -32,11 +32,12 @@ impl FromArgMatches for TrackCommand {
 impl Subcommand for TrackCommand {
     fn augment_subcommands(command: Command) -> Command {
         let add = |command: Command, source: Source| {
-            let own = Command::new(source.name())
+            // The arguments first: they bring a text of their own along.
+            let own = TrackArgs::augment_args(Command::new(source.name()))
                 .about(source.about())
                 .long_about(source.long_about())
                 .after_help(source.examples());
-            command.subcommand(TrackArgs::augment_args(own))
+            command.subcommand(own)
         };
         Source::tracks().fold(command, add)
     }

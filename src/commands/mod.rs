@@ -4,6 +4,7 @@ mod chain;
 #[cfg(feature = "demo")]
 mod clickhouse;
 mod clob;
+pub mod config;
 #[cfg(feature = "demo")]
 mod demo;
 mod derive;
@@ -12,6 +13,7 @@ mod merge;
 mod prove;
 mod report_file;
 mod run;
+mod runs;
 mod session;
 mod setup;
 pub mod shell;
@@ -65,11 +67,16 @@ pub async fn run(cli: Cli, progress: Arc<Terminal>, started: Instant) -> Result<
         Command::Doctor => doctor::run(&session).await,
         Command::Prove(args) => prove::run(&session, args).await,
         Command::Status(args) => status::run(&session, &args).await,
+        Command::Runs(args) => runs::run(&session, &args),
         Command::Report(args) => report_file::run(&session, &args),
         #[cfg(feature = "demo")]
         Command::Clickhouse(args) => clickhouse::run(&session, &args).await,
         // These were run before any of this was set up.
-        Command::Completions(_) | Command::Man(_) => Ok(Outcome::Done),
+        Command::Completions(_)
+        | Command::Man(_)
+        | Command::Config
+        | Command::Schema(_)
+        | Command::Settings => Ok(Outcome::Done),
         #[cfg(feature = "demo")]
         Command::ClickhouseEngine { .. } => Ok(Outcome::Done),
     }

@@ -297,7 +297,7 @@ fn failed(failure: &Failure) -> End {
 fn verdict(result: &PhaseResult) -> Outcome {
     match result {
         PhaseResult::Verify(result) => Outcome::of_check(result.passed),
-        PhaseResult::Validate(result) => Outcome::of_check(result.passed),
+        PhaseResult::Validate(result) => result.outcome(),
         PhaseResult::Track(result) => result.outcome,
         PhaseResult::Catalogue(result) => result.track.outcome,
         PhaseResult::Chain(result) => result.outcome,

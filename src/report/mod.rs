@@ -3,6 +3,7 @@
 
 mod chain;
 mod clob;
+mod config;
 mod derive;
 mod doctor;
 pub mod events;

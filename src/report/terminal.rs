@@ -130,7 +130,8 @@ impl Terminal {
         }
     }
 
-    fn has_bars(&self) -> bool {
+    /// Whether bars show what is under way.
+    pub fn has_bars(&self) -> bool {
         self.manner.progress == ProgressMode::Bar && !self.manner.quiet
     }
 

@@ -12,7 +12,7 @@ const LABELS: usize = 3;
 
 impl Report for Validate {
     fn outcome(&self) -> Outcome {
-        Outcome::of_check(self.passed)
+        self.outcome()
     }
 
     fn text(&self) -> String {
@@ -61,13 +61,14 @@ fn verdict(page: &mut Page, result: &Validate) {
         _ => "  ⚠️  Outcome index decoding: positions of one outcome only, which proves little",
     });
     page.line("  ✅ Loser formula sign correct (no inversion)").blank();
-    page.line(format!("Variance within ±{limit}% threshold. Ready to apply fixes to production."));
+    page.line(format!("Variance within ±{limit}% threshold."));
     page.blank().line("NEXT STEPS:");
-    page.line("1. Update view definitions (outcome_positions_v2, trade_cashflows_v3)");
-    page.line("2. Update rebuild script (rebuild-realized-pnl-from-positions.ts)");
-    page.line("3. Rebuild all P&L tables");
+    page.line("1. backfill report                              one page of all of it, to hand on");
+    page.line("2. backfill validate --positions positions.csv  every position with its numbers");
     if result.wallets.len() == 1 {
-        page.line("4. Re-validate all Dome baseline wallets (backfill validate --baselines FILE.csv)");
+        page.line(
+            "3. backfill validate --baselines FILE.csv       the same for all wallets that have a baseline",
+        );
     }
 }
 

@@ -4,11 +4,13 @@
 
 mod amounts;
 mod chain;
+mod config;
 mod doctor;
 mod merge;
 mod pnl_details;
 mod prove;
 mod run;
+pub mod schemas;
 mod setup;
 mod status;
 mod track;
@@ -20,6 +22,7 @@ use serde_json::Value;
 
 pub use amounts::{Percentage, Seconds, floored_percent};
 pub use chain::{Chain, ChainCheck, ChainProvider};
+pub use config::{Failed, PhaseRun, Runs, Setting};
 pub use doctor::{Check, Doctor, Health};
 pub use merge::{Conflict, Covered, Evidence, MapProof, Merge};
 pub use pnl_details::{

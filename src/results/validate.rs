@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Percentage, PnlDetails, Seconds};
+use crate::outcome::Outcome;
 use crate::pnl::{Micro, Usd};
 
 /// What phase 5 found.
@@ -28,6 +29,14 @@ pub struct Validate {
     /// Whether the page shows each wallet whole, however many there are.
     #[serde(skip)]
     pub detail: bool,
+}
+
+impl Validate {
+    /// How it ended: below the threshold too where there was nothing to compare with.
+    pub fn outcome(&self) -> Outcome {
+        let compared = self.wallets.iter().any(|wallet| wallet.status != WalletStatus::Skipped);
+        Outcome::of_check(self.passed && (compared || self.wallets.is_empty()))
+    }
 }
 
 /// How a wallet's validation ended.

@@ -145,7 +145,7 @@ async fn every_command_has_a_help_and_a_wrong_command_line_ends_with_2() {
         let output = backfill(folder.path(), &[], &[command, "--help"]).await;
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(
-            output.status.success() && text.contains("Usage:") && text.contains("--clickhouse-url"),
+            output.status.success() && text.contains("Usage:") && text.contains("backfill help settings"),
             "{text}"
         );
         assert!(text.contains("Examples:\n  backfill "), "{command} has no example");

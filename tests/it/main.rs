@@ -19,6 +19,7 @@ mod ids;
 mod inputs;
 mod lease;
 mod map_engines;
+mod outputs;
 mod pipeline;
 mod prove;
 mod redirects;

@@ -6,9 +6,7 @@ use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use backfill::cli::Cli;
 use backfill::demo::{StandIn, StandInOptions, Universe};
-use clap::CommandFactory;
 use serde_json::Value;
 
 use crate::common::{BACKFILL, World, small_universe};
@@ -214,28 +212,18 @@ async fn the_words_of_every_page_are_what_they_were() {
 }
 
 #[test]
-fn the_flags_of_every_command_are_what_they_were() {
-    let mut cli = Cli::command();
-    cli.build();
-    let told = |argument: &clap::Arg| {
-        let flag = match (argument.get_short(), argument.get_long()) {
-            (Some(short), Some(long)) => format!("-{short} --{long}"),
-            (None, Some(long)) => format!("--{long}"),
-            _ => argument.get_id().to_string(),
-        };
-        let default: Vec<_> = argument.get_default_values().iter().map(|it| it.to_string_lossy()).collect();
-        let env = argument.get_env().map(|it| format!(" {}", it.to_string_lossy())).unwrap_or_default();
-        let default = if default.is_empty() { String::new() } else { format!(" [{}]", default.join(" ")) };
-        let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
-        format!("  {flag}{env}{default}  {help}\n")
+fn the_help_of_every_command_is_what_it_was() {
+    let help = |arguments: &[&str]| {
+        let output =
+            Command::new(BACKFILL).args(arguments).env_clear().stdin(Stdio::null()).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
     };
-    let global: Vec<_> = cli.get_arguments().map(|it| it.get_id().clone()).collect();
-    let mut text = format!("backfill\n{}", cli.get_arguments().map(told).collect::<String>());
-    for command in cli.get_subcommands().filter(|it| it.get_name() != "help") {
-        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-        text.push_str(&format!("{}: {about}\n", command.get_name()));
-        let own = command.get_arguments().filter(|it| !global.contains(it.get_id()) && it.get_id() != "help");
-        text.extend(own.map(told));
+    let whole = backfill::cli::command();
+    let names = whole.get_subcommands().filter(|it| !it.is_hide_set() && it.get_name() != "help");
+    let mut pages = help(&["--help"]);
+    for name in names.map(|it| it.get_name()) {
+        pages.push_str(&format!("\n==== backfill {name} --help\n{}", help(&[name, "--help"])));
     }
-    insta::assert_snapshot!("flags", text);
+    insta::assert_snapshot!("help", pages);
+    insta::assert_snapshot!("help-settings", help(&["help", "settings"]));
 }

@@ -33,7 +33,11 @@ pub(super) async fn run(session: &Session, args: &DemoArgs) -> Result<Outcome, F
     let tracks = args.tracks.tracks();
     let options = DemoOptions {
         universe,
-        sources: tracks.named().iter().map(|share| share.source).collect(),
+        // Kept, it serves every command, the catalogue's too.
+        sources: match args.keep {
+            true => Source::ALL.into_iter().filter(|source| *source != Source::Derived).collect(),
+            false => tracks.named().iter().map(|share| share.source).collect(),
+        },
         faults: args.faults,
         dome_limit: args.dome_tier.rate_limit().parse()?,
         latency: std::time::Duration::from_millis(50),
@@ -97,9 +101,9 @@ async fn phases_of(
     }
     let place = if args.keep {
         format!(
-            "The server is still up: {}, databases demo and demo_staging, checkpoints in {}.\nCtrl-C ends it.\n",
-            demo.server.url(),
-            demo.folder.display()
+            "The server and the stand-ins of all APIs are still up. In another terminal these make every command work \
+             with them:\n\n{}\nCtrl-C ends them and clears everything away.\n",
+            demo.exports()
         )
     } else {
         "Everything ran on this machine and is cleared away; --keep leaves it up to look at.\n".to_owned()

@@ -128,7 +128,7 @@ impl Demo {
         let bind = |error: std::io::Error| Failure::Unusable(format!("a stand-in cannot listen: {error}"));
         let mut stand_ins = Vec::new();
         for (seed, source) in (options.universe.seed..).zip(&options.sources) {
-            let (Some(stand_in), Some(api)) = (StandInOptions::of(*source), source.lookup()) else {
+            let (Some(stand_in), Some(api)) = (StandInOptions::of(*source), &source.info().api) else {
                 continue;
             };
             let limit = match source {
@@ -165,6 +165,33 @@ impl Demo {
         told: &mut (dyn FnMut(&PhaseResult) + Send),
     ) -> RunResult {
         run(&self.context, options, plan, told).await
+    }
+
+    /// What makes every command of another terminal work with this demo, as lines for a shell.
+    pub fn exports(&self) -> String {
+        let settings = &self.context.settings;
+        let names = &settings.store.names;
+        let mut pairs = vec![
+            ("CLICKHOUSE_URL".to_owned(), self.server.url()),
+            ("FILLS_TABLE".to_owned(), names.fills.plain()),
+            ("TOKEN_MAP_TABLE".to_owned(), names.token_map.plain()),
+            ("RESOLUTIONS_TABLE".to_owned(), names.resolutions.plain()),
+            ("WINNERS_TABLE".to_owned(), names.winners.plain()),
+            ("STAGING_DATABASE".to_owned(), names.staging.clone()),
+            ("CHECKPOINT_DIR".to_owned(), self.folder.display().to_string()),
+        ];
+        for source in Source::ALL {
+            let Some(of) = settings.source(source).filter(|_| source != Source::Derived) else { continue };
+            let name = source.name().to_uppercase();
+            let url = if source == Source::Dome { "API_URL" } else { "URL" };
+            pairs.push((format!("{name}_{url}"), of.url.to_string()));
+            pairs.push((format!("{name}_RATE_LIMIT"), of.rate_limit.to_string()));
+            if let Some(key) = &of.api_key {
+                // The stand-in's own, which is no secret.
+                pairs.push((format!("{name}_API_KEY"), key.expose().to_owned()));
+            }
+        }
+        pairs.into_iter().map(|(name, value)| format!("export {name}='{value}'\n")).collect()
     }
 
     /// Ends the server and the stand-ins and removes what the demo has written.

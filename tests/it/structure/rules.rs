@@ -32,6 +32,7 @@ const LEVELS: &[(&str, u32)] = &[
     ("ids", 10),
     ("values", 10),
     ("journal", 10),
+    ("dotenv", 10),
     ("outcome", 10),
     ("atomic_file", 10),
     ("parallel", 10),
