@@ -51,12 +51,21 @@ fn of(matches: &ArgMatches, dotenv: &Dotenv) -> Vec<Setting> {
 /// A value as it may be shown: no key, no password, no URL's credentials.
 fn shown(name: &str, value: &str) -> String {
     let is_secret = ["KEY", "PASSWORD", "SECRET", "TOKEN"].iter().any(|word| name.ends_with(word));
-    match value.parse::<HttpUrl>() {
-        _ if value.is_empty() => String::new(),
-        _ if is_secret => "***".to_owned(),
-        Ok(url) => url.to_string(),
-        Err(_) if name.ends_with("_URL") => value.split(',').map(|_| "***").collect::<Vec<_>>().join(","),
-        Err(_) => value.to_owned(),
+    if is_secret {
+        return if value.is_empty() { String::new() } else { "***".to_owned() };
+    }
+    if name.ends_with("_URL") {
+        return value.split(',').map(shown_url).collect::<Vec<_>>().join(",");
+    }
+    value.to_owned()
+}
+
+/// The host alone: a path may be a key, as in the URLs of private nodes and gateways.
+fn shown_url(text: &str) -> String {
+    match text.trim().parse::<HttpUrl>() {
+        _ if text.is_empty() => String::new(),
+        Ok(url) => url.endpoint().origin().ascii_serialization(),
+        Err(_) => "***".to_owned(),
     }
 }
 

@@ -68,12 +68,11 @@ impl MergeResult {
 /// A table is missing, another process merges, or ClickHouse fails: what is in the map by then is right, and the same
 /// command adds the rest.
 pub async fn run(context: &Context, options: &MergeOptions) -> Result<MergeResult, Failure> {
-    context.store.require_fills_and_map().await?;
-    // What two merges put together for themselves, in a dry run too, stands in the same tables.
     context.store.check_tables(Needs::Merge).await?;
     if options.repair || options.labels {
         context.store.check_mutable().await?;
     }
+    // What two merges put together for themselves, in a dry run too, stands in the same tables.
     context.exclusively(&[MERGE], &[], merge(context, options)).await
 }
 

@@ -127,7 +127,10 @@ impl Campaign {
         let lost: Vec<_> =
             expected.iter().filter(|(token, _)| !staged.contains_key(*token)).take(3).collect();
         assert!(lost.is_empty(), "lost: {lost:?}");
-        assert!(expected == staged, "{} expected, {} staged", expected.len(), staged.len());
+        let wrong: Vec<_> =
+            staged.iter().filter(|(token, it)| expected.get(*token) != Some(it)).take(3).collect();
+        let right: Vec<_> = wrong.iter().map(|(token, _)| expected.get(*token)).collect();
+        assert!(wrong.is_empty(), "staged: {wrong:?}, expected: {right:?}");
         let table = self.source.staging_table();
         let (rows, tokens): (u64, u64) =
             self.scene.world.one(&format!("SELECT count(), uniqExact(token_id) FROM {{s}}.{table}")).await;

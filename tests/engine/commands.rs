@@ -54,7 +54,10 @@ async fn ended(command: &mut Command) -> Output {
 fn message(output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{text}");
-    text.lines().find(|line| line.starts_with("error:")).expect("a message").to_owned()
+    let failed: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).expect("one object");
+    assert_eq!(failed["exit"], 1, "{text}");
+    let part = |name: &str| failed[name].as_str().unwrap_or_default().to_owned();
+    format!("error: {}; {}", part("error"), part("advice"))
 }
 
 /// Waits for what `backfill clickhouse` prints when it is ready, and finds its engine: both process ids.

@@ -144,7 +144,7 @@ Outcome 2+: 0 positions
 ✅ Positions of both outcomes detected (89 total)
 ",
         "🎉 VALIDATION PASSED!\n\nAll three bug fixes verified:\n",
-        "\nVariance within ±2% threshold. Ready to apply fixes to production.\n",
+        "\nVariance within ±2% threshold.\n",
     ] {
         assert!(text.contains(part), "{part}\nis missing in\n{text}");
     }

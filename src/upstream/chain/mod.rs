@@ -25,6 +25,23 @@ pub const OPENING_REQUESTS: usize = 2;
 /// # Errors
 /// Nothing answers, neither kind does, or the node is one of another chain.
 pub async fn open(url: &ProviderUrl, timeout: Duration) -> Result<Arc<dyn LogReader>, ReadError> {
+    // One odd answer is a provider's bad moment; the same again and again is what it is.
+    for _ in 1..LOOKS {
+        match open_once(url, timeout).await {
+            Err(ReadError::Unusable(_)) => tokio::time::sleep(BETWEEN_LOOKS).await,
+            ended => return ended,
+        }
+    }
+    open_once(url, timeout).await
+}
+
+/// How often a provider is asked what it is.
+const LOOKS: u32 = 6;
+
+/// The pause between two looks.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
+
+async fn open_once(url: &ProviderUrl, timeout: Duration) -> Result<Arc<dyn LogReader>, ReadError> {
     let client = Client::new(url.clone(), timeout)?;
     let as_portal = portal::Portal::open(client.clone()).await;
     match as_portal {
