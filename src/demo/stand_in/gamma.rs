@@ -134,8 +134,8 @@ fn markets(shared: &Shared, filters: &Filters, unasked: bool) -> Answer {
 }
 
 /// What names a market: its condition as Gamma spells it, the tokens that a market of the first generation trades under,
-/// and those of a market of the second, or the mirrors of one of the first.
-fn names(named: &Market<'_>, ids: &[TokenId; 2]) -> [Value; 4] {
+/// and those of a market of the second, or the mirrors of one of the first. `order` is that of the outcomes in the lists.
+fn names(named: &Market<'_>, ids: &[TokenId; 2], order: [u8; 2]) -> [Value; 4] {
     let inside =
         |ids: &[TokenId; 2]| Value::from(Value::from(ids.map(|id| id.to_string()).to_vec()).to_string());
     let list = |ids: &[TokenId; 2]| Value::from(ids.map(|id| id.to_string()).to_vec());
@@ -153,7 +153,7 @@ fn names(named: &Market<'_>, ids: &[TokenId; 2]) -> [Value; 4] {
     }
     let collaterals = ctf::default_collaterals();
     let usdc_e = collaterals.first().map(|collateral| collateral.address);
-    let own = usdc_e.map(|address| [0, 1].map(|index| ctf::token_id(&named.condition(), index, &address)));
+    let own = usdc_e.map(|address| order.map(|index| ctf::token_id(&named.condition(), index, &address)));
     [json!("v1"), condition, own.as_ref().map_or(Value::Null, inside), list(ids)]
 }
 
@@ -174,13 +174,15 @@ fn row(shared: &Shared, market: &Market<'_>, lie: Option<Lie>) -> Value {
         Some(Lie::InventedToken) => ids[usize::from(market.dice(31, 2) == 1)] = invented(market),
     }
     // Now and then the second outcome comes first, in all three lists.
+    let mut order = [0, 1];
     if market.dice(0x006f_7264_6572, 4) == 0 {
+        order.swap(0, 1);
         ids.swap(0, 1);
         labels.swap(0, 1);
         prices.swap(0, 1);
     }
     let inside = |list: [String; 2]| Value::from(list.to_vec()).to_string();
-    let [version, condition, clob_token_ids, position_ids] = names(&named, &ids);
+    let [version, condition, clob_token_ids, position_ids] = names(&named, &ids, order);
     json!({
         "id": named.number().to_string(),
         "question": named.title(),
