@@ -1,7 +1,7 @@
 //! [`TokenId`], [`ConditionId`] and [`Wallet`]: parsed once at the edge, never passed as bare strings.
 //!
 //! Token ids come in two generations that share one column. One is a hash ([`crate::ctf`] computes it); the other
-//! carries its condition in its bits ([`structural`]).
+//! carries its condition in its bits (`structural`).
 
 /// Debug, and serde as the canonical text, for every id.
 macro_rules! as_text {

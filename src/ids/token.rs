@@ -45,7 +45,7 @@ impl TokenId {
         U256::from_str_radix(digits, 16).map(Self).map_err(|_| malformed())
     }
 
-    /// All 256 bits of the id mixed into 128: the lower half plus [`MULTIPLIER`] times the upper half, modulo 2¹²⁸. Two
+    /// All 256 bits of the id mixed into 128: the lower half plus `MULTIPLIER` times the upper half, modulo 2¹²⁸. Two
     /// ids share it by chance once in 2¹²⁸ pairs. The lower half alone would not do: in ids of the second generation it
     /// takes some hundred values. Nor would the two halves' XOR: a bit of the base there falls upon the outcome's.
     /// [`crate::store::sql::fingerprint`] is the same in SQL.

@@ -1,7 +1,7 @@
 //! [`Engine`]: the worker pool that every track runs on, whatever it works through. It does not know which source that
 //! is, nor whether batches of tokens or pages of a catalogue are asked for: a [`Work`] does.
 //!
-//! Workers take jobs as the [`Requester`] allows, and one writer turns their answers into large inserts and then saves
+//! Workers take jobs as the `Requester` allows, and one writer turns their answers into large inserts and then saves
 //! the checkpoint.
 
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! What every track shares: the worker pool ([`engine`]), what is asked for ([`batch_queue`], [`page_queue`]), how and
-//! when ([`requester`], [`quota`], [`breaker`]), what an answer is worth ([`claims`]), how it is written ([`writer`]),
+//! What every track shares: the worker pool ([`engine`]), what is asked for (`batch_queue`, `page_queue`), how and
+//! when (`requester`, [`quota`], `breaker`), what an answer is worth ([`claims`]), how it is written (`writer`),
 //! where the track stands ([`checkpoint`]), and how tracks run side by side ([`rounds`]).
 
 pub(crate) mod backoff;

@@ -1,5 +1,5 @@
 //! The users' tables as the statements read them. They are looked at once: which columns there are, under which names and
-//! of which types, and what the engine does with rows of one key. Every statement reads them through [`InputTable::from`],
+//! of which types, and what the engine does with rows of one key. Every statement reads them through `InputTable::from`,
 //! which is the table itself where all is as this program would have made it.
 
 mod engine;
