@@ -13,6 +13,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::foreign;
+
 /// The journal's name in the folder of the checkpoints.
 pub const NAME: &str = "run-journal.jsonl";
 
@@ -133,7 +135,7 @@ impl Journal {
         if is_torn(&mut file)? {
             line.push(b'\n');
         }
-        serde_json::to_writer(&mut line, event)?;
+        line.extend_from_slice(foreign::json(&serde_json::to_string(event)?).as_bytes());
         line.push(b'\n');
         // One write, which the system appends as a whole.
         file.write_all(&line)

@@ -21,6 +21,7 @@ pub mod dotenv;
 #[cfg(feature = "demo")]
 pub mod embedded;
 pub mod failure;
+pub mod foreign;
 pub mod ids;
 pub mod journal;
 pub mod logging;

@@ -14,6 +14,7 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
 use crate::cli::{GlobalArgs, LogFormat};
 use crate::failure::Failure;
+use crate::foreign;
 use crate::report::terminal::Terminal;
 
 /// The targets of what the terminal tells by itself.
@@ -33,6 +34,27 @@ impl Write for Above {
 
     fn flush(&mut self) -> io::Result<()> {
         io::stderr().flush()
+    }
+}
+
+/// Writes whole events without the characters in them that act: an event may hold what a server said.
+struct Cleaned<W> {
+    to: W,
+    json: bool,
+}
+
+impl<W: Write> Write for Cleaned<W> {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        /// Colours begin with an escape; one in an event's own texts is spelt out by the formatter.
+        const KEPT: [char; 3] = ['\n', '\t', '\u{1b}'];
+        let text = String::from_utf8_lossy(event);
+        let text = if self.json { foreign::json(&text) } else { foreign::visible(&text, &KEPT) };
+        self.to.write_all(text.as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
     }
 }
 
@@ -66,8 +88,10 @@ pub fn start(
     }
     let terminal = terminal.clone();
     let colours = terminal.has_colours();
-    let screen =
-        fmt::layer().with_target(false).with_ansi(colours).with_writer(move || Above(terminal.clone()));
+    let screen = fmt::layer()
+        .with_target(false)
+        .with_ansi(colours)
+        .with_writer(move || Cleaned { to: Above(terminal.clone()), json });
     let screen: Box<dyn Layer<Registry> + Send + Sync> =
         if json { screen.json().boxed() } else { screen.boxed() };
     let file = match &global.log_file {
@@ -75,7 +99,8 @@ pub fn start(
         Some(named) => {
             let path = named.clone().unwrap_or_else(|| folder.join(format!("{command}.log")));
             let level = if global.verbose > 1 { "backfill=debug,info" } else { "backfill=info,warn" };
-            let layer = fmt::layer().with_ansi(false).with_writer(Mutex::new(open(&path)?));
+            let layer =
+                fmt::layer().with_ansi(false).with_writer(Mutex::new(Cleaned { to: open(&path)?, json }));
             let layer: Box<dyn Layer<Registry> + Send + Sync> =
                 if json { layer.json().boxed() } else { layer.boxed() };
             Some(layer.with_filter(EnvFilter::new(level)))

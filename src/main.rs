@@ -11,7 +11,7 @@ use backfill::cli::{self, Command, Format, LogFormat};
 use backfill::outcome::Outcome;
 use backfill::report::terminal::{Manner, Terminal};
 use backfill::results::Failed;
-use backfill::{commands, dotenv, logging};
+use backfill::{commands, dotenv, foreign, logging};
 
 fn main() -> ExitCode {
     let started = Instant::now();
@@ -99,8 +99,10 @@ fn help_or_usage(error: &clap::Error) -> ExitCode {
 /// Tells an error; where even that cannot be told, the exit code still does.
 fn complain(message: &str, outcome: Outcome, json: bool) -> ExitCode {
     let line = match json {
-        true => serde_json::json!(Failed::new(message, outcome.exit())).to_string(),
-        false => format!("error: {message}"),
+        true => {
+            foreign::json(&serde_json::json!(Failed::new(message, outcome.exit())).to_string()).into_owned()
+        }
+        false => foreign::visible(&format!("error: {message}"), &['\n']).into_owned(),
     };
     let _ = writeln!(std::io::stderr(), "{line}");
     ExitCode::from(outcome.exit())

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::cli::{Format, MetricsArgs};
 use crate::failure::Failure;
+use crate::foreign;
 use crate::outcome::Outcome;
 use crate::phases::Context;
 use crate::report::recorder::Recorder;
@@ -75,8 +76,8 @@ impl Session {
     /// Prints a page or an object. What becomes of it is told at the end: work that is under way goes on.
     pub(super) fn print(&self, text: impl FnOnce() -> String, json: impl FnOnce() -> Value) {
         let page = match self.format {
-            Format::Text => text(),
-            Format::Json => format!("{}\n", json()),
+            Format::Text => foreign::visible(&text(), &['\n']).into_owned(),
+            Format::Json => format!("{}\n", foreign::json(&json().to_string())),
         };
         self.progress.above(|| {
             if let Err(error) = to_stdout(page.as_bytes()) {

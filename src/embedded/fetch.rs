@@ -15,6 +15,7 @@ use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{FetchError, Notices};
+use crate::foreign;
 
 /// The version of the engine that this program is made for.
 const VERSION: &str = "26.7.3-stable.1";
@@ -213,7 +214,7 @@ fn npm_words(log: &Path) -> String {
         |line: &str| line.starts_with("at ") || line.starts_with("A complete log of this");
     let lines = lines.filter(|line| line.len() > 1 && !stack_or_boilerplate(line));
     let words = lines.collect::<Vec<_>>().join(" / ");
-    words.chars().filter(|it| !it.is_control()).take(800).collect()
+    foreign::clean(&words, 800)
 }
 
 /// Checks the archive, and puts its library into place in one step.

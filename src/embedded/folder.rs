@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use super::EmbeddedError;
 use super::error::io_error;
+use crate::foreign;
 use crate::process_lock::ProcessLock;
 
 /// How long the engine of a process that died may take to end after it.
@@ -116,6 +117,6 @@ pub(super) fn last_words(log: &Path) -> String {
     let telling = telling[telling.len().saturating_sub(4)..].join(" / ");
     match telling.is_empty() {
         true => "it wrote nothing".to_owned(),
-        false => telling.chars().filter(|it| !it.is_control()).take(800).collect(),
+        false => foreign::clean(&telling, 800),
     }
 }

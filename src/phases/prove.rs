@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 
 use crate::ctf::Collateral;
 use crate::failure::Failure;
+use crate::foreign;
 use crate::ids::{ConditionId, TokenId};
 use crate::parallel::on_all_cores;
 use crate::proof::{Evidence, KnownConditions, Proof, Prover, Refusal};
@@ -188,8 +189,8 @@ fn write_proofs(
             .proof
             .map_or(("", ""), |proof| (["0", "1"][usize::from(proof.outcome_index != 0)], proof.collateral));
         writer.write_record([
-            proven.token.as_str(),
-            proven.condition.as_str(),
+            &foreign::cell(&proven.token),
+            &foreign::cell(&proven.condition),
             index,
             collateral,
             proven.verdict.name(),

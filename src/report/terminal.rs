@@ -16,6 +16,7 @@ use screen::Screen;
 use super::live::{Live, TrackLook};
 use super::text::{percent1, thousands};
 use super::{events, run, track};
+use crate::foreign;
 use crate::phases::events::{PhaseEvent, PhaseListener};
 use crate::source::Source;
 use crate::track::Gauges;
@@ -157,6 +158,7 @@ impl Terminal {
 }
 
 fn tell(text: &str, to_stderr: bool) {
+    let text = foreign::visible(text, &['\n']);
     let _ =
         if to_stderr { writeln!(std::io::stderr(), "{text}") } else { writeln!(std::io::stdout(), "{text}") };
 }

@@ -89,9 +89,9 @@ impl Goldsky {
     }
 }
 
-/// Reads a reply; keys are taken out of its errors by `cleaned`.
-pub(super) fn answer(text: &str, cleaned: &dyn Fn(String) -> String) -> Result<Answer, UpstreamError> {
-    let rows: Rows<'_> = graphql::data(text, cleaned)?;
+/// Reads a reply; keys are taken out of its errors by `without_key`.
+pub(super) fn answer(text: &str, without_key: &dyn Fn(String) -> String) -> Result<Answer, UpstreamError> {
+    let rows: Rows<'_> = graphql::data(text, without_key)?;
     Ok(rows.answer())
 }
 

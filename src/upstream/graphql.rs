@@ -4,15 +4,16 @@ use serde::Deserialize;
 
 use super::UpstreamError;
 use super::record::{Field, frame};
+use crate::foreign;
 
 /// The data of a reply.
 ///
 /// # Errors
 /// What the reply's errors mean, whether or not there is data beside them: it would be a part of the answer. Keys are taken
-/// out of their words by `cleaned`.
+/// out of their words by `without_key`.
 pub(super) fn data<'a, T: Deserialize<'a>>(
     text: &'a str,
-    cleaned: &dyn Fn(String) -> String,
+    without_key: &dyn Fn(String) -> String,
 ) -> Result<T, UpstreamError> {
     let reply: Reply<'_> = frame(text)?;
     let mut errors = reply.errors();
@@ -20,7 +21,7 @@ pub(super) fn data<'a, T: Deserialize<'a>>(
         // The one that says most about what is to be done.
         errors.sort_by_key(Told::weight);
         let worst = errors.pop().unwrap_or_default();
-        return Err(worst.means(&cleaned(worst.message.clone())));
+        return Err(worst.means(&foreign::said(&worst.message, 200, without_key)));
     }
     let data = || UpstreamError::Broken("an answer with neither data nor errors".to_owned());
     reply.data.object().ok_or_else(data)
@@ -133,7 +134,7 @@ const WORDS: [(Meaning, &[&str]); 7] = [
 impl Told {
     fn read(field: Field<'_>) -> Self {
         let error: Option<GraphqlError<'_>> = field.object();
-        let text = |field: Field<'_>| field.text().unwrap_or_default();
+        let text = |field: Field<'_>| field.whole_text().unwrap_or_default();
         let Some(error) = error else { return Self { message: text(field), code: String::new() } };
         let extensions: Option<Extensions<'_>> = error.extensions.object();
         let code = extensions.map(|it| text(it.code)).unwrap_or_default();
@@ -156,10 +157,9 @@ impl Told {
         }
     }
 
-    /// The error, its words `cleaned` of keys.
-    fn means(&self, cleaned: &str) -> UpstreamError {
-        let shown: String = cleaned.chars().filter(|c| !c.is_control()).take(200).collect();
-        let shown = if shown.trim().is_empty() { "an error without words".to_owned() } else { shown };
+    /// The error, in the words of it that may be shown.
+    fn means(&self, shown: &str) -> UpstreamError {
+        let shown = if shown.trim().is_empty() { "an error without words" } else { shown }.to_owned();
         match self.weight() {
             Meaning::Passing => UpstreamError::Broken(shown),
             Meaning::Throttled => UpstreamError::Throttled { retry_after: None },

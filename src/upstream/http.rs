@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::record::Field;
 use super::{UpstreamError, probe};
+use crate::foreign;
 use crate::values::{HttpUrl, Secret};
 
 /// The largest answer that is read: the largest honest one, a thousand rows, has about a megabyte.
@@ -228,13 +229,9 @@ impl<'a> ErrorBody<'a> {
         !self.retryable.is_null() && !self.retryable.is_true()
     }
 
-    /// Its words, for the end of a sentence; keys are taken out by `cleaned`.
-    fn said(&self, cleaned: impl Fn(String) -> String) -> String {
-        // The key goes before the text is cut: half of one would not be recognised.
-        let shown = |field: Field<'_>, most: usize| -> Option<String> {
-            let text = cleaned(field.text()?);
-            Some(text.chars().filter(|c| !c.is_control()).take(most).collect())
-        };
+    /// Its words, for the end of a sentence; keys are taken out by `without_key`.
+    fn said(&self, without_key: impl Fn(String) -> String) -> String {
+        let shown = |field: Field<'_>, most| Some(foreign::said(&field.whole_text()?, most, &without_key));
         let text = shown(self.message, 200).or_else(|| shown(self.error, 200));
         let of = |name: &str, field| shown(field, 60).map(|value| format!(", {name} {value}"));
         let details = [of("parameter", self.parameter), of("trace", self.trace_id)];
@@ -262,7 +259,7 @@ fn cause(error: &reqwest::Error) -> String {
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    cause.to_string().chars().take(200).collect()
+    foreign::clean(&cause.to_string(), 200)
 }
 
 #[cfg(test)]
@@ -303,6 +300,7 @@ mod tests {
             r#"{"error":"bad id","code":"invalid","retryable":false,"trace_id":"t1","parameter":"token_id"}"#;
         assert_eq!(said(of_data_api), ": bad id, parameter token_id, trace t1");
         assert!(ErrorBody::read(of_data_api).is_final() && !ErrorBody::read("{}").is_final());
+        assert_eq!(said("{\"error\":\"s3\\u0000c\\u202eret\"}"), ": ***", "not even in pieces");
         let long = format!(r#"{{"error":"{}s3cret"}}"#, "x".repeat(197));
         assert!(!said(&long).contains("s3"), "not even its beginning");
     }

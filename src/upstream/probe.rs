@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use reqwest::header::{DATE, HeaderMap};
 
 use super::UpstreamError;
+use crate::foreign;
 
 /// What one request has shown.
 #[derive(Debug)]
@@ -32,12 +33,12 @@ impl Probed {
         answer: Result<String, UpstreamError>,
         headers: Option<&HeaderMap>,
         began: Instant,
-        cleaned: &dyn Fn(String) -> String,
+        without_key: &dyn Fn(String) -> String,
     ) -> Self {
         let latency = began.elapsed();
         let seen = headers.map_or_else(Seen::default, |headers| Seen {
             clock_ahead: clock_ahead(headers, jiff::Timestamp::now(), latency),
-            limits: limits(headers, cleaned),
+            limits: limits(headers, without_key),
         });
         Self { answer, latency, seen }
     }
@@ -52,12 +53,10 @@ fn clock_ahead(headers: &HeaderMap, now: jiff::Timestamp, latency: Duration) -> 
     Some((ahead * 10.0).round() / 10.0)
 }
 
-/// Headers that tell of a limit. Their values are a server's own text, so they are cleaned and then cut.
-fn limits(headers: &HeaderMap, cleaned: &dyn Fn(String) -> String) -> Vec<String> {
+/// Headers that tell of a limit.
+fn limits(headers: &HeaderMap, without_key: &dyn Fn(String) -> String) -> Vec<String> {
     let tells = |name: &str| name.contains("ratelimit") || name.contains("rate-limit");
-    let shown = |text: &str| {
-        cleaned(text.to_owned()).chars().filter(|c| !c.is_control()).take(60).collect::<String>()
-    };
+    let shown = |text: &str| foreign::said(text, 60, without_key);
     headers
         .iter()
         .filter(|(name, _)| tells(name.as_str()))

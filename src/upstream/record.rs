@@ -8,6 +8,7 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use super::UpstreamError;
+use crate::foreign::{self, LONGEST_TEXT};
 use crate::ids::TokenId;
 
 /// Characters of a record that are shown.
@@ -64,8 +65,7 @@ pub(super) fn read<'a, T: Deserialize<'a>>(record: &'a RawValue) -> Result<T, Od
 impl OddRecord {
     /// An odd record that costs `cost`.
     pub(super) fn new(record: &RawValue, cost: Cost, reason: impl Into<String>) -> Self {
-        let shown = record.get().chars().filter(|c| !c.is_control());
-        Self { cost, reason: reason.into(), sample: shown.take(SAMPLE).collect() }
+        Self { cost, reason: reason.into(), sample: foreign::clean(record.get(), SAMPLE) }
     }
 }
 
@@ -85,8 +85,13 @@ impl<'a> Field<'a> {
         serde_json::from_str(self.0?.get()).ok()
     }
 
-    /// The text in it.
+    /// The text in it, cleaned and cut to [`LONGEST_TEXT`] characters.
     pub(super) fn text(self) -> Option<String> {
+        self.whole_text().map(|text| foreign::clean(&text, LONGEST_TEXT))
+    }
+
+    /// The text in it as it stands there, for what is not kept.
+    pub(super) fn whole_text(self) -> Option<String> {
         self.as_a()
     }
 
@@ -121,7 +126,7 @@ impl<'a> Field<'a> {
     /// empty list. What of the list is no text is `None`.
     pub(super) fn texts(self) -> Option<Vec<Option<String>>> {
         let Some(value) = self.0 else { return Some(Vec::new()) };
-        let inside = self.text();
+        let inside = self.whole_text();
         let list = inside.as_deref().unwrap_or(value.get()).trim();
         if list.is_empty() || list == "null" {
             return Some(Vec::new());

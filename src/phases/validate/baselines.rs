@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::atomic_file;
 use crate::failure::Failure;
+use crate::foreign;
 use crate::ids::Wallet;
 use crate::pnl::{Method, Usd};
 
@@ -120,9 +121,9 @@ pub fn write(path: &Path, baselines: &[Baseline]) -> Result<(), Failure> {
         file.write_record(["wallet", "expected_pnl", "label", "method"])?;
         for baseline in baselines {
             let (wallet, label) =
-                (baseline.wallet.to_string(), baseline.label.as_deref().unwrap_or_default());
+                (baseline.wallet.to_string(), foreign::cell(baseline.label.as_deref().unwrap_or_default()));
             let method = baseline.method.map_or("", Method::name);
-            file.write_record([wallet.as_str(), &baseline.expected.exact(), label, method])?;
+            file.write_record([wallet.as_str(), &baseline.expected.exact(), &label, method])?;
         }
         file.flush()
     };

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::result::WalletResult;
 use crate::atomic_file;
 use crate::failure::Failure;
+use crate::foreign;
 use crate::pnl::{Payout, Position};
 use crate::store::Store;
 use crate::store::positions::Unmapped;
@@ -113,13 +114,13 @@ impl PositionsFile {
             position.token_id.to_string(),
             position.condition_id.to_string(),
             position.outcome_index.to_string(),
-            position.label.clone(),
+            self.text(&position.label),
             state.to_owned(),
             position.fills.to_string(),
             self.amount(|| position.net_shares.exact(), |it| position.net_shares.fixed(it)),
             self.amount(|| position.cashflow.exact(), |it| position.cashflow.fixed(it)),
             position.decision.payout.as_ref().map(Payout::exact).unwrap_or_default(),
-            position.decision.winner.clone(),
+            self.text(&position.decision.winner),
             position
                 .paid_out()
                 .map(|usd| self.amount(|| usd.exact(), |it| usd.fixed(it)))
@@ -138,12 +139,20 @@ impl PositionsFile {
         };
         let mut row: [String; 15] = Default::default();
         row[0] = wallet.to_owned();
-        row[1] = unmapped.token_id.clone();
+        row[1] = self.text(&unmapped.token_id);
         row[5] = state.to_owned();
         row[6] = unmapped.fills.to_string();
         row[8] = self.amount(|| unmapped.cashflow.exact(), |it| unmapped.cashflow.fixed(it));
         row[14] = "0".to_owned();
         row
+    }
+
+    /// A text of the users' tables: a spreadsheet opens a CSV file, a program reads Parquet as it is.
+    fn text(&self, text: &str) -> String {
+        match self.kind {
+            Kind::Csv => foreign::cell(text).into_owned(),
+            Kind::Parquet => text.to_owned(),
+        }
     }
 
     fn amount(&self, exact: impl FnOnce() -> String, fixed: impl FnOnce(usize) -> String) -> String {

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::text::thousands;
+use crate::foreign;
 use crate::journal::History;
 use crate::results::{Known, Status};
 use part::{card, moment};
@@ -26,7 +27,7 @@ const STYLE: &str = include_str!("style.css");
 pub fn page(history: &History, status: &Status, now: Timestamp) -> String {
     let results = Results::of(history);
     let verdicts = verdicts::of(history, &results);
-    html! {
+    let page = html! {
         (DOCTYPE)
         html lang="en" {
             head {
@@ -57,7 +58,9 @@ pub fn page(history: &History, status: &Status, now: Timestamp) -> String {
             }
         }
     }
-    .into_string()
+    .into_string();
+    // Labels and errors may hold anything.
+    foreign::visible(&page, &['\n']).into_owned()
 }
 
 fn headline(status: &Status, verdicts: &[verdicts::Verdict]) -> Markup {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::reader::ReadError;
+use crate::foreign;
 
 /// Asking less often helps.
 const TOO_FAST: [&str; 8] = [
@@ -124,9 +125,10 @@ fn of_words(message: &str, retry_after: Option<Duration>) -> Option<ReadError> {
 
 /// A short text in one line. What looks like a URL is left out: a gateway may repeat one that holds a key.
 fn cleaned(text: &str) -> String {
-    let words = text.split_whitespace().map(|word| if word.contains("://") { "(a URL)" } else { word });
-    let line = words.collect::<Vec<_>>().join(" ");
-    line.chars().filter(|c| !c.is_control()).take(160).collect()
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = foreign::clean(&line, usize::MAX);
+    let words = line.split(' ').map(|word| if word.contains("://") { "(a URL)" } else { word });
+    foreign::clean(&words.collect::<Vec<_>>().join(" "), 160)
 }
 
 /// The same for the end of a sentence; nothing of an HTML page.
