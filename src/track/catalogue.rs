@@ -2,6 +2,7 @@
 //! what its pages list is kept, and what is traded and unmapped of it is staged.
 
 use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -55,6 +56,13 @@ struct CatalogueWork {
     written_markets: AtomicU64,
     proven: AtomicU64,
     unproven: AtomicU64,
+}
+
+/// What tells a page from another one: the conditions on it.
+fn content(markets: &[Listing]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    markets.iter().for_each(|market| market.condition.hash(&mut hasher));
+    hasher.finish()
 }
 
 /// What a page is worth.
@@ -283,12 +291,13 @@ impl Work for CatalogueWork {
     /// Makes rows of a page, unless it cannot be what it says.
     async fn rows(self: Arc<Self>, page: &Page, answer: CataloguePage) -> Result<AnswerRows, UpstreamError> {
         let CataloguePage { markets, records: count, next, odd } = answer;
+        let content = content(&markets);
         self.engine.count_odd(&odd);
         let (work, at) = (self.clone(), unix_time());
         // A thousand markets are twenty milliseconds of hashing: not on the threads that wait for the network.
         let proven = tokio::task::spawn_blocking(move || work.prove(&markets, at)).await;
         let proven = proven.map_err(|_| UpstreamError::Broken("a page that cannot be proven".to_owned()))?;
-        if let Reception::Doubted(why) = self.queue.lock().answered(page, count, next.as_ref()) {
+        if let Reception::Doubted(why) = self.queue.lock().answered(page, count, content, next.as_ref()) {
             return Err(UpstreamError::Broken(why.to_owned()));
         }
         let mut rows = AnswerRows { job: page.number, markets: count as u64, ..AnswerRows::default() };

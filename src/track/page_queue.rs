@@ -5,6 +5,9 @@
 //! once. What an answer says of the next page is believed all the same: where it covers less than the step, the rest is
 //! a page of its own. A catalogue whose first page names a text as its next cursor is followed one page after the other.
 
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use serde::{Deserialize, Serialize};
 
 use super::quota::TrackTime;
@@ -16,6 +19,9 @@ const ATTEMPTS: u32 = 7;
 
 /// Empty pages behind the last market that are believed not to be the end.
 const EMPTY_PAGES: u64 = 100;
+
+/// Pages that one run reads at the most: a hundred times as many as there are.
+const MOST_PAGES: usize = 200_000;
 
 /// A stretch of the catalogue that is asked for with one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +96,13 @@ impl Default for CatalogueCursor {
     }
 }
 
+/// What tells a place from another one, in eight bytes.
+fn mark(place: &PageCursor) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    place.hash(&mut hasher);
+    hasher.finish()
+}
+
 /// What an answer is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reception {
@@ -107,6 +120,12 @@ pub struct PageQueue {
     sequential: bool,
     last: Option<PageCursor>,
     furthest: u64,
+    /// Pages in a row without a record, where the pages are followed.
+    empty: u64,
+    /// Pages that are there, by what stands on them: none comes twice, under whatever cursor.
+    seen: HashMap<u64, u64>,
+    /// Cursors of pages that were followed: none is followed twice.
+    followed: HashSet<u64>,
     jobs: RetryQueue<Stretch>,
     /// Refused: they may lie behind the end, which is not known yet.
     refused: Vec<(Stretch, String)>,
@@ -122,6 +141,9 @@ impl PageQueue {
             sequential: cursor.sequential,
             last: cursor.last.clone(),
             furthest: cursor.furthest,
+            empty: 0,
+            seen: HashMap::new(),
+            followed: HashSet::new(),
             jobs: RetryQueue::default(),
             refused: Vec::new(),
             failed: Vec::new(),
@@ -183,11 +205,28 @@ impl PageQueue {
         self.jobs.wait(page, TrackTime::ZERO);
     }
 
-    /// A page has its answer: `markets` on it, and where it says that the next one begins.
-    pub fn answered(&mut self, page: &Page, markets: usize, next: Option<&PageCursor>) -> Reception {
+    /// A page has its answer: `markets` on it, `content` which tells them from those of other pages, and where it says that
+    /// the next one begins.
+    pub fn answered(
+        &mut self,
+        page: &Page,
+        markets: usize,
+        content: u64,
+        next: Option<&PageCursor>,
+    ) -> Reception {
         let stretch = &page.part;
         if next == Some(&stretch.from) {
             return Reception::Doubted("a page that names itself as the next one");
+        }
+        if next.is_some_and(|next| self.followed.contains(&mark(next))) {
+            return Reception::Doubted("a page that leads back to one that was read");
+        }
+        if markets > 0 && self.seen.get(&content).is_some_and(|from| *from != mark(&stretch.from)) {
+            return Reception::Doubted("a page that repeats another one");
+        }
+        if self.seen.len() >= MOST_PAGES {
+            self.next = None;
+            return Reception::Doubted("a page of a catalogue that does not end");
         }
         let reception = match (&stretch.from, next) {
             (PageCursor::At(from), Some(PageCursor::At(next))) if next <= from => {
@@ -206,14 +245,22 @@ impl PageQueue {
             (_, Some(PageCursor::Text(_))) if self.step.is_some() => {
                 Reception::Doubted("a page whose next cursor is a text, after cursors that were numbers")
             }
+            (_, Some(_)) if markets == 0 && self.empty >= EMPTY_PAGES => {
+                Reception::Doubted("a page without a market, after a hundred of them")
+            }
             (_, Some(next)) => {
                 self.sequential = true;
+                self.empty = if markets == 0 { self.empty + 1 } else { 0 };
                 self.next = Some(next.clone());
                 Reception::Taken
             }
         };
         if reception == Reception::Taken {
             self.jobs.answered(page.number);
+            self.seen.insert(content, mark(&stretch.from));
+            if self.sequential {
+                self.followed.insert(mark(&stretch.from));
+            }
             if let (PageCursor::At(from), true) = (&stretch.from, markets > 0) {
                 self.furthest = self.furthest.max(*from);
             }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::probe::Probed;
 use super::{OddRecord, UpstreamError};
+use crate::foreign::LONGEST_CURSOR;
 use crate::ids::TokenId;
 use crate::source::Source;
 
@@ -38,6 +39,22 @@ pub struct Listing {
     pub closed: bool,
     /// Its tokens, those left out that are none.
     pub tokens: Vec<ListedToken>,
+}
+
+impl PageCursor {
+    /// A cursor that only the server understands.
+    ///
+    /// # Errors
+    /// It is longer than any that is followed: it would have to be kept, and sent with every request.
+    pub(super) fn text(text: String) -> Result<Self, UpstreamError> {
+        match text.len() {
+            0..=LONGEST_CURSOR => Ok(Self::Text(text)),
+            length => {
+                let why = format!("a page whose next cursor has {length} bytes, more than {LONGEST_CURSOR}");
+                Err(UpstreamError::Broken(why))
+            }
+        }
+    }
 }
 
 /// One page.

@@ -85,7 +85,7 @@ pub(super) fn page(text: &str) -> Result<CataloguePage, UpstreamError> {
         // It would lead to the beginning again.
         return Err(UpstreamError::Broken("a page without a cursor to the next one".to_owned()));
     }
-    let (records, next) = (page.data.len(), behind(page.next_cursor));
+    let (records, next) = (page.data.len(), behind(page.next_cursor)?);
     let mut read_page = CataloguePage { records, next, ..CataloguePage::default() };
     for record in page.data {
         match read::<Market<'_>>(record) {
@@ -106,13 +106,13 @@ fn cursor(place: &PageCursor) -> String {
 }
 
 /// Where a cursor leads to. What is no number, or one that we would spell otherwise, is the server's own business.
-fn behind(text: String) -> Option<PageCursor> {
+fn behind(text: String) -> Result<Option<PageCursor>, UpstreamError> {
     if text == END {
-        return None;
+        return Ok(None);
     }
     let number = STANDARD.decode(&text).ok().and_then(|bytes| String::from_utf8(bytes).ok()?.parse().ok());
     let place = number.map(PageCursor::At).filter(|place| cursor(place) == text);
-    Some(place.unwrap_or(PageCursor::Text(text)))
+    place.map_or_else(|| PageCursor::text(text), Ok).map(Some)
 }
 
 impl Catalogue for Clob {
@@ -210,12 +210,14 @@ mod tests {
             (cursor(&PageCursor::At(0)).as_str(), cursor(&PageCursor::At(1000)).as_str()),
             ("", "MTAwMA==")
         );
-        let leads = |text: &str| behind(text.to_owned());
+        let leads = |text: &str| behind(text.to_owned()).unwrap();
         assert_eq!(leads("MTAwMA=="), Some(PageCursor::At(1000)));
         assert_eq!(leads("LTE="), None);
         // "01000", "+5", "abc", no base64, and a number that is too large.
         for text in ["MDEwMDA=", "KzU=", "YWJj", "??", "OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk="] {
             assert_eq!(leads(text), Some(PageCursor::Text(text.to_owned())));
         }
+        let told = behind("?".repeat(3_000_000)).unwrap_err().to_string();
+        assert_eq!(told, "a page whose next cursor has 3000000 bytes, more than 1024");
     }
 }

@@ -12,6 +12,7 @@ use super::{
     Answer, ApiInfo, Claim, Freshness, Http, KeyInfo, OpenFn, PublicService, Room, SettingInfo, SourceInfo,
     SourceSettings, Upstream, UpstreamError,
 };
+use crate::foreign::LONGEST_CURSOR;
 use crate::ids::{TokenId, Wallet};
 use crate::pnl::Usd;
 use crate::source::Source;
@@ -141,9 +142,11 @@ pub(super) fn answer(text: &str) -> Result<Answer, UpstreamError> {
     let page: Page<'_> = frame(text)?;
     let more = match (page.pagination.has_more, page.pagination.pagination_key) {
         (false, _) => None,
-        (true, Some(key)) if !key.is_empty() => Some(key),
+        (true, Some(key)) if (1..=LONGEST_CURSOR).contains(&key.len()) => Some(key),
         (true, _) => {
-            return Err(UpstreamError::TooLarge("more markets than one page, and no key to them".to_owned()));
+            return Err(UpstreamError::TooLarge(
+                "more markets than one page, and no usable key to them".to_owned(),
+            ));
         }
     };
     let mut answer = Answer { more, ..Answer::default() };

@@ -39,7 +39,7 @@ fn missed(kind: FailureKind) -> Missed<'static> {
 
 /// A page is answered and written.
 fn answer(pages: &mut PageQueue, page: &Page, markets: usize, next: Option<&PageCursor>) -> Reception {
-    let reception = pages.answered(page, markets, next);
+    let reception = pages.answered(page, markets, mark(&page.part.from), next);
     pages.written(&[page.number]);
     reception
 }
@@ -81,7 +81,7 @@ fn crawl(server: &Server, seed: u64, faults: f64) -> (BTreeSet<u64>, PageQueue) 
         }
         let (markets, next) = server.answer(&page.part.from);
         let count = (markets.end - markets.start) as usize;
-        match pages.answered(&page, count, next.as_ref()) {
+        match pages.answered(&page, count, mark(&page.part.from), next.as_ref()) {
             Reception::Taken => {
                 seen.extend(markets);
                 pages.written(&[page.number]);
@@ -169,6 +169,38 @@ fn a_list_of_empty_pages_ends() {
     assert!(pages.is_complete());
 }
 
+/// Follows a catalogue whose nth answer `answers` makes, and says how many were asked for until nothing was left to ask.
+fn follow(answers: impl Fn(u64) -> (usize, u64, PageCursor)) -> (u64, PageQueue) {
+    let mut pages = PageQueue::new(&CatalogueCursor::default());
+    for asked in 0..2 * MOST_PAGES as u64 {
+        let Some(page) = take(&mut pages) else { return (asked, pages) };
+        let (markets, content, next) = answers(asked);
+        if let Reception::Doubted(_) = pages.answered(&page, markets, content, Some(&next)) {
+            pages.no_answer(page, &missed(FailureKind::Passing));
+        } else {
+            pages.written(&[page.number]);
+        }
+    }
+    panic!("it goes on for ever");
+}
+
+#[test]
+fn a_catalogue_without_an_end_is_left_and_is_not_complete() {
+    let text = |number: u64| PageCursor::Text(format!("c{number}"));
+    type Answers<'a> = &'a dyn Fn(u64) -> (usize, u64, PageCursor);
+    let cases: [(&str, Answers<'_>); 4] = [
+        ("its cursors go round", &|asked| (10, asked, text(asked % 3))),
+        ("nothing stands on its pages", &|asked| (0, asked, text(asked))),
+        ("each page is the first", &|asked| (10, 7, text(asked))),
+        ("it invents markets", &|asked| (10, asked, text(asked))),
+    ];
+    for (name, answers) in cases {
+        let (asked, pages) = follow(answers);
+        assert!(!pages.is_complete() && pages.failed() == 1, "{name}: {} failed", pages.failed());
+        assert!(asked <= MOST_PAGES as u64 + 10, "{name}: {asked}");
+    }
+}
+
 #[test]
 fn the_position_is_small_however_much_is_behind_it() {
     let (_, pages) = crawl(&Server::numbers(5_000, 10), 1, 0.2);
@@ -190,7 +222,7 @@ fn a_text_after_numbers_is_doubted() {
 fn an_answered_page_is_a_gap_until_it_is_written() {
     let mut pages = PageQueue::new(&CatalogueCursor::default());
     let only = take(&mut pages).unwrap();
-    pages.answered(&only, 3, None);
+    pages.answered(&only, 3, 1, None);
     assert!(pages.is_done() && !pages.is_complete());
     assert_eq!(pages.cursor().gaps.len(), 1);
     pages.written(&[only.number]);
