@@ -414,7 +414,7 @@ pub struct MergeArgs {
     /// Only say what would be done
     #[arg(long)]
     pub dry_run: bool,
-    /// Fill empty labels of the map from what `clob` has read
+    /// Fill empty labels of the map, and correct wrong ones, from what `clob` has read
     #[arg(long)]
     pub labels: bool,
 }

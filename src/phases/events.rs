@@ -78,8 +78,8 @@ pub enum Activity {
     Merging,
     /// The map is read as its readers see it.
     CheckingMap,
-    /// Empty labels are filled.
-    FillingLabels,
+    /// Labels are filled and corrected.
+    WritingLabels,
     /// Positions are added up.
     AddingUpPositions,
     /// Dome is asked what it expects.

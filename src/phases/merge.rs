@@ -7,6 +7,7 @@ use crate::failure::Failure;
 use crate::source::Source;
 use crate::store::Needs;
 use crate::store::coverage::Coverage;
+use crate::store::labels::LabelCounts;
 use crate::store::merge::{ProofCounts, Staged};
 use crate::store::repair::MapProof;
 use crate::values::Percent;
@@ -18,7 +19,7 @@ pub struct MergeOptions {
     pub dry_run: bool,
     /// Replace the rows of the map that the hash proves wrong.
     pub repair: bool,
-    /// Fill empty labels of the map from the catalogue that `clob` has read.
+    /// Fill and correct labels of the map from the catalogue that `clob` has read.
     pub labels: bool,
     /// Prove the rows that the map had before, too, as a repair does.
     pub check: bool,
@@ -39,8 +40,8 @@ pub struct MergeResult {
     pub map: Option<MapProof>,
     /// Tokens whose wrong rows were replaced, or would be; 0 where that was not asked for.
     pub repaired: u64,
-    /// Empty labels of the map that were filled, or would be; `None` where that was not asked for.
-    pub labels: Option<u64>,
+    /// Labels of the map that were filled or corrected, or would be; `None` where that was not asked for.
+    pub labels: Option<LabelCounts>,
     /// Tokens that were added, or would be.
     pub added: u64,
     /// Tokens with two usable rows, before and afterwards.
@@ -111,7 +112,7 @@ async fn merge(context: &Context, options: &MergeOptions) -> Result<MergeResult,
         store.check_merged().await?;
     }
     store.drop_candidates().await?;
-    let labels = if options.labels { Some(fill_labels(context, options.dry_run).await?) } else { None };
+    let labels = if options.labels { Some(write_labels(context, options.dry_run).await?) } else { None };
     let after = if options.dry_run {
         before
     } else {
@@ -137,17 +138,17 @@ async fn merge(context: &Context, options: &MergeOptions) -> Result<MergeResult,
     })
 }
 
-/// Fills the empty labels that the catalogue knows, after the merge, so that new rows of sources without labels have
-/// theirs too; says how many, or in a dry run how many rows of the map as it is would get one.
-async fn fill_labels(context: &Context, dry_run: bool) -> Result<u64, Failure> {
-    context.begins(Activity::FillingLabels);
+/// Fills and corrects the labels that the catalogue knows, after the merge, so that new rows of sources without labels
+/// have theirs too; counts them, in a dry run those of the map as it is.
+async fn write_labels(context: &Context, dry_run: bool) -> Result<LabelCounts, Failure> {
+    context.begins(Activity::WritingLabels);
     let store = &context.store;
     let found = store.find_labels(Source::Clob).await?;
-    if found > 0 && !dry_run {
-        store.check_versions(&[store.labelled_tokens()]).await?;
-    }
     if !dry_run {
-        store.fill_labels(Source::Clob).await?;
+        if found.filled + found.corrected > 0 {
+            store.check_versions(&[store.labelled_tokens()]).await?;
+        }
+        store.write_labels().await?;
     }
     store.drop_labels().await?;
     Ok(found)

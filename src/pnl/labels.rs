@@ -31,6 +31,11 @@ pub fn is_misplaced(label: &str, index: u8) -> bool {
     matches!((fold(label).as_str(), index), ("yes", 1) | ("no", 0))
 }
 
+/// Whether two sources mean the same by these labels: case, blanks around and the Unicode form do not count.
+pub fn is_same_label(one: &str, other: &str) -> bool {
+    fold(one) == fold(other)
+}
+
 impl Labels {
     /// The labels of the outcomes 0 and 1, empty where they are unknown. A label that contradicts its place is not
     /// taken: either the label or the place is wrong.

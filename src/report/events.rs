@@ -103,7 +103,7 @@ pub const fn activity(activity: Activity) -> &'static str {
         Activity::ReplacingWrongRows => "Replacing the map's wrong rows",
         Activity::Merging => "Merging",
         Activity::CheckingMap => "Checking the map as a reader sees it",
-        Activity::FillingLabels => "Filling empty labels",
+        Activity::WritingLabels => "Writing labels",
         Activity::AddingUpPositions => "Adding up the positions",
         Activity::AskingExpectations => "Asking Dome what it expects",
     }

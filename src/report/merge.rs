@@ -2,8 +2,9 @@
 
 use super::Report;
 use super::text::{Page, percent1, thousands, title};
+use crate::foreign;
 use crate::outcome::Outcome;
-use crate::results::Merge;
+use crate::results::{Conflict, Merge};
 
 impl Report for Merge {
     /// Coverage below its target is for `verify` to judge.
@@ -52,7 +53,7 @@ fn overlaps(page: &mut Page, result: &Merge) {
         for conflict in &staged.conflicts {
             page.line(format!("   {}", conflict.token));
             conflict.claims.iter().for_each(|claim| {
-                page.line(format!("     {claim}"));
+                page.line(format!("     {}", foreign::visible(claim, &[])));
             });
         }
     }
@@ -61,15 +62,21 @@ fn overlaps(page: &mut Page, result: &Merge) {
             "ℹ️  Labels that differ between sources: {} tokens (the first in precedence counts)",
             thousands(staged.label_conflicting)
         ));
-        for conflict in &staged.label_conflicts {
-            page.line(format!("   {}: {}", conflict.token, conflict.claims.join(", ")));
-        }
+        labels(page, &staged.label_conflicts);
     }
     if staged.misplaced_labels > 0 {
         page.line(format!(
             "⚠️  Labels that contradict their place, not taken: {} tokens",
             thousands(staged.misplaced_labels)
         ));
+        labels(page, &staged.misplaced);
+    }
+}
+
+/// A line for each token, with what each says of its label.
+fn labels(page: &mut Page, conflicts: &[Conflict]) {
+    for conflict in conflicts {
+        page.line(format!("   {}: {}", conflict.token, foreign::visible(&conflict.claims.join(" | "), &[])));
     }
 }
 
@@ -118,13 +125,22 @@ fn merging(page: &mut Page, result: &Merge) {
         page.line(format!("⚠️  {} tokens without a proof: not merged", thousands(result.refused)));
         page.line("    where a collateral is not listed, add it to COLLATERALS and merge again");
     }
-    if let Some(labels) = result.labels_filled {
+    if let Some(filled) = result.labels_filled {
         let would = if result.dry_run {
             "Dry run: empty labels that would be filled"
         } else {
             "✓ Empty labels filled"
         };
-        page.line(format!("{would}: {}", thousands(labels)));
+        page.line(format!("{would}: {}", thousands(filled)));
+    }
+    if let Some(corrected) = result.labels_corrected.filter(|corrected| *corrected > 0) {
+        let would = if result.dry_run {
+            "Dry run: labels that would be corrected from the catalogue"
+        } else {
+            "✓ Labels corrected from the catalogue"
+        };
+        page.line(format!("{would}: {}", thousands(corrected)));
+        labels(page, &result.label_corrections);
     }
     page.line(if result.dry_run {
         format!("Dry run: {} tokens would be added, nothing was written", thousands(result.added))

@@ -27,8 +27,10 @@ pub struct Merge {
     pub label_conflicting: u64,
     /// Some of those, each claim as `source: label`.
     pub label_conflicts: Vec<Conflict>,
-    /// Tokens with a label that contradicts its place, which was not taken.
+    /// Tokens with a label that contradicts its place ("Yes" of index 1), which was not taken.
     pub misplaced_labels: u64,
+    /// Some of those, each claim as `source: label, index`.
+    pub misplaced: Vec<Conflict>,
     /// The coverage before.
     pub before: Covered,
     /// The coverage afterwards; the same as before in a dry run.
@@ -45,8 +47,12 @@ pub struct Merge {
     pub added: u64,
     /// Tokens whose wrong rows were replaced, or would be; 0 where that was not asked for.
     pub repaired: u64,
-    /// Empty labels that were filled, or would be; null where that was not asked for.
+    /// Tokens whose empty labels were filled, or would be; null where that was not asked for.
     pub labels_filled: Option<u64>,
+    /// Tokens whose labels were corrected from the catalogue, or would be; null where that was not asked for.
+    pub labels_corrected: Option<u64>,
+    /// Some of those, each claim as `map: label` or `source: label`.
+    pub label_corrections: Vec<Conflict>,
     /// Tokens with staged rows none of which can be believed: not merged.
     pub refused: u64,
     /// Tokens with two usable rows before.
@@ -69,7 +75,7 @@ pub struct Merge {
 pub struct Conflict {
     /// The token.
     pub token: String,
-    /// What each claims, as `source: condition/index`.
+    /// What each claims: `source: condition/index` where they disagree about that, else `source: label`.
     pub claims: Vec<String>,
 }
 

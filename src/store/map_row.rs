@@ -33,6 +33,8 @@ impl MapRow {
                 format!("if({}, NULL, {value})", lacks(names, value))
             }
             Kind::Enum(names) => format!("if({}, '', {value})", lacks(names, value)),
+            // So is a text that is too long for it: half a label would be another one.
+            Kind::Fixed(bytes) => format!("if(length({value}) > {bytes}, '', {value})"),
             _ => value.to_owned(),
         };
         for used in &map.used {

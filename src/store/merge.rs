@@ -15,6 +15,9 @@ use crate::source::Source;
 /// The candidates of a merge: one row a token, proven. Lives only while a merge runs.
 const CANDIDATES: &str = "backfill_tmp_candidates";
 
+/// So many examples are shown of what sources disagree about.
+pub(super) const SHOWN: usize = 20;
+
 /// Rows that are written to a temporary table at once.
 const CHUNK: usize = 50_000;
 
@@ -40,12 +43,12 @@ pub struct Staged {
 pub struct Conflict {
     /// The token.
     pub token_id: String,
-    /// What each claims, as `source: condition/index` or `source: label`.
+    /// What each claims, as `source: condition/index`, or `source: label`, or `source: label, index`.
     pub claims: Vec<String>,
 }
 
 /// What a merge's candidates came to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProofCounts {
     /// Tokens with a mapping that a hash proves.
     pub proven: u64,
@@ -57,6 +60,8 @@ pub struct ProofCounts {
     pub refused: u64,
     /// Tokens with a label that contradicts its place ("Yes" of index 1), which was not taken.
     pub misplaced_labels: u64,
+    /// Some of those, each claim as `source: label, index`.
+    pub misplaced: Vec<Conflict>,
 }
 
 impl ProofCounts {
@@ -135,17 +140,17 @@ impl Store {
         let sql = format!(
             "SELECT token_id, arraySort(groupUniqArray(concat(track, ': ', condition_id, '/', toString(outcome_index)))) \
              AS claims FROM ({all}) GROUP BY token_id HAVING {disagree} \
-             ORDER BY token_id LIMIT 20"
+             ORDER BY token_id LIMIT {SHOWN}"
         );
         let conflicts = self.rows(doing, self.query(&sql)).await?;
         let differ = format!(
             "SELECT token_id, arraySort(groupUniqArray(concat(track, ': ', outcome_label))) AS claims FROM ({all}) \
-             WHERE outcome_label != '' GROUP BY token_id HAVING uniqExact(lowerUTF8(trimBoth(outcome_label))) > 1"
+             WHERE outcome_label != '' GROUP BY token_id HAVING uniqExact(lowerUTF8(normalizeUTF8NFC(trimBoth(outcome_label)))) > 1"
         );
         let count = format!("SELECT count() FROM ({differ})");
         let label_conflicting: u64 = self.one(doing, self.query(&count)).await?;
         let label_conflicts =
-            self.rows(doing, self.query(&format!("{differ} ORDER BY token_id LIMIT 20"))).await?;
+            self.rows(doing, self.query(&format!("{differ} ORDER BY token_id LIMIT {SHOWN}"))).await?;
         Ok(Staged { by_source, overlapping, conflicting, conflicts, label_conflicting, label_conflicts })
     }
 
@@ -365,7 +370,15 @@ fn candidate(rows: &[StagedText], prover: Prover<'_, '_>, counts: &mut ProofCoun
     };
     let misplaced =
         |(other, _): &&(&StagedText, ConditionId)| is_misplaced(&other.outcome_label, proof.outcome_index);
-    counts.misplaced_labels += u64::from(claims.iter().filter(labelled).any(|claim| misplaced(&claim)));
+    let contradicting: Vec<String> = (claims.iter().filter(labelled).filter(misplaced))
+        .map(|(other, _)| format!("{}: {}, {}", other.source, other.outcome_label, proof.outcome_index))
+        .collect();
+    if !contradicting.is_empty() {
+        counts.misplaced_labels += 1;
+        if counts.misplaced.len() < SHOWN {
+            counts.misplaced.push(Conflict { token_id: token.to_string(), claims: contradicting });
+        }
+    }
     let label = claims.iter().filter(labelled).find(|claim| !misplaced(claim));
     let source = match label {
         Some((label, _)) if label.source != row.source => format!("{}+{}", row.source, label.source),

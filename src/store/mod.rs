@@ -17,7 +17,7 @@ pub(crate) mod flows;
 pub mod gaps;
 pub mod input;
 pub(crate) mod known;
-pub(crate) mod labels;
+pub mod labels;
 pub mod lease;
 mod map_row;
 pub(crate) mod merge;

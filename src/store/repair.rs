@@ -9,6 +9,7 @@ use super::sql::{condition_norm, usable_raw, usable_row};
 use super::{Store, StoreError};
 use crate::ids::{ConditionId, TokenId};
 use crate::parallel::on_all_cores;
+use crate::pnl::labels::is_misplaced;
 use crate::proof::{Choice, Evidence, KnownConditions, ProofPolicy, Prover};
 use crate::source::Source;
 
@@ -204,10 +205,6 @@ impl Store {
                   GLOBAL LEFT ANY JOIN ({newest}) AS n ON r.token_id = n.token_id)"
             )
         };
-        let label = match map.has("outcome_label") {
-            true => "if(our_label = '', right_label, our_label)",
-            false => "right_label",
-        };
         let copied = MapRow::new(
             map,
             target,
@@ -215,7 +212,7 @@ impl Store {
                 token: "right_token",
                 condition: "right_condition",
                 index: "right_index",
-                label,
+                label: "right_label",
                 source: "right_source",
                 evidence: None,
                 newest: "newest",
@@ -229,11 +226,11 @@ impl Store {
         let kept: Vec<&str> = kept.iter().map(String::as_str).collect();
         // A row of the same condition keeps whatever other columns this installation has.
         let copy = format!(
-            "INSERT INTO {table} SELECT * EXCEPT (our_token, our_index, our_condition, our_label, right_token, right_condition, \
+            "INSERT INTO {table} SELECT * EXCEPT (our_token, our_index, our_condition, right_token, right_condition, \
                  right_index, right_label, newest) REPLACE ({replaced}) \
              FROM (SELECT m.*, w.right_token AS right_token, w.right_condition AS right_condition, \
                           w.right_index AS right_index, w.right_label AS right_label, w.newest AS newest \
-                   FROM (SELECT *, {token} AS our_token, {index} AS our_index, {norm} AS our_condition, {our_label} AS our_label \
+                   FROM (SELECT *, {token} AS our_token, {index} AS our_index, {norm} AS our_condition \
                          FROM {table} WHERE {usable}) AS m \
                    GLOBAL INNER JOIN {right} AS w ON m.our_token = w.right_token \
                    WHERE m.our_condition = w.right_condition ORDER BY m.our_token, m.our_index = w.right_index DESC \
@@ -241,7 +238,6 @@ impl Store {
              SETTINGS join_use_nulls = 0, insert_deduplicate = 0",
             table = target.table,
             norm = condition_norm(&condition),
-            our_label = map.raw("outcome_label", "''"),
             replaced = copied.replacements(&kept),
             right = right("known"),
         );
@@ -400,7 +396,12 @@ fn examine(rows: &[Claim], prover: Prover<'_, '_>) -> Examined {
     let of_condition = |(_, condition): &&(&Claim, ConditionId)| {
         condition.is_same_as(&right.condition) || chosen.is_some_and(|(_, chosen)| chosen == condition)
     };
-    let label = claims.iter().filter(of_condition).find(|(row, _)| !row.outcome_label.is_empty());
+    let is_label = |(row, _): &&(&Claim, ConditionId)| {
+        !row.outcome_label.is_empty() && !is_misplaced(&row.outcome_label, right.outcome_index)
+    };
+    // Of the map's own labels rather that of a row with the right index.
+    let label = (claims.iter().filter(of_condition).filter(is_label))
+        .min_by_key(|(row, _)| (row.rank, row.outcome_index != right.outcome_index));
     let own_label = || token.structural().map(|token| token.label().to_owned()).unwrap_or_default();
     let repair = Repair {
         token_id: token,

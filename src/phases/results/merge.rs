@@ -3,13 +3,20 @@
 use super::margin::{margin, target};
 use crate::phases::merge::MergeResult;
 use crate::results::{Conflict, Covered, Evidence, MapProof, Merge, Percentage, Seconds};
-use crate::store::coverage::Coverage;
+use crate::store::{self, coverage::Coverage};
 
 impl From<&MergeResult> for Merge {
     fn from(found: &MergeResult) -> Self {
         let covered = |of: &Coverage| Covered {
             mapped: of.mapped,
             coverage_pct: Percentage::floored(of.mapped, of.total),
+        };
+        let shown = |conflicts: &[store::merge::Conflict]| -> Vec<Conflict> {
+            let shown = |it: &store::merge::Conflict| Conflict {
+                token: it.token_id.clone(),
+                claims: it.claims.clone(),
+            };
+            conflicts.iter().map(shown).collect()
         };
         let by_source = &found.staged.by_source;
         Self {
@@ -18,14 +25,11 @@ impl From<&MergeResult> for Merge {
             precedence: by_source.iter().map(|(source, _)| source.name().to_owned()).collect(),
             overlapping: found.staged.overlapping,
             conflicting: found.staged.conflicting,
-            conflicts: (found.staged.conflicts.iter())
-                .map(|it| Conflict { token: it.token_id.clone(), claims: it.claims.clone() })
-                .collect(),
+            conflicts: shown(&found.staged.conflicts),
             label_conflicting: found.staged.label_conflicting,
-            label_conflicts: (found.staged.label_conflicts.iter())
-                .map(|it| Conflict { token: it.token_id.clone(), claims: it.claims.clone() })
-                .collect(),
+            label_conflicts: shown(&found.staged.label_conflicts),
             misplaced_labels: found.candidates.misplaced_labels,
+            misplaced: shown(&found.candidates.misplaced),
             before: covered(&found.before),
             after: covered(&found.after),
             total_asset_ids: found.after.total,
@@ -34,7 +38,9 @@ impl From<&MergeResult> for Merge {
             reaches_target: found.reaches_target(),
             added: found.added,
             repaired: found.repaired,
-            labels_filled: found.labels,
+            labels_filled: found.labels.as_ref().map(|labels| labels.filled),
+            labels_corrected: found.labels.as_ref().map(|labels| labels.corrected),
+            label_corrections: found.labels.as_ref().map(|it| shown(&it.corrections)).unwrap_or_default(),
             refused: found.candidates.refused,
             duplicates_before: found.duplicates_before,
             duplicates: found.duplicates,
