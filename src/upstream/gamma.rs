@@ -15,6 +15,7 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::body::Body;
 use super::http::Exchange;
 use super::probe::Probed;
 use super::record::{Cost, Field, OddRecord, frame, read};
@@ -286,7 +287,7 @@ impl Gamma {
         let began = std::time::Instant::now();
         let exchange = self.http.exchange(self.http.get(path(keyset), &[("limit", "1")])).await;
         self.has_ended(keyset, &exchange);
-        let understood = |body: Vec<u8>| {
+        let understood = |body: Body| {
             let text = String::from_utf8_lossy(&body);
             let shown = records(&text, keyset)?.len();
             let since = if keyset && self.falls_back { ", since /markets has ended" } else { "" };

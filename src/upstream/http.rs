@@ -5,13 +5,11 @@ use std::time::{Duration, Instant};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde::Deserialize;
 
+use super::body::{Body, LARGEST, TooLong};
 use super::record::Field;
 use super::{UpstreamError, probe};
 use crate::foreign;
 use crate::values::{HttpUrl, Secret};
-
-/// The largest answer that is read: the largest honest one, a thousand rows, has about a megabyte.
-const LARGEST_ANSWER: usize = 32 << 20;
 
 /// One API's HTTP client: the key, the timeouts, and what every API's failures have in common.
 #[derive(Debug, Clone)]
@@ -69,7 +67,7 @@ impl Http {
     ///
     /// # Errors
     /// What went wrong, sorted.
-    pub async fn send(&self, request: reqwest::RequestBuilder) -> Result<Vec<u8>, UpstreamError> {
+    pub async fn send(&self, request: reqwest::RequestBuilder) -> Result<Body, UpstreamError> {
         self.exchange(request).await.answer
     }
 
@@ -105,19 +103,21 @@ impl Http {
         &self,
         request: reqwest::RequestBuilder,
         seen: &mut Option<(u16, HeaderMap)>,
-    ) -> Result<Vec<u8>, UpstreamError> {
+    ) -> Result<Body, UpstreamError> {
         let mut response = request.send().await.map_err(|error| self.sorted(&error))?;
         let status = response.status().as_u16();
         let (_, headers) = seen.insert((status, response.headers().clone()));
-        let mut body = Vec::new();
+        let mut body = Body::default();
         loop {
             match response.chunk().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() <= LARGEST_ANSWER => {
-                    body.extend_from_slice(&chunk);
-                }
-                Ok(Some(_)) => {
-                    return Err(UpstreamError::TooLarge("an answer of more than 32 MB".to_owned()));
-                }
+                Ok(Some(chunk)) => match body.push(&chunk).await {
+                    Ok(()) => {}
+                    Err(TooLong) if status != 200 => break,
+                    Err(TooLong) => {
+                        let most = LARGEST >> 20;
+                        return Err(UpstreamError::TooLarge(format!("an answer of more than {most} MB")));
+                    }
+                },
                 Ok(None) => break,
                 Err(_) if status != 200 => break,
                 Err(error) => return Err(self.sorted(&error)),
@@ -185,7 +185,7 @@ pub(super) struct Exchange {
     /// Its headers.
     pub(super) headers: Option<HeaderMap>,
     /// The body of a 200.
-    pub(super) answer: Result<Vec<u8>, UpstreamError>,
+    pub(super) answer: Result<Body, UpstreamError>,
 }
 
 impl Exchange {

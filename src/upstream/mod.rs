@@ -2,6 +2,7 @@
 //! exports its [`SourceInfo`], and one line in the `registry`. Rate limits, batch sizes, retries, proof, checkpoints and
 //! writing belong to the engine.
 
+mod body;
 pub mod catalogue;
 pub mod chain;
 pub(crate) mod clob;
@@ -24,6 +25,7 @@ use std::time::Instant;
 
 use futures_util::future::BoxFuture;
 
+pub use body::Body;
 pub use error::{ErrorClass, UpstreamError};
 pub use facts::TokenFacts;
 pub use http::Http;

@@ -47,7 +47,7 @@ pub(super) fn frame<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Upstream
 }
 
 /// What is wrong with it, and where. serde's own words repeat the text, in which a key may stand, at any length.
-fn misfit(error: &serde_json::Error) -> String {
+pub(super) fn misfit(error: &serde_json::Error) -> String {
     let what = match error.classify() {
         Category::Io | Category::Syntax => "it is no JSON",
         Category::Data => "a field is missing or of another type",

@@ -35,7 +35,7 @@ fn the_two_logs_of_a_real_market_end_in_its_tokens_and_its_payout() {
         let logs = NODE.map(|node| {
             if as_portal {
                 let (record, block) = portal(node);
-                Log::from_value(&record, Some(block)).unwrap()
+                Log::parse(&record.to_string(), Some(block)).unwrap()
             } else {
                 Log::parse(node, None).unwrap()
             }

@@ -9,10 +9,8 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use url::Url;
 
 use super::reader::ReadError;
+use crate::upstream::body::{Body, LARGEST, TooLong};
 use crate::values::{BadSetting, HttpUrl};
-
-/// The largest answer that is read, decompressed. A portal's is used as far as it was read.
-const LARGEST_ANSWER: usize = 24 << 20;
 
 /// A provider's URL; shown as its host and port.
 #[derive(Clone, PartialEq, Eq)]
@@ -70,7 +68,7 @@ pub(super) enum End {
 pub(super) struct Response {
     pub(super) status: u16,
     pub(super) retry_after: Option<Duration>,
-    pub(super) body: Vec<u8>,
+    pub(super) body: Body,
     pub(super) end: End,
 }
 
@@ -119,16 +117,20 @@ impl Client {
         };
         let status = response.status().as_u16();
         let retry_after = retry_after(response.headers());
-        let mut body = Vec::new();
+        let mut body = Body::default();
         let end = loop {
             match tokio::time::timeout_at(deadline, response.chunk()).await {
-                Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
+                // A portal's answer is used as far as it was read.
+                Ok(Ok(Some(chunk))) => match tokio::time::timeout_at(deadline, body.push(&chunk)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(TooLong)) => {
+                        break End::Cut(format!("an answer of more than {} MB", LARGEST >> 20));
+                    }
+                    Err(_) => break End::Cut(late()),
+                },
                 Ok(Ok(None)) => break End::Whole,
                 Ok(Err(error)) => break End::Cut(format!("the connection broke ({})", cause(&error))),
                 Err(_) => break End::Cut(late()),
-            }
-            if body.len() > LARGEST_ANSWER {
-                break End::Cut(format!("an answer of more than {} MB", LARGEST_ANSWER >> 20));
             }
         };
         Ok(Response { status, retry_after, body, end })

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::http::{Client, End};
@@ -15,6 +16,8 @@ use super::refusal;
 use crate::chain::contracts::CHAIN_ID;
 use crate::chain::log::{Quantity, Record, hex};
 use crate::chain::{BlockRange, Log, LogFilter};
+use crate::upstream::Body;
+use crate::upstream::record::misfit;
 
 /// Blocks behind the head that are taken to be final, where a node does not say which are.
 const BEHIND_HEAD: u64 = 64;
@@ -61,7 +64,7 @@ impl Node {
     ) -> Result<T, ReadError> {
         let body = self.call(method, params).await?;
         let envelope: Envelope<T> = serde_json::from_slice(&body).map_err(|error| {
-            ReadError::Passing(format!("an answer to {method} of another form ({error})"))
+            ReadError::Passing(format!("an answer to {method} of another form ({})", misfit(&error)))
         })?;
         match envelope {
             Envelope { error: Some(error), .. } => Err(refusal::of_error(error.code, &error.message, None)),
@@ -71,11 +74,11 @@ impl Node {
     }
 
     /// The body of a whole answer with status 200.
-    async fn call(&self, method: &str, params: &Value) -> Result<Vec<u8>, ReadError> {
+    async fn call(&self, method: &str, params: &Value) -> Result<Body, ReadError> {
         self.send(&json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})).await
     }
 
-    async fn send(&self, request: &Value) -> Result<Vec<u8>, ReadError> {
+    async fn send(&self, request: &Value) -> Result<Body, ReadError> {
         let response = self.client.post("", request).await?;
         if response.status != 200 {
             // Errors come with other statuses too, and their words say more than the status does.
@@ -173,29 +176,40 @@ fn parse(body: &[u8], range: BlockRange) -> Result<LogPage, ReadError> {
         serde_json::from_slice::<Envelope<Vec<Record>>>(body)
     {
         page.logs.reserve(records.len());
-        records.into_iter().for_each(|record| page.take(record.log(None), String::new));
+        records.into_iter().for_each(|record| page.take(record.log(None), ""));
         return Ok(page);
     }
-    let envelope: Envelope<Value> = serde_json::from_slice(body)
-        .map_err(|error| ReadError::Passing(format!("an answer that is not JSON-RPC ({error})")))?;
+    // The records are made into values one by one: as one value a large answer would take many times its size.
+    let envelope: Envelope<&RawValue> = serde_json::from_slice(body).map_err(|error| {
+        ReadError::Passing(format!("an answer that is not JSON-RPC ({})", misfit(&error)))
+    })?;
     match envelope {
         Envelope { error: Some(error), .. } => Err(refusal::of_error(error.code, &error.message, None)),
-        Envelope { result: Some(Value::Array(records)), .. } => {
-            records.iter().for_each(|record| page.take(Log::from_value(record, None), || record.to_string()));
+        Envelope { result, .. } => {
+            let list = result.and_then(|list| serde_json::from_str::<Vec<&RawValue>>(list.get()).ok());
+            let list =
+                list.ok_or_else(|| ReadError::Passing("an answer without a list of logs".to_owned()))?;
+            list.into_iter().for_each(|record| page.take(Log::parse(record.get(), None), record.get()));
             Ok(page)
         }
-        Envelope { .. } => Err(ReadError::Passing("an answer without a list of logs".to_owned())),
     }
 }
 
 /// Parses the answers to both calls of a batch, in any order; `None` where that is not what it is.
 fn parse_both(body: &[u8], range: BlockRange) -> Result<Option<LogPage>, ReadError> {
-    let Ok(answers) = serde_json::from_slice::<Vec<Value>>(body) else { return Ok(None) };
-    let of = |id: u64| answers.iter().find(|answer| answer.get("id").and_then(Value::as_u64) == Some(id));
+    #[derive(Deserialize)]
+    struct Numbered {
+        id: u64,
+    }
+    let Ok(answers) = serde_json::from_slice::<Vec<&RawValue>>(body) else { return Ok(None) };
+    let is = |answer: &RawValue, id| {
+        serde_json::from_str(answer.get()).is_ok_and(|numbered: Numbered| numbered.id == id)
+    };
+    let of = |id| answers.iter().find(|answer| is(answer, id)).map(|answer| answer.get());
     let (Some(logs), Some(head)) = (of(1), of(2)) else { return Ok(None) };
-    let head = head.get("result").and_then(|number| Quantity::deserialize(number).ok());
-    let page = parse(logs.to_string().as_bytes(), range)?;
-    Ok(Some(LogPage { head: head.map(|head| head.0), ..page }))
+    let head: Option<Envelope<Quantity>> = serde_json::from_str(head).ok();
+    let page = parse(logs.as_bytes(), range)?;
+    Ok(Some(LogPage { head: head.and_then(|it| it.result).map(|head| head.0), ..page }))
 }
 
 impl LogReader for Node {

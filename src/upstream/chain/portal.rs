@@ -3,6 +3,7 @@
 
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::http::{Client, End};
@@ -10,6 +11,7 @@ use super::reader::{LogPage, LogReader, ProviderKind, ReadError};
 use super::refusal;
 use crate::chain::log::{Record, hex};
 use crate::chain::{BlockRange, Log, LogFilter};
+use crate::upstream::record::misfit;
 
 /// One portal.
 pub(super) struct Portal {
@@ -42,7 +44,7 @@ impl Portal {
         }
         // A new portal has no final block yet and says null.
         let head: Option<Header> = serde_json::from_slice(&response.body)
-            .map_err(|error| ReadError::Unusable(format!("no portal's head ({error})")))?;
+            .map_err(|error| ReadError::Unusable(format!("no portal's head ({})", misfit(&error))))?;
         head.map(|head| head.number).ok_or_else(|| ReadError::Behind("it has no final block yet".to_owned()))
     }
 
@@ -93,7 +95,7 @@ fn parse(body: &[u8], range: BlockRange, end: &End) -> Result<LogPage, ReadError
         let number = match serde_json::from_slice::<Block<Record>>(line) {
             Ok(block) => {
                 let number = block.header.number;
-                block.logs.into_iter().for_each(|it| page.take(it.log(Some(number)), String::new));
+                block.logs.into_iter().for_each(|it| page.take(it.log(Some(number)), ""));
                 number
             }
             Err(_) if unfinished => break,
@@ -115,11 +117,12 @@ fn parse(body: &[u8], range: BlockRange, end: &End) -> Result<LogPage, ReadError
 
 /// A line of which some record is broken: the others are as good as any.
 fn record_by_record(line: &[u8], page: &mut LogPage) -> Result<u64, ReadError> {
-    let broken =
-        |error| ReadError::Passing(format!("an answer that is not the portal's JSON Lines ({error})"));
-    let block: Block<Value> = serde_json::from_slice(line).map_err(broken)?;
-    for record in &block.logs {
-        page.take(Log::from_value(record, Some(block.header.number)), || record.to_string());
+    let block: Block<&RawValue> = serde_json::from_slice(line).map_err(|error| {
+        let why = misfit(&error);
+        ReadError::Passing(format!("an answer that is not the portal's JSON Lines ({why})"))
+    })?;
+    for record in block.logs {
+        page.take(Log::parse(record.get(), Some(block.header.number)), record.get());
     }
     Ok(block.header.number)
 }

@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 
 use crate::chain::contracts::CHAIN_ID;
 use crate::chain::{BlockRange, Log, LogError, LogFilter};
+use crate::foreign;
 
 /// What kind of provider it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,13 +72,13 @@ impl LogPage {
 }
 
 impl LogPage {
-    /// Sorts one record in.
-    pub(super) fn take(&mut self, log: Result<Log, LogError>, raw: impl FnOnce() -> String) {
+    /// Sorts one record in, which reads `raw`.
+    pub(super) fn take(&mut self, log: Result<Log, LogError>, raw: &str) {
         match log {
             Ok(log) => self.logs.push(log),
             Err(LogError::Removed) => self.removed += 1,
             Err(LogError::Unreadable(why)) => {
-                self.unreadable.push((why, raw().chars().take(1_000).collect()));
+                self.unreadable.push((why, foreign::clean(raw, 1_000)));
             }
         }
     }
