@@ -51,6 +51,7 @@ struct ConditionRow {
 
 /// Rows that arrive one by one; each may take as long as a statement.
 pub struct Stream<T> {
+    store: Store,
     cursor: RowCursor<T>,
     doing: &'static str,
     limit: std::time::Duration,
@@ -62,10 +63,9 @@ impl<T: clickhouse::RowOwned + clickhouse::RowRead> Stream<T> {
     /// # Errors
     /// [`StoreError`].
     pub async fn next(&mut self) -> Result<Option<T>, StoreError> {
-        let doing = || self.doing.to_owned();
         match tokio::time::timeout(self.limit, self.cursor.next()).await {
-            Ok(row) => row.map_err(|source| StoreError::Query { doing: doing(), source }),
-            Err(_) => Err(StoreError::NoAnswer { doing: doing(), limit: self.limit }),
+            Ok(row) => row.map_err(|source| self.store.failed(self.doing, source)),
+            Err(_) => Err(StoreError::NoAnswer { doing: self.doing.to_owned(), limit: self.limit }),
         }
     }
 }
@@ -106,8 +106,8 @@ impl Store {
         T: clickhouse::RowOwned + clickhouse::RowRead,
     {
         let cursor = self.query(sql).fetch::<T>();
-        let cursor = cursor.map_err(|source| StoreError::Query { doing: doing.to_owned(), source })?;
-        Ok(Stream { cursor, doing, limit: self.query_limit })
+        let cursor = cursor.map_err(|source| self.failed(doing, source))?;
+        Ok(Stream { store: self.clone(), cursor, doing, limit: self.query_limit })
     }
 
     /// The columns that hold condition ids: those of the users' tables that are there, and `more`, which must be.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::StoreSettings;
+use crate::foreign;
 
 /// Why no connection could be made; each cause has a message of its own.
 #[derive(Debug, thiserror::Error)]
@@ -99,7 +100,7 @@ pub(super) async fn check(settings: &StoreSettings) -> Result<(), ConnectError> 
         .and_then(|value| value.to_str().ok())
         .map(str::to_owned);
     let target = response.headers().get(reqwest::header::LOCATION).and_then(host);
-    let body = response.text().await.unwrap_or_default();
+    let body = beginning(response).await;
     let database = settings.names.database.clone();
     match (status.as_u16(), code.as_deref()) {
         (200, None) if body.trim_end() == "backfill" => Ok(()),
@@ -109,7 +110,8 @@ pub(super) async fn check(settings: &StoreSettings) -> Result<(), ConnectError> 
         }
         (_, Some("81")) => Err(ConnectError::NoDatabase { url, database }),
         (_, Some(_)) => {
-            let reason = body.lines().next().unwrap_or_default().chars().take(300).collect();
+            let line = body.lines().next().unwrap_or_default();
+            let reason = foreign::said(line, 300, |text| settings.password.hidden_in(&text));
             Err(ConnectError::Rejected { url, reason })
         }
         (status, None) if (300..400).contains(&status) => {
@@ -119,6 +121,18 @@ pub(super) async fn check(settings: &StoreSettings) -> Result<(), ConnectError> 
             Err(ConnectError::NotClickHouse { url, reason: format!("it answers HTTP {status}") })
         }
     }
+}
+
+/// The beginning of an answer: a healthy one has nine bytes, an error a few hundred, and others need not end.
+async fn beginning(mut response: reqwest::Response) -> String {
+    const ENOUGH: usize = 64 << 10;
+    let mut body = Vec::new();
+    while body.len() < ENOUGH
+        && let Ok(Some(chunk)) = response.chunk().await
+    {
+        body.extend_from_slice(&chunk[..chunk.len().min(ENOUGH)]);
+    }
+    String::from_utf8_lossy(&body).into_owned()
 }
 
 /// The host that a redirect points to: the rest of its address is foreign text, and may hold a secret.

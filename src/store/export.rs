@@ -18,7 +18,7 @@ impl Store {
             literal(&structure.join(", ")),
             literal(csv)
         );
-        let failed = |source| StoreError::Query { doing: doing.to_owned(), source };
+        let failed = |source| self.failed(doing, source);
         let query = self
             .query(&sql)
             .with_setting("max_query_size", (2 * sql.len() + 1_000).to_string())

@@ -175,7 +175,7 @@ impl Store {
              WHERE token_id GLOBAL NOT IN (SELECT token_id FROM {map}) \
              ORDER BY token_id, rank, condition_id, outcome_index, outcome_label"
         );
-        let failed = |source| StoreError::Query { doing: doing.to_owned(), source };
+        let failed = |source| self.failed(doing, source);
         let mut cursor = self.query(&sql).fetch::<StagedText>().map_err(failed)?;
         let nothing = KnownConditions::default();
         let prover = policy.prover(&nothing);

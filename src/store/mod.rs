@@ -35,16 +35,21 @@ mod table;
 mod wallets;
 pub mod workload;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clickhouse::{Client, Row, RowOwned, RowRead};
+use futures_util::FutureExt;
 use serde::Deserialize;
 
 pub use connect::ConnectError;
 pub use input::{ColumnMaps, ColumnNames, Needs};
 pub use settings::{StoreArgs, StoreSettings};
 pub use table::{Table, TableNames, quoted};
+
+use crate::foreign;
+use crate::values::Secret;
 
 /// Why ClickHouse could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -210,7 +215,7 @@ fn first_line(error: &clickhouse::error::Error) -> String {
         }
         _ => error.to_string(),
     };
-    text.lines().next().unwrap_or_default().chars().take(600).collect()
+    foreign::clean(text.lines().next().unwrap_or_default(), 600)
 }
 
 /// A column of a table.
@@ -227,6 +232,8 @@ pub struct Column {
 pub struct Store {
     client: Client,
     names: TableNames,
+    /// To be taken out of what is shown.
+    password: Secret,
     query_limit: Duration,
     column_maps: Arc<input::ColumnMaps>,
     /// The users' tables as they were seen last.
@@ -290,6 +297,7 @@ impl Store {
         Ok(Self {
             client,
             names: settings.names.clone(),
+            password: settings.password.clone(),
             query_limit,
             column_maps: Arc::new(settings.columns.clone()),
             inputs: Arc::default(),
@@ -367,14 +375,33 @@ impl Store {
         self.bounded(doing, query.execute()).await
     }
 
+    /// What the client says of a statement that failed, without the password, which a proxy may repeat.
+    fn failed(&self, doing: &str, source: clickhouse::error::Error) -> StoreError {
+        use clickhouse::error::Error;
+        let source = match source {
+            Error::BadResponse(text) => {
+                let line = text.lines().next().unwrap_or_default();
+                Error::BadResponse(foreign::said(line, 600, |text| self.password.hidden_in(&text)))
+            }
+            other => other,
+        };
+        StoreError::Query { doing: doing.to_owned(), source }
+    }
+
     /// Waits for `answer`, but not longer than one statement may take.
     async fn bounded<T>(
         &self,
         doing: &str,
         answer: impl Future<Output = clickhouse::error::Result<T>>,
     ) -> Result<T, StoreError> {
+        // The client panics where what answers claims to have more columns than memory can hold.
+        let answer = AssertUnwindSafe(answer).catch_unwind();
         match tokio::time::timeout(self.query_limit, answer).await {
-            Ok(answer) => answer.map_err(|source| StoreError::Query { doing: doing.to_owned(), source }),
+            Ok(Ok(answer)) => answer.map_err(|source| self.failed(doing, source)),
+            Ok(Err(_)) => {
+                let what = "an answer that is no ClickHouse's".to_owned();
+                Err(self.failed(doing, clickhouse::error::Error::BadResponse(what)))
+            }
             Err(_) => Err(StoreError::NoAnswer { doing: doing.to_owned(), limit: self.query_limit }),
         }
     }

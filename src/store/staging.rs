@@ -179,7 +179,7 @@ impl Store {
         T: RowOwned + RowWrite + Serialize,
     {
         let doing = format!("writing {} rows to {}", rows.len(), table.plain());
-        let failed = |source| StoreError::Query { doing: doing.clone(), source };
+        let failed = |source| self.failed(&doing, source);
         let token = deduplication_token(rows)
             .map_err(|error| failed(clickhouse::error::Error::Custom(error.to_string())))?;
         let query_id = format!("{}-{}", self.insert_prefix(track), &token[..24]);

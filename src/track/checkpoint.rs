@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::page_queue::CatalogueCursor;
 use crate::atomic_file;
+use crate::foreign;
 use crate::ids::TokenId;
 use crate::process_lock::ProcessLock;
 use crate::source::Source;
@@ -198,8 +199,8 @@ impl CheckpointFile {
     /// What the system says, a full disk above all. The old file is still there then.
     pub fn save(&self, checkpoint: &Checkpoint) -> Result<(), CheckpointError> {
         let saved = atomic_file::replace(&self.path, |file| {
-            serde_json::to_writer_pretty(&mut *file, checkpoint)?;
-            writeln!(file)
+            // A catalogue's cursor is a server's own text.
+            writeln!(file, "{}", foreign::json(&serde_json::to_string_pretty(checkpoint)?))
         });
         saved.map_err(|source| CheckpointError::Io {
             doing: "cannot save the checkpoint",

@@ -94,6 +94,11 @@ pub trait Work: Send + Sync + 'static {
     /// Whether nothing can be asked any more.
     fn is_done(&self) -> bool;
 
+    /// Whether less can be asked for than this part.
+    fn can_shrink(&self, _: &Self::Part) -> bool {
+        false
+    }
+
     /// Where a job begins, for whoever watches it.
     fn start_of(&self, part: &Self::Part) -> WorkStart;
 
@@ -274,7 +279,7 @@ impl Engine {
                 Dispatch::Ask(job, ticket) => self.ask(number, &work, job, ticket).await,
                 Dispatch::Probe(ticket) => {
                     if let Err((ticket, error)) = self.requester.ask(ticket, work.probe()).await {
-                        self.requester.failed(ticket, &error, 0);
+                        self.requester.failed(ticket, &error, 0, false);
                     }
                     None
                 }
@@ -311,7 +316,8 @@ impl Engine {
                 Some(rows)
             }
             Err((ticket, error)) => {
-                let failure = self.requester.failed(ticket, &error, job.attempts);
+                let shrinks = work.can_shrink(&job.part);
+                let failure = self.requester.failed(ticket, &error, job.attempts, shrinks);
                 let why = error.to_string();
                 work.no_answer(job, &error, &failure.missed(&why));
                 self.requester.changed();

@@ -252,6 +252,10 @@ impl Work for LookupWork {
         self.queue.lock().is_done()
     }
 
+    fn can_shrink(&self, tokens: &Vec<TokenId>) -> bool {
+        tokens.len() > 1
+    }
+
     fn start_of(&self, tokens: &Vec<TokenId>) -> WorkStart {
         // A batch is made of at least one token.
         WorkStart::Token(tokens.first().copied().unwrap_or(NOBODY))

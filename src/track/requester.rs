@@ -420,9 +420,9 @@ impl Requester {
         self.changed();
     }
 
-    /// Weighs a failure of a request for a job that was asked `attempts` times before, and ends the track where it
-    /// cannot go on.
-    pub fn failed(&self, ticket: Ticket, error: &UpstreamError, attempts: u32) -> Failure {
+    /// Weighs a failure of a request for a job that was asked `attempts` times before and may or may not be made smaller,
+    /// and ends the track where it cannot go on.
+    pub fn failed(&self, ticket: Ticket, error: &UpstreamError, attempts: u32, shrinks: bool) -> Failure {
         add(&self.gauges.retries, 1);
         add(&self.gauges.retries_by[error.reason()], 1);
         let now = self.now();
@@ -432,7 +432,7 @@ impl Requester {
                 host.breaker.probe_over();
             }
             let at_start = !host.breaker.ever_answered();
-            let kind = kind_of(error, attempts, host.breaker.host());
+            let kind = kind_of(error, attempts, shrinks, host.breaker.host());
             let pause = pause(host.breaker.failed_probes().max(attempts) + 1);
             let (mut refusal, mut went_down) = (None, false);
             match kind {
@@ -525,14 +525,16 @@ impl Requester {
     }
 }
 
-/// What a failure says of the job. While the host is down its silence says nothing of the size.
-fn kind_of(error: &UpstreamError, attempts: u32, host: Host) -> FailureKind {
+/// What a failure says of the job. While the host is down its silence says nothing of the size, and an answer too large to
+/// what asks for as little as it can is the host's failure: it might answer everything so.
+fn kind_of(error: &UpstreamError, attempts: u32, shrinks: bool, host: Host) -> FailureKind {
     match error {
         UpstreamError::Throttled { .. } => FailureKind::Throttled,
-        UpstreamError::TooLarge(_) => FailureKind::TooLarge,
-        UpstreamError::Timeout(_) if attempts >= 2 && host == Host::Up => FailureKind::TooLarge,
+        UpstreamError::TooLarge(_) if shrinks => FailureKind::TooLarge,
+        UpstreamError::Timeout(_) if shrinks && attempts >= 2 && host == Host::Up => FailureKind::TooLarge,
         UpstreamError::BadRequest(_) => FailureKind::Refused,
-        UpstreamError::Timeout(_)
+        UpstreamError::TooLarge(_)
+        | UpstreamError::Timeout(_)
         | UpstreamError::Unreachable(_)
         | UpstreamError::Broken(_)
         | UpstreamError::Shut(_) => FailureKind::Passing,

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::catalogue::{Catalogue, CataloguePage, ListedToken, Listing, PageCursor};
 use super::probe::Probed;
-use super::record::{Cost, Field, OddRecord, frame, read};
+use super::record::{Cost, Field, List, OddRecord, frame, read};
 use super::{
     ApiInfo, Freshness, Http, OpenFn, PublicService, SettingInfo, SourceInfo, SourceSettings, UpstreamError,
 };
@@ -85,9 +85,9 @@ pub(super) fn page(text: &str) -> Result<CataloguePage, UpstreamError> {
         // It would lead to the beginning again.
         return Err(UpstreamError::Broken("a page without a cursor to the next one".to_owned()));
     }
-    let (records, next) = (page.data.len(), behind(page.next_cursor)?);
+    let (records, next) = (page.data.0.len(), behind(page.next_cursor)?);
     let mut read_page = CataloguePage { records, next, ..CataloguePage::default() };
-    for record in page.data {
+    for record in page.data.0 {
         match read::<Market<'_>>(record) {
             Ok(market) => market.listing(record, &mut read_page),
             Err(odd) => read_page.odd.push(odd),
@@ -142,7 +142,7 @@ impl Catalogue for Clob {
 #[derive(Deserialize)]
 struct Page<'a> {
     #[serde(borrow)]
-    data: Vec<&'a RawValue>,
+    data: List<&'a RawValue>,
     next_cursor: String,
 }
 
@@ -169,12 +169,12 @@ struct Token<'a> {
 impl Market<'_> {
     /// Some old markets have no tokens, or empty token ids: those say nothing.
     fn listing(&self, record: &RawValue, page: &mut CataloguePage) {
-        let tokens: Option<Vec<Field<'_>>> = self.tokens.object();
+        let tokens: Option<List<Field<'_>>> = self.tokens.object();
         if tokens.is_none() && !self.tokens.is_null() {
             page.odd.push(OddRecord::new(record, Cost::Unnamed, "tokens is no list"));
         }
         let mut listed = Vec::new();
-        for token in tokens.unwrap_or_default() {
+        for token in tokens.map(|list| list.0).unwrap_or_default() {
             let token: Option<Token<'_>> = token.object();
             let Some((Some(id), token)) = token.map(|it| (it.token_id.text_or_number(), it)) else {
                 page.odd.push(OddRecord::new(record, Cost::Unnamed, "a token has no token_id"));

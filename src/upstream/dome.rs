@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::probe::Probed;
-use super::record::{Cost, Field, OddRecord, frame, read};
+use super::record::{Cost, Field, List, OddRecord, frame, read};
 use super::{
     Answer, ApiInfo, Claim, Freshness, Http, KeyInfo, OpenFn, PublicService, Room, SettingInfo, SourceInfo,
     SourceSettings, Upstream, UpstreamError,
@@ -131,7 +131,7 @@ impl Upstream for Dome {
         let understood = |body: &[u8]| {
             let body = String::from_utf8_lossy(body);
             let page: Page<'_> = frame(&body)?;
-            Ok(format!("the key lets us in, and {} market was shown", page.markets.len()))
+            Ok(format!("the key lets us in, and {} market was shown", page.markets.0.len()))
         };
         Box::pin(self.http.probe(self.http.get("/polymarket/markets", &[("limit", "1")]), understood))
     }
@@ -142,15 +142,18 @@ pub(super) fn answer(text: &str) -> Result<Answer, UpstreamError> {
     let page: Page<'_> = frame(text)?;
     let more = match (page.pagination.has_more, page.pagination.pagination_key) {
         (false, _) => None,
-        (true, Some(key)) if (1..=LONGEST_CURSOR).contains(&key.len()) => Some(key),
-        (true, _) => {
-            return Err(UpstreamError::TooLarge(
-                "more markets than one page, and no usable key to them".to_owned(),
+        (true, Some(key)) if key.len() > LONGEST_CURSOR => {
+            return Err(UpstreamError::Broken(
+                "more markets than one page, and an endless key to them".to_owned(),
             ));
+        }
+        (true, Some(key)) if !key.is_empty() => Some(key),
+        (true, _) => {
+            return Err(UpstreamError::TooLarge("more markets than one page, and no key to them".to_owned()));
         }
     };
     let mut answer = Answer { more, ..Answer::default() };
-    for record in page.markets {
+    for record in page.markets.0 {
         match read::<Market<'_>>(record) {
             Ok(market) => market.claims(record, &mut answer),
             Err(odd) => answer.odd.push(odd),
@@ -162,7 +165,7 @@ pub(super) fn answer(text: &str) -> Result<Answer, UpstreamError> {
 #[derive(Deserialize)]
 struct Page<'a> {
     #[serde(borrow)]
-    markets: Vec<&'a RawValue>,
+    markets: List<&'a RawValue>,
     pagination: Pagination,
 }
 

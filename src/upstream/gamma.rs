@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 use super::body::Body;
 use super::http::Exchange;
 use super::probe::Probed;
-use super::record::{Cost, Field, OddRecord, frame, read};
+use super::record::{Cost, Field, List, OddRecord, frame, read};
 use super::{
     Answer, ApiInfo, Claim, Freshness, Http, ModeInfo, OpenFn, PublicService, Room, SettingInfo, SourceInfo,
     SourceSettings, TokenFacts, Upstream, UpstreamError,
@@ -186,11 +186,11 @@ fn records(text: &str, keyset: bool) -> Result<Vec<&RawValue>, UpstreamError> {
     #[derive(Deserialize)]
     struct Page<'a> {
         #[serde(borrow)]
-        markets: Vec<&'a RawValue>,
+        markets: List<&'a RawValue>,
     }
     match keyset {
-        true => frame(text).map(|page: Page<'_>| page.markets),
-        false => frame(text),
+        true => frame(text).map(|page: Page<'_>| page.markets.0),
+        false => frame(text).map(|records: List<_>| records.0),
     }
 }
 

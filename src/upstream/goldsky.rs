@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::graphql;
 use super::probe::Probed;
-use super::record::{Cost, Field, OddRecord, read};
+use super::record::{Cost, Field, List, OddRecord, read};
 use super::{
     Answer, ApiInfo, Claim, Freshness, Http, KeyInfo, OpenFn, PublicService, Room, SettingInfo, SourceInfo,
     SourceSettings, Upstream, UpstreamError,
@@ -127,7 +127,7 @@ impl Upstream for Goldsky {
 #[derive(Deserialize)]
 struct Rows<'a> {
     #[serde(rename = "tokenIdConditions", borrow)]
-    token_id_conditions: Vec<&'a RawValue>,
+    token_id_conditions: List<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -151,7 +151,7 @@ struct Condition<'a> {
 impl Rows<'_> {
     fn answer(&self) -> Answer {
         let mut answer = Answer::default();
-        for record in &self.token_id_conditions {
+        for record in &self.token_id_conditions.0 {
             match read::<TokenIdCondition<'_>>(record) {
                 Ok(row) => row.claims(record, &mut answer),
                 Err(odd) => answer.odd.push(odd),

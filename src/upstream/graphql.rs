@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::UpstreamError;
-use super::record::{Field, frame};
+use super::record::{Field, List, frame};
 use crate::foreign;
 
 /// The data of a reply.
@@ -64,7 +64,7 @@ struct Extensions<'a> {
 impl Reply<'_> {
     fn errors(&self) -> Vec<Told> {
         let listed: Vec<Field<'_>> = match self.errors.object() {
-            Some(list) => list,
+            Some(List(list)) => list,
             None if self.errors.is_null() => Vec::new(),
             None => vec![self.errors],
         };

@@ -9,7 +9,7 @@ use super::body::{Body, LARGEST, TooLong};
 use super::record::Field;
 use super::{UpstreamError, probe};
 use crate::foreign;
-use crate::values::{HttpUrl, Secret};
+use crate::values::{HttpUrl, Secret, hide};
 
 /// One API's HTTP client: the key, the timeouts, and what every API's failures have in common.
 #[derive(Debug, Clone)]
@@ -140,15 +140,9 @@ impl Http {
 
     /// Some gateways repeat the key that they refuse, be it one in a header or one in the URL's query.
     pub fn without_key(&self, text: String) -> String {
-        /// What is shorter is no key, and stands in many words.
-        const SHORTEST: usize = 6;
-        let text = match &self.key {
-            Some(key) => text.replace(key.expose(), "***"),
-            None => text,
-        };
+        let text = self.key.as_ref().map_or_else(|| text.clone(), |key| key.hidden_in(&text));
         let url = self.url.endpoint();
-        let values = url.query_pairs().filter(|(_, value)| value.len() >= SHORTEST);
-        values.fold(text, |text, (_, value)| text.replace(value.as_ref(), "***"))
+        url.query_pairs().fold(text, |text, (_, value)| hide(&text, &value))
     }
 
     fn refused(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> UpstreamError {

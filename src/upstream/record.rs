@@ -3,7 +3,11 @@
 //! The frame of an answer is read with [`frame`]; its records stay [`RawValue`]s, each of which [`read`] reads for itself,
 //! and of a record each [`Field`] likewise. So a null, a missing field or one of another type is met where it stands.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use serde::Deserialize;
+use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
@@ -69,6 +73,39 @@ impl OddRecord {
     }
 }
 
+/// A list of an answer, or one inside of a record: at most [`MOST_ITEMS`] of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct List<T>(pub(super) Vec<T>);
+
+/// Ten times as many items as the longest honest list: in memory a million empty ones take many times the bytes of the
+/// answer.
+const MOST_ITEMS: usize = 10_000;
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Items<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Items<T> {
+            type Value = Vec<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a list of at most {MOST_ITEMS} items")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
+                let mut list = Vec::new();
+                while let Some(item) = items.next_element()? {
+                    if list.len() == MOST_ITEMS {
+                        return Err(de::Error::invalid_length(MOST_ITEMS + 1, &self));
+                    }
+                    list.push(item);
+                }
+                Ok(list)
+            }
+        }
+        deserializer.deserialize_seq(Items(PhantomData)).map(Self)
+    }
+}
+
 /// A field of a record, whatever stands in it.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(transparent)]
@@ -131,8 +168,8 @@ impl<'a> Field<'a> {
         if list.is_empty() || list == "null" {
             return Some(Vec::new());
         }
-        let items: Vec<Field<'_>> = serde_json::from_str(list).ok()?;
-        Some(items.into_iter().map(Field::text_or_number).collect())
+        let items: List<Field<'_>> = serde_json::from_str(list).ok()?;
+        Some(items.0.into_iter().map(Field::text_or_number).collect())
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::facts::{PAYS_ALL, other_label, payout};
-use super::record::{Cost, Field, OddRecord, frame, read};
+use super::record::{Cost, Field, List, OddRecord, frame, read};
 use super::{
     Answer, ApiInfo, Claim, Freshness, Http, OpenFn, PublicService, Room, SettingInfo, SourceInfo,
     SourceSettings, TokenFacts, Upstream, UpstreamError,
@@ -106,11 +106,11 @@ pub(super) fn answer(text: &str) -> Result<Answer, UpstreamError> {
     #[derive(Deserialize)]
     struct Page<'a> {
         #[serde(borrow)]
-        data: Vec<&'a RawValue>,
+        data: List<&'a RawValue>,
     }
     let page: Page<'_> = frame(text)?;
     let mut answer = Answer::default();
-    for record in page.data {
+    for record in page.data.0 {
         match read::<Row<'_>>(record) {
             Ok(row) => row.claims(record, &mut answer),
             Err(odd) => answer.odd.push(odd),

@@ -15,6 +15,7 @@ mod docs;
 mod doctor;
 mod endings;
 mod generations;
+mod hostile;
 mod ids;
 mod inputs;
 mod labels;

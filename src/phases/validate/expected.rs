@@ -102,7 +102,7 @@ impl Asker {
                 Ok(expected) => return Ok(expected),
                 Err(failed) => failed,
             };
-            let failure = self.requester.failed(ticket, &error, attempts);
+            let failure = self.requester.failed(ticket, &error, attempts, false);
             match failure.kind {
                 // The quota knows for how long to be still.
                 FailureKind::Throttled if !self.requester.is_stopped() => {}

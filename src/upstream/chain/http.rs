@@ -10,7 +10,7 @@ use url::Url;
 
 use super::reader::ReadError;
 use crate::upstream::body::{Body, LARGEST, TooLong};
-use crate::values::{BadSetting, HttpUrl};
+use crate::values::{BadSetting, HttpUrl, hide};
 
 /// A provider's URL; shown as its host and port.
 #[derive(Clone, PartialEq, Eq)]
@@ -23,6 +23,14 @@ impl ProviderUrl {
     /// Host and port.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// A text without what may be a key: a part of the path, a value of the query, the user, the password.
+    pub(super) fn without_secrets(&self, text: String) -> String {
+        let path = self.url.path_segments().into_iter().flatten().map(str::to_owned);
+        let query = self.url.query_pairs().map(|(_, value)| value.into_owned());
+        let login = [Some(self.url.username()), self.url.password()].into_iter().flatten().map(str::to_owned);
+        path.chain(query).chain(login).fold(text, |text, secret| hide(&text, &secret))
     }
 
     /// The URL with `path` behind its own path.

@@ -1,6 +1,7 @@
 //! Providers of the chain's logs: a portal, or a node's JSON-RPC. [`LogReader`] is what both can do, and [`open`] finds out
 //! which of the two a URL leads to.
 
+mod guarded;
 mod http;
 mod node;
 mod portal;
@@ -15,6 +16,7 @@ pub use settings::ChainSettings;
 use std::sync::Arc;
 use std::time::Duration;
 
+use guarded::{Guarded, guard};
 use http::Client;
 
 /// Requests that [`open`] sends at the most: they count against the provider's limit.
@@ -43,13 +45,13 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 async fn open_once(url: &ProviderUrl, timeout: Duration) -> Result<Arc<dyn LogReader>, ReadError> {
     let client = Client::new(url.clone(), timeout)?;
-    let as_portal = portal::Portal::open(client.clone()).await;
+    let as_portal = portal::Portal::open(client.clone()).await.map_err(|error| guard(url, error));
     match as_portal {
-        Ok(portal) => Ok(Arc::new(portal)),
+        Ok(portal) => Ok(Arc::new(Guarded { reader: portal, url: url.clone() })),
         // Whoever cannot be reached is not reached the other way either.
         Err(error @ (ReadError::Unreachable(_) | ReadError::Throttled { .. })) => Err(error),
-        Err(portal_error) => match node::Node::open(client).await {
-            Ok(node) => Ok(Arc::new(node)),
+        Err(portal_error) => match node::Node::open(client).await.map_err(|error| guard(url, error)) {
+            Ok(node) => Ok(Arc::new(Guarded { reader: node, url: url.clone() })),
             Err(error @ ReadError::OtherChain { .. }) => Err(error),
             // What went wrong the first time may have been a portal's bad moment.
             Err(_) if matches!(portal_error, ReadError::Passing(_) | ReadError::Behind(_)) => {

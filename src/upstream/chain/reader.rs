@@ -78,7 +78,7 @@ impl LogPage {
             Ok(log) => self.logs.push(log),
             Err(LogError::Removed) => self.removed += 1,
             Err(LogError::Unreadable(why)) => {
-                self.unreadable.push((why, foreign::clean(raw, 1_000)));
+                self.unreadable.push((why, foreign::clean(raw, 4_000)));
             }
         }
     }
@@ -119,6 +119,21 @@ pub enum ReadError {
     /// The provider does not let us in, or is no such provider: nothing that is asked will be answered.
     #[error("{0}")]
     Unusable(String),
+}
+
+impl ReadError {
+    /// The same with other words.
+    pub(super) fn map_text(self, map: impl FnOnce(String) -> String) -> Self {
+        match self {
+            Self::TooWide(text) => Self::TooWide(map(text)),
+            Self::Pruned(text) => Self::Pruned(map(text)),
+            Self::Behind(text) => Self::Behind(map(text)),
+            Self::Passing(text) => Self::Passing(map(text)),
+            Self::Unreachable(text) => Self::Unreachable(map(text)),
+            Self::Unusable(text) => Self::Unusable(map(text)),
+            Self::Throttled { .. } | Self::OtherChain { .. } => self,
+        }
+    }
 }
 
 /// Who gives logs.

@@ -128,7 +128,7 @@ fn cleaned(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let line = foreign::clean(&line, usize::MAX);
     let words = line.split(' ').map(|word| if word.contains("://") { "(a URL)" } else { word });
-    foreign::clean(&words.collect::<Vec<_>>().join(" "), 160)
+    foreign::clean(&words.collect::<Vec<_>>().join(" "), 4_000)
 }
 
 /// The same for the end of a sentence; nothing of an HTML page.
