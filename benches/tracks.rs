@@ -38,10 +38,13 @@ struct Case {
     tokens: usize,
 }
 
-const CASES: [Case; 8] = [
+const CASES: [Case; 10] = [
     Case { track: "dome", tier: "free", limit: "100/10s,10/1s", full: 90, tokens: 49_453 },
     Case { track: "dome", tier: "dev", limit: "500/10s,100/1s", full: 90, tokens: 49_453 },
     Case { track: "dome", tier: "pro", limit: "3000/10s,300/1s", full: 90, tokens: 49_453 },
+    // The pool must grow: sixteen workers reach a fifth of this at 300 ms.
+    Case { track: "dome", tier: "pro-large", limit: "3000/10s,300/1s", full: 90, tokens: 494_530 },
+    Case { track: "tokens", tier: "public", limit: "800/10s", full: 50, tokens: 99_400 },
     Case { track: "goldsky", tier: "public", limit: "50/10s", full: 1_000, tokens: 49_453 },
     Case { track: "goldsky", tier: "ten-times", limit: "50/10s", full: 1_000, tokens: 494_530 },
     // 84 tokens a request; half of the markets are open, whose tokens are asked for twice.
@@ -188,6 +191,7 @@ async fn measure(case: &Case, latency: Duration) {
             .args(&arguments)
             .args(["--dome-api-key", "demo", "--dome-api-url", &stand_in.url()])
             .args(["--goldsky-url", &stand_in.url(), "--gamma-url", &stand_in.url()])
+            .args(["--tokens-url", &stand_in.url(), "--tokens-rate-limit", case.limit])
             .args(["--dome-rate-limit", case.limit, "--goldsky-rate-limit", case.limit])
             .args(["--gamma-rate-limit", case.limit]),
         || {
