@@ -417,6 +417,9 @@ pub struct MergeArgs {
     /// Fill empty labels of the map, and correct wrong ones, from what `clob` has read
     #[arg(long)]
     pub labels: bool,
+    /// Fill empty questions and slugs of the map, where it has such columns, from what the sources have told
+    #[arg(long)]
+    pub metadata: bool,
 }
 
 /// `derive`

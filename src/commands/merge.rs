@@ -9,8 +9,13 @@ use crate::results::Merge;
 
 /// Brings staging into production.
 pub(super) async fn run(session: &Session, args: &MergeArgs) -> Result<Outcome, Failure> {
-    let options =
-        MergeOptions { dry_run: args.dry_run, repair: args.repair, labels: args.labels, check: args.check };
+    let options = MergeOptions {
+        dry_run: args.dry_run,
+        repair: args.repair,
+        labels: args.labels,
+        metadata: args.metadata,
+        check: args.check,
+    };
     let work = async {
         let context = session.context().await?;
         Ok(Merge::from(&session.phase(merge::run(&context, &options)).await?))

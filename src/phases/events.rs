@@ -80,6 +80,8 @@ pub enum Activity {
     CheckingMap,
     /// Labels are filled and corrected.
     WritingLabels,
+    /// Questions and slugs of the map are being filled.
+    WritingMetadata,
     /// Positions are added up.
     AddingUpPositions,
     /// Dome is asked what it expects.

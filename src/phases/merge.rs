@@ -9,6 +9,7 @@ use crate::store::Needs;
 use crate::store::coverage::Coverage;
 use crate::store::labels::LabelCounts;
 use crate::store::merge::{ProofCounts, Staged};
+use crate::store::metadata::MetadataCounts;
 use crate::store::repair::MapProof;
 use crate::values::Percent;
 
@@ -21,6 +22,8 @@ pub struct MergeOptions {
     pub repair: bool,
     /// Fill and correct labels of the map from the catalogue that `clob` has read.
     pub labels: bool,
+    /// Fill empty questions and slugs of the map from what sources have told.
+    pub metadata: bool,
     /// Prove the rows that the map had before, too, as a repair does.
     pub check: bool,
 }
@@ -42,6 +45,8 @@ pub struct MergeResult {
     pub repaired: u64,
     /// Labels of the map that were filled or corrected, or would be; `None` where that was not asked for.
     pub labels: Option<LabelCounts>,
+    /// Questions and slugs that were filled, or would be; `None` where that was not asked for.
+    pub metadata: Option<MetadataCounts>,
     /// Tokens that were added, or would be.
     pub added: u64,
     /// Tokens with two usable rows, before and afterwards.
@@ -70,7 +75,7 @@ impl MergeResult {
 /// command adds the rest.
 pub async fn run(context: &Context, options: &MergeOptions) -> Result<MergeResult, Failure> {
     context.store.check_tables(Needs::Merge).await?;
-    if options.repair || options.labels {
+    if options.repair || options.labels || options.metadata {
         context.store.check_mutable().await?;
     }
     // What two merges put together for themselves, in a dry run too, stands in the same tables.
@@ -113,6 +118,12 @@ async fn merge(context: &Context, options: &MergeOptions) -> Result<MergeResult,
     }
     store.drop_candidates().await?;
     let labels = if options.labels { Some(write_labels(context, options.dry_run).await?) } else { None };
+    let metadata = if options.metadata {
+        context.begins(Activity::WritingMetadata);
+        Some(store.fill_metadata(options.dry_run).await?)
+    } else {
+        None
+    };
     let after = if options.dry_run {
         before
     } else {
@@ -129,6 +140,7 @@ async fn merge(context: &Context, options: &MergeOptions) -> Result<MergeResult,
         map,
         repaired,
         labels,
+        metadata,
         added,
         duplicates_before,
         duplicates,

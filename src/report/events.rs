@@ -104,6 +104,7 @@ pub const fn activity(activity: Activity) -> &'static str {
         Activity::Merging => "Merging",
         Activity::CheckingMap => "Checking the map as a reader sees it",
         Activity::WritingLabels => "Writing labels",
+        Activity::WritingMetadata => "Writing questions and slugs",
         Activity::AddingUpPositions => "Adding up the positions",
         Activity::AskingExpectations => "Asking Dome what it expects",
     }

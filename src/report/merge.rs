@@ -142,11 +142,27 @@ fn merging(page: &mut Page, result: &Merge) {
         page.line(format!("{would}: {}", thousands(corrected)));
         labels(page, &result.label_corrections);
     }
+    metadata(page, result);
     page.line(if result.dry_run {
         format!("Dry run: {} tokens would be added, nothing was written", thousands(result.added))
     } else {
         "✓ Merge complete".to_owned()
     });
+}
+
+fn metadata(page: &mut Page, result: &Merge) {
+    let Some(columns) = &result.metadata_columns else { return };
+    if columns.is_empty() {
+        page.line("ℹ️  The map has no column for questions or slugs (question, market_slug): none filled");
+        return;
+    }
+    let would = if result.dry_run { "Dry run: rows that would be filled" } else { "✓ Rows filled" };
+    let filled = |count: Option<u64>| thousands(count.unwrap_or_default());
+    page.line(format!(
+        "{would}: question {}, slug {}",
+        filled(result.questions_filled),
+        filled(result.slugs_filled)
+    ));
 }
 
 fn afterwards(page: &mut Page, result: &Merge) {

@@ -53,6 +53,12 @@ pub struct Merge {
     pub labels_corrected: Option<u64>,
     /// Some of those, each claim as `map: label` or `source: label`.
     pub label_corrections: Vec<Conflict>,
+    /// The map's columns for questions and slugs; null where they were not asked for.
+    pub metadata_columns: Option<Vec<String>>,
+    /// Rows whose empty question was filled, or would be; null where that was not asked for.
+    pub questions_filled: Option<u64>,
+    /// Rows whose empty slug was filled, or would be; null where that was not asked for.
+    pub slugs_filled: Option<u64>,
     /// Tokens with staged rows none of which can be believed: not merged.
     pub refused: u64,
     /// Tokens with two usable rows before.

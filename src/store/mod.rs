@@ -21,6 +21,7 @@ pub mod labels;
 pub mod lease;
 mod map_row;
 pub(crate) mod merge;
+pub mod metadata;
 pub(crate) mod positions;
 mod promise;
 pub(crate) mod repair;

@@ -21,6 +21,7 @@ mod inputs;
 mod labels;
 mod lease;
 mod map_engines;
+mod metadata;
 mod outputs;
 mod pipeline;
 mod prove;

@@ -20,7 +20,7 @@ pub(super) use engine::Keeps;
 pub(super) use problem::list;
 pub(super) use table::{InputTable, Used};
 pub(super) use target::Target;
-pub(super) use types::Kind;
+pub(super) use types::{ColumnType, Kind};
 
 use super::table::{Table, TableNames};
 use crate::values::{BadSetting, bad};
