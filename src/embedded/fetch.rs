@@ -3,6 +3,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -229,6 +230,12 @@ fn install(package: &Package, archive: &Path, work: &TempDir, library: &Path) ->
     // The temporary folder is in the cache, hence on its file system: the rename is one step.
     let folder = library.parent().unwrap_or(work.path());
     fs::create_dir_all(folder).map_err(package.io_error("cannot make the folder", folder))?;
+    // Whatever the umask: what others could write is not loaded.
+    for path in [part.as_path(), folder, folder.parent().unwrap_or(folder)] {
+        let mode = if path.is_dir() { 0o755 } else { 0o644 };
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))
+            .map_err(package.io_error("cannot set the rights of", path))?;
+    }
     fs::rename(&part, library).map_err(package.io_error("cannot write", library))
 }
 

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -85,6 +85,12 @@ pub async fn locate(search: &Search, notices: Notices<'_>) -> Result<Engine, Emb
     if let Some(library) = cached.map(|(package, cache)| package.library_in(cache))
         && library.is_file()
     {
+        // It runs with all rights of this user.
+        let folders = [library.as_path()].into_iter().chain(library.ancestors().skip(1).take(2));
+        for path in folders {
+            let reason = |reason| EmbeddedError::UnusableEngine { path: library.clone(), reason };
+            only_ours(path, rustix::process::geteuid().as_raw()).map_err(reason)?;
+        }
         return Ok(Engine::Library(library));
     }
     if let Some(binary) = search.program("clickhouse") {
@@ -97,6 +103,20 @@ pub async fn locate(search: &Search, notices: Notices<'_>) -> Result<Engine, Emb
     let cache = search.cache.as_deref().ok_or(FetchError::NoCache)?;
     let npm = search.program("npm").ok_or(FetchError::NoNpm)?;
     Ok(Engine::Library(fetch(package, &npm, cache, notices).await?))
+}
+
+/// Whether nobody but user `us` and the superuser can write a file or folder; if others can, what to do.
+fn only_ours(path: &Path, us: u32) -> Result<(), String> {
+    let found = path.metadata().map_err(|error| error.to_string())?;
+    let foreign = ![us, 0].contains(&found.uid());
+    if foreign || found.mode() & 0o022 != 0 {
+        let whose = if foreign { "belongs to another user" } else { "can be written by others" };
+        return Err(format!(
+            "{} {whose}, who could put other code there; remove the cache's folder, and the engine is fetched again",
+            path.display()
+        ));
+    }
+    Ok(())
 }
 
 async fn named_engine(path: &Path) -> Result<Engine, EmbeddedError> {
@@ -167,6 +187,25 @@ mod tests {
         assert_eq!(engine("ClickHouse local version 9.10.1.1.\n"), server);
         for other in ["", "ClickHouse", "git version 26.6.1", "ClickHouse local version x"] {
             assert_eq!(parse_version(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn what_others_can_write_is_not_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let library = folder.path().join("libchdb.so");
+        std::fs::write(&library, "").unwrap();
+        let us = library.metadata().unwrap().uid();
+        let set = |mode| std::fs::set_permissions(&library, std::fs::Permissions::from_mode(mode)).unwrap();
+        set(0o644);
+        assert_eq!(only_ours(&library, us), Ok(()));
+        for mode in [0o664, 0o646, 0o666] {
+            set(mode);
+            assert!(only_ours(&library, us).unwrap_err().contains("written by others"), "{mode:o}");
+        }
+        set(0o644);
+        if us != 0 {
+            assert!(only_ours(&library, us + 1).unwrap_err().contains("another user"));
         }
     }
 
