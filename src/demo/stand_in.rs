@@ -26,7 +26,7 @@ pub use limiter::{Limiter, Window};
 pub use listener::Outage;
 pub use options::{ListHabits, RetryAfterStyle, StandInOptions};
 pub use provider::{ChainCounters, ChainHabits, ChainKind};
-pub use spoil::Spoil;
+pub use spoil::{Spoil, Whose};
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use backfill::demo::stand_in::{FaultPlan, Lie, Spoil};
+use backfill::demo::stand_in::{FaultPlan, Lie, Spoil, Whose};
 use backfill::demo::{StandInOptions, Universe, UniverseOptions};
 use backfill::source::Source;
 
@@ -109,7 +109,7 @@ async fn an_odd_record_costs_no_other_one() {
             ..UniverseOptions::default()
         };
         let universe = Arc::new(Universe::generate(options).unwrap());
-        let spoil = Some(Spoil { seed, rate: 0.02 });
+        let spoil = Some(Spoil { seed, whose: Whose::Share(0.02) });
         let (scene, track) = alone(&universe, source, |options| options.spoil = spoil).await;
         let (staged, known) = (staged(&scene, source).await, known(&scene, source));
         let lost = known.difference(&staged).count();
