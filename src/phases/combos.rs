@@ -1,13 +1,12 @@
 //! [`take_in`]: the combos that the settings name, into the table that the chain fills, too.
 
-use std::io::BufRead;
 use std::path::Path;
 
 use super::Context;
 use super::events::PhaseEvent;
-use crate::ctf;
+use super::lines::{self, Line};
 use crate::failure::Failure;
-use crate::ids::TokenId;
+use crate::ids::{StructuralCondition, TokenId};
 use crate::store::combos::ComboLegs;
 use crate::store::conditions::ConditionColumn;
 
@@ -35,8 +34,9 @@ pub async fn take_in(context: &Context) -> Result<(), Failure> {
             let failed =
                 |error: std::io::Error| Failure::File(format!("cannot read the combos in {source}: {error}"));
             let file = std::fs::File::open(source).map_err(failed)?;
-            for line in std::io::BufReader::new(file).split(b'\n') {
-                rows.add(&String::from_utf8_lossy(&line.map_err(failed)?));
+            let mut file = std::io::BufReader::new(file);
+            while let Some(line) = lines::next_line(&mut file, lines::combo).map_err(failed)? {
+                rows.add(line);
                 rows.write(context, CHUNK).await?;
             }
         } else {
@@ -47,7 +47,7 @@ pub async fn take_in(context: &Context) -> Result<(), Failure> {
             })?;
             let mut texts = store.legs_in(&column).await?;
             while let Some(text) = texts.next().await? {
-                rows.add(&text);
+                rows.add(lines::combo(&text));
                 rows.write(context, CHUNK).await?;
             }
         }
@@ -66,29 +66,16 @@ struct Rows {
 }
 
 impl Rows {
-    /// Legs in any order, between commas or spaces, as a list in brackets, or one with quotes.
-    fn add(&mut self, text: &str) {
-        let between =
-            |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '[' | ']' | '"' | '\'' | '\u{feff}');
-        let words: Vec<&str> = text.split(between).filter(|word| !word.is_empty()).collect();
-        if words.is_empty() {
-            return;
-        }
-        let legs: Option<Vec<TokenId>> = words.iter().map(|word| word.parse().ok()).collect();
-        let combo = legs.and_then(|mut legs| {
-            legs.sort_unstable();
-            let of_second = legs.iter().all(|leg| leg.structural().is_some());
-            let condition = ctf::combo_condition(&legs).ok().filter(|_| of_second)?;
-            Some(ComboLegs {
+    fn add(&mut self, line: Line<(StructuralCondition, Vec<TokenId>)>) {
+        match line {
+            Line::Read((condition, legs)) => self.ready.push(ComboLegs {
                 condition_id_norm: condition.condition_id(),
                 legs,
                 source: "user",
                 fetched_at: self.fetched_at,
-            })
-        });
-        match combo {
-            Some(row) => self.ready.push(row),
-            None => self.unfit += 1,
+            }),
+            Line::Malformed => self.unfit += 1,
+            Line::Empty => {}
         }
     }
 

@@ -3,12 +3,12 @@
 //! that it stages can be wrong.
 
 use std::collections::HashSet;
-use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Context;
 use super::events::Activity;
+use super::lines::{self, Line};
 use crate::ctf::{self, Collateral};
 use crate::failure::Failure;
 use crate::ids::{ConditionId, TokenId};
@@ -137,18 +137,13 @@ impl OpenFile {
         chunk: &mut Vec<ConditionId>,
         malformed: &mut u64,
     ) -> Result<bool, Failure> {
-        let mut line = Vec::new();
         while chunk.len() < size {
-            line.clear();
-            if self.lines.read_until(b'\n', &mut line).map_err(|error| failed(&self.path, &error))? == 0 {
-                return Ok(false);
-            }
-            let text = String::from_utf8_lossy(&line);
-            let text = text.trim_start_matches('\u{feff}').trim();
-            match text.parse::<ConditionId>() {
-                Ok(condition) if !condition.is_zero() => chunk.push(condition),
-                _ if text.is_empty() => {}
-                _ => *malformed += 1,
+            let line = lines::next_line(&mut self.lines, lines::condition);
+            match line.map_err(|error| failed(&self.path, &error))? {
+                Some(Line::Read(condition)) => chunk.push(condition),
+                Some(Line::Malformed) => *malformed += 1,
+                Some(Line::Empty) => {}
+                None => return Ok(false),
             }
         }
         Ok(true)

@@ -8,6 +8,7 @@ pub mod derive;
 pub(crate) mod doctor;
 pub mod events;
 mod exclusive;
+pub mod lines;
 pub mod merge;
 pub(crate) mod plan;
 pub mod prove;

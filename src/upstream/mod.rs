@@ -7,7 +7,7 @@ pub mod catalogue;
 pub mod chain;
 pub(crate) mod clob;
 mod derived;
-pub(crate) mod dome;
+pub mod dome;
 pub(crate) mod error;
 mod facts;
 pub(crate) mod gamma;

@@ -6,8 +6,10 @@
 //! cargo test --release --test fuzz -- --nocapture` gives each half an hour; `FUZZ_SEED=n` repeats one.
 
 mod apis;
+mod chain;
 mod files;
 mod harness;
+mod lines;
 mod mutate;
 mod server;
 mod texts;
