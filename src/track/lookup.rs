@@ -20,12 +20,13 @@ use super::lookup_work::{LookupWork, RoundWork};
 use super::quota::TrackTime;
 use super::rates::{rate, seconds};
 use super::requester::StopReason;
-use super::round::{Candidate, Round};
+use super::round::{Round, TakenUp};
 use crate::ids::TokenId;
 use crate::outcome::Outcome;
 use crate::results::{Percentage, RoundCounts, Seconds, Track};
 use crate::source::Source;
 use crate::store::Store;
+use crate::store::rounds::RoundList;
 use crate::upstream::Upstream;
 
 /// So many tokens that a source does not know, and none that it does, are worth a word.
@@ -119,9 +120,9 @@ impl LookupTrack {
         *self.own.beside.lock() = staged;
     }
 
-    /// Tokens a second that its limit lets it ask for.
-    fn pace(&self) -> f64 {
-        self.engine.gauges.allowed_per_second * self.own.queue.lock().limits().full() as f64
+    /// Where its rows go.
+    pub fn store(&self) -> &Store {
+        &self.engine.store
     }
 
     /// Whether it can be asked for more.
@@ -134,15 +135,9 @@ impl LookupTrack {
         self.engine.requester.is_stopped() && !self.own.is_done()
     }
 
-    /// The tokens of its own list that got no usable answer.
-    pub fn failed(&self) -> HashSet<TokenId> {
-        self.own.queue.lock().failed().iter().map(|gap| gap.first).collect()
-    }
-
-    /// Whom a round can be asked of: this track.
-    pub fn candidate(&self) -> Candidate {
-        let missed = Arc::new(self.unanswered.lock().clone());
-        Candidate { source: self.source(), pace: self.pace(), missed }
+    /// Whether every token of its own list has an answer.
+    pub fn has_every_answer(&self) -> bool {
+        self.own.is_done() && self.own.queue.lock().failed().is_empty()
     }
 
     /// Works through its own list.
@@ -152,11 +147,12 @@ impl LookupTrack {
         *self.own_ended.lock() = self.engine.requester.now();
     }
 
-    /// Works through a round, and says how many tokens it took up.
-    pub async fn run_round(self: Arc<Self>, round: Round) -> u64 {
+    /// Works through a round over these lists, and says how many tokens it took up.
+    pub async fn run_round(self: Arc<Self>, lists: Vec<RoundList>, taken_up: Arc<TakenUp>) -> u64 {
         let limits = self.own.queue.lock().limits();
         let mut queue = BatchQueue::new(limits);
         queue.set_peers(self.own.beside.lock().clone());
+        let round = Round { lists, taken_up, missed: self.unanswered.lock().clone() };
         let work = Arc::new(LookupWork {
             engine: self.engine.clone(),
             upstream: self.own.upstream.clone(),
@@ -164,10 +160,10 @@ impl LookupTrack {
             beside: Mutex::new(self.own.beside.lock().clone()),
             queue: Mutex::new(queue),
             control: self.own.control.clone(),
-            round: Some(RoundWork { round, own: self.own.clone(), counts: Mutex::default() }),
+            round: Some(RoundWork::new(round, self.own.clone())),
         });
         self.engine.run(&work).await;
-        let counts = work.round.as_ref().map(|it| *it.counts.lock()).unwrap_or_default();
+        let counts = work.round.as_ref().map(RoundWork::end).unwrap_or_default();
         let queue = work.queue.lock();
         let cut = self.engine.stop.is_cancelled() && !queue.is_done();
         self.round_cut.fetch_or(cut, Ordering::Relaxed);
@@ -176,11 +172,15 @@ impl LookupTrack {
         counts.tokens
     }
 
-    /// Notes that the tracks beside this one take over what it has left.
+    /// Notes, once, that the tracks beside this one take over what it has left.
     pub fn leave_to_others(&self) {
-        let Some(why) = self.engine.requester.stop_reason() else { return };
-        self.engine.tell(TrackEventKind::LeftToOthers { why: &why });
-        *self.left.lock() = Some(why);
+        let mut left = self.left.lock();
+        if left.is_none()
+            && let Some(why) = self.engine.requester.stop_reason()
+        {
+            self.engine.tell(TrackEventKind::LeftToOthers { why: &why });
+            *left = Some(why);
+        }
     }
 
     /// Counts by the tables and saves for the last time, when the tracks `beside` it are at their end too. `settled`

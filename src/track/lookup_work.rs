@@ -18,7 +18,7 @@ use super::odd::take_unreadable;
 use super::quota::TrackTime;
 use super::requester::Ticket;
 use super::retry_queue::{Job, Missed, NextJob, RetryDecision};
-use super::round::Round;
+use super::round::{Round, portion};
 use super::writer::{AnswerRows, InsertBatch};
 use crate::ids::TokenId;
 use crate::proof::Mapping;
@@ -62,9 +62,31 @@ pub(super) struct LookupWork {
 }
 
 pub(super) struct RoundWork {
-    pub(super) round: Round,
-    pub(super) own: Arc<LookupWork>,
-    pub(super) counts: Mutex<RoundCounts>,
+    round: Round,
+    own: Arc<LookupWork>,
+    counts: Mutex<RoundCounts>,
+    /// What was taken up.
+    held: Mutex<Vec<TokenId>>,
+}
+
+impl RoundWork {
+    pub(super) fn new(round: Round, own: Arc<LookupWork>) -> Self {
+        Self { round, own, counts: Mutex::default(), held: Mutex::default() }
+    }
+
+    /// Gives free what was taken up, and says what it came to.
+    pub(super) fn end(&self) -> RoundCounts {
+        self.round.taken_up.release(self.held.lock().iter());
+        *self.counts.lock()
+    }
+
+    /// Takes up what nobody else has of these tokens.
+    fn take_up(&self, tokens: &[TokenId]) -> Vec<TokenId> {
+        let tokens = self.round.take_up(tokens.iter().copied());
+        self.counts.lock().tokens += tokens.len() as u64;
+        self.held.lock().extend(&tokens);
+        tokens
+    }
 }
 
 impl LookupWork {
@@ -101,11 +123,9 @@ impl LookupWork {
         failed.iter().filter(|token| !self.is_staged(token)).count() as u64
     }
 
-    /// Waits for room in the queue; `false` where the track is over.
-    async fn has_room(&self) -> bool {
+    /// Waits until less than so many tokens are pending; `false` where the track is over.
+    async fn has_room(&self, low: usize) -> bool {
         let requester = &self.engine.requester;
-        let workers = usize::try_from(read(&self.engine.gauges.workers)).unwrap_or(usize::MAX);
-        let low = workers * self.queue.lock().limits().tokens + PAGE as usize / 2;
         requester.wait_until(|| requester.is_over() || self.queue.lock().pending() < low).await;
         !requester.is_over()
     }
@@ -122,7 +142,11 @@ impl LookupWork {
     async fn feed_own(&self) -> Result<bool, StoreError> {
         let (writer, engine) = (self.engine.writer(), &self.engine);
         let mut after: Option<String> = None;
-        while self.has_room().await {
+        let low = || {
+            let workers = usize::try_from(read(&engine.gauges.workers)).unwrap_or(usize::MAX);
+            workers * self.queue.lock().limits().tokens + PAGE as usize / 2
+        };
+        while self.has_room(low()).await {
             let page = || engine.store.workload_page(engine.source, after.as_deref(), PAGE);
             let page = writer.persist(page).await?;
             self.load(page.open);
@@ -134,27 +158,27 @@ impl LookupWork {
         Ok(false)
     }
 
-    /// Reads what is left of the lists of a round; `false` where the track was over before their end.
+    /// Reads what is left of the lists of a round; `false` where the track was over before their end. It takes up no
+    /// more than it can ask for soon: the rest may be settled by then, or taken up by another track.
     async fn feed_round(&self, it: &RoundWork) -> Result<bool, StoreError> {
         let (writer, engine) = (self.engine.writer(), &self.engine);
-        for owner in &it.round.owners {
-            let mut after: Option<String> = None;
+        let full = self.queue.lock().limits().full();
+        let portion = portion(engine.gauges.allowed_per_second * full as f64, full, PAGE as usize);
+        for list in &it.round.lists {
+            let mut before: Option<String> = None;
             loop {
-                if !self.has_room().await {
-                    return Ok(false);
+                let page = writer.persist(|| engine.store.round_page(list, before.as_deref(), PAGE)).await?;
+                for tokens in page.tokens.chunks(portion) {
+                    if !self.has_room(portion).await {
+                        return Ok(false);
+                    }
+                    let open: Vec<TokenId> =
+                        tokens.iter().filter(|token| !self.is_staged(token)).copied().collect();
+                    self.load(it.take_up(&open));
                 }
-                let list = owner.list(engine.source);
-                let page = writer.persist(|| engine.store.round_page(&list, after.as_deref(), PAGE)).await?;
-                let tokens: Vec<TokenId> = page
-                    .tokens
-                    .iter()
-                    .filter(|token| it.round.takes(owner, token))
-                    .map(|it| it.token)
-                    .collect();
-                it.counts.lock().tokens += tokens.len() as u64;
-                self.load(tokens);
-                match page.last {
-                    Some(last) => after = Some(last),
+                match page.first {
+                    _ if engine.requester.is_over() => return Ok(false),
+                    Some(first) => before = Some(first),
                     None => break,
                 }
             }

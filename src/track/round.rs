@@ -1,89 +1,54 @@
-//! [`Round`]: which track takes up which of the tokens that others have left. Pure.
+//! [`Round`]: what a track takes up of the lists that others have left, and [`TakenUp`], which keeps two tracks of a
+//! process from taking up the same.
 
 use std::collections::HashSet;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::ids::TokenId;
-use crate::source::Source;
-use crate::store::rounds::{RoundList, RoundToken};
+use crate::store::rounds::RoundList;
 
-/// A track whose list may have something left.
-#[derive(Debug, Clone)]
-pub struct Owner {
-    /// The track.
-    pub source: Source,
-    /// Whether nobody asks for what it has not asked for itself.
-    pub is_abandoned: bool,
-    /// What it got no usable answer for.
-    pub failed: HashSet<TokenId>,
-}
+/// A track takes up as much at once as it can ask for in this time: what it holds, no other track takes up.
+const HELD: Duration = Duration::from_secs(1);
 
-impl Owner {
-    /// What a round of `track` reads of its list.
-    pub fn list(&self, track: Source) -> RoundList {
-        let answered_only = !self.is_abandoned && self.failed.is_empty();
-        RoundList { owner: self.source, track, answered_only }
-    }
-
-    /// Whether a token of its list is left to the others.
-    fn has_left(&self, token: &RoundToken) -> bool {
-        self.is_abandoned || token.asked.contains(&self.source) || self.failed.contains(&token.token)
-    }
-}
-
-/// Who is to take up what is left: one track for each token.
+/// What a track looks through when its own list is at its end.
 #[derive(Debug, Clone)]
 pub struct Round {
-    /// The track whose round it is.
-    pub track: Source,
-    /// The tracks whose lists are looked through.
-    pub owners: Vec<Owner>,
-    /// Every track that can be asked.
-    pub candidates: Vec<Candidate>,
-}
-
-/// A track that can be asked.
-#[derive(Debug, Clone)]
-pub struct Candidate {
-    /// The track.
-    pub source: Source,
-    /// Tokens a second that it can be asked for.
-    pub pace: f64,
-    /// What it was asked for in an earlier round without an answer.
-    pub missed: Arc<HashSet<TokenId>>,
+    /// The lists of the other tracks.
+    pub lists: Vec<RoundList>,
+    /// What the tracks of this process have taken up and are not answered about yet.
+    pub taken_up: Arc<TakenUp>,
+    /// What this track got no usable answer for in an earlier round: it is not taken up again.
+    pub missed: HashSet<TokenId>,
 }
 
 impl Round {
-    /// Whether the round's track takes up this token of `owner`.
-    pub fn takes(&self, owner: &Owner, token: &RoundToken) -> bool {
-        owner.source != self.track && owner.has_left(token) && self.chosen(owner, token) == Some(self.track)
-    }
-
-    /// One of the tracks that were not asked for the token, by a hash of it, the faster ones more often.
-    fn chosen(&self, owner: &Owner, token: &RoundToken) -> Option<Source> {
-        let open = |it: &&Candidate| {
-            it.source != owner.source
-                && !token.asked.contains(&it.source)
-                && !it.missed.contains(&token.token)
-        };
-        let open: Vec<&Candidate> = self.candidates.iter().filter(open).collect();
-        let mut place = dice(&token.token) * open.iter().map(|it| it.pace).sum::<f64>();
-        for candidate in &open {
-            place -= candidate.pace;
-            if place < 0.0 {
-                return Some(candidate.source);
-            }
-        }
-        open.last().map(|it| it.source)
+    /// Takes up those of the tokens that nobody else holds and that were not missed before.
+    pub fn take_up(&self, tokens: impl Iterator<Item = TokenId>) -> Vec<TokenId> {
+        let mut held = self.taken_up.0.lock();
+        tokens.filter(|token| !self.missed.contains(token) && held.insert(token.fingerprint())).collect()
     }
 }
 
-/// A number in 0..1 that is the token's own.
-fn dice(token: &TokenId) -> f64 {
-    let mut hasher = std::hash::DefaultHasher::new();
-    token.to_be_bytes().hash(&mut hasher);
-    (hasher.finish() >> 11) as f64 / (1_u64 << 53) as f64
+/// The tokens of rounds that are under way, by their fingerprints.
+#[derive(Debug, Default)]
+pub struct TakenUp(Mutex<HashSet<u128>>);
+
+impl TakenUp {
+    /// The round that held these is at its end: what they came to stands in the tables.
+    pub fn release<'a>(&self, tokens: impl IntoIterator<Item = &'a TokenId>) {
+        let mut held = self.0.lock();
+        for token in tokens {
+            held.remove(&token.fingerprint());
+        }
+    }
+}
+
+/// How many tokens a track takes up at once: a full request at least, so that the slower track of two holds less.
+pub fn portion(tokens_per_second: f64, full_request: usize, most: usize) -> usize {
+    ((tokens_per_second * HELD.as_secs_f64()) as usize).max(full_request).min(most)
 }
 
 #[cfg(test)]
@@ -91,62 +56,42 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const TRACKS: [Source; 3] = [Source::Dome, Source::Goldsky, Source::Gamma];
-
-    fn candidate(source: Source, pace: f64) -> Candidate {
-        Candidate { source, pace, missed: Arc::default() }
+    fn tokens(numbers: &[u64]) -> Vec<TokenId> {
+        numbers.iter().map(|number| number.to_string().parse().unwrap()).collect()
     }
 
-    fn rounds(owner: Owner, candidates: Vec<Candidate>) -> impl Fn(&RoundToken) -> Vec<Source> {
-        move |token| {
-            let takes = |track: &Candidate| {
-                let round = Round {
-                    track: track.source,
-                    owners: vec![owner.clone()],
-                    candidates: candidates.clone(),
-                };
-                round.takes(&owner, token).then_some(track.source)
-            };
-            candidates.iter().filter_map(takes).collect()
-        }
+    fn round(taken_up: &Arc<TakenUp>, missed: &[u64]) -> Round {
+        let missed = tokens(missed).into_iter().collect();
+        Round { lists: Vec::new(), taken_up: taken_up.clone(), missed }
     }
 
     proptest! {
         #[test]
-        fn a_token_is_taken_up_by_one_track_that_was_not_asked_for_it_and_by_none_where_all_were(
-            number in 1..u64::MAX, asked in 0..8usize, is_abandoned in any::<bool>(), paces in [0.1..9.0f64, 0.1..9.0, 0.1..9.0],
+        fn a_token_is_taken_up_by_one_track_at_a_time_and_by_none_that_missed_it(
+            one in prop::collection::vec(1..60u64, 0..40),
+            other in prop::collection::vec(1..60u64, 0..40),
+            missed in prop::collection::vec(1..60u64, 0..10),
         ) {
-            let owner = Owner { source: Source::Dome, is_abandoned, failed: HashSet::new() };
-            let candidates = TRACKS.iter().zip(paces).map(|(source, pace)| candidate(*source, pace)).collect();
-            let asked: Vec<Source> = (0..3).filter(|bit| asked >> bit & 1 == 1).map(|bit| TRACKS[bit]).collect();
-            let token = RoundToken { token: number.to_string().parse().unwrap(), asked: asked.clone() };
-            let taken = rounds(owner, candidates)(&token);
-            let left = is_abandoned || asked.contains(&Source::Dome);
-            let others = TRACKS[1..].iter().any(|it| !asked.contains(it));
-            prop_assert_eq!(taken.len(), usize::from(left && others));
-            prop_assert!(taken.iter().all(|it| !asked.contains(it) && *it != Source::Dome));
+            let taken_up = Arc::new(TakenUp::default());
+            let first = round(&taken_up, &missed).take_up(tokens(&one).into_iter());
+            let second = round(&taken_up, &[]).take_up(tokens(&other).into_iter());
+            let distinct: HashSet<&TokenId> = first.iter().chain(&second).collect();
+            prop_assert_eq!(distinct.len(), first.len() + second.len());
+            prop_assert!(tokens(&missed).iter().all(|token| !first.contains(token)));
+            for token in tokens(&one).into_iter().chain(tokens(&other)) {
+                let missed_by_its_only_reader = tokens(&missed).contains(&token) && !tokens(&other).contains(&token);
+                prop_assert!(distinct.contains(&token) || missed_by_its_only_reader);
+            }
+            taken_up.release(&first);
+            let again = round(&taken_up, &[]).take_up(first.iter().copied());
+            prop_assert_eq!(again, first);
         }
     }
 
     #[test]
-    fn what_is_left_is_split_by_the_pace_of_those_who_can_be_asked() {
-        let owner = Owner { source: Source::Dome, is_abandoned: true, failed: HashSet::new() };
-        let taken = rounds(owner, vec![candidate(Source::Goldsky, 3.0), candidate(Source::Gamma, 1.0)]);
-        let goldsky = (1..=10_000u64)
-            .map(|n| RoundToken { token: n.to_string().parse().unwrap(), asked: Vec::new() })
-            .filter(|token| taken(token) == [Source::Goldsky])
-            .count();
-        assert!((7_300..7_700).contains(&goldsky), "{goldsky}");
-    }
-
-    #[test]
-    fn what_failed_with_its_own_track_is_left_and_what_was_missed_is_not_asked_for_again() {
-        let token: TokenId = "7".parse().unwrap();
-        let owner = Owner { source: Source::Dome, is_abandoned: false, failed: [token].into() };
-        let asked = RoundToken { token, asked: Vec::new() };
-        let goldsky = candidate(Source::Goldsky, 1.0);
-        assert_eq!(rounds(owner.clone(), vec![goldsky.clone()])(&asked), [Source::Goldsky]);
-        let missed = Candidate { missed: Arc::new([token].into()), ..goldsky };
-        assert_eq!(rounds(owner, vec![missed])(&asked), []);
+    fn a_track_holds_what_it_can_ask_for_in_a_second_and_a_full_request_at_least() {
+        assert_eq!(portion(900.0, 90, 20_000), 900);
+        assert_eq!(portion(9.0, 90, 20_000), 90);
+        assert_eq!(portion(1e9, 1_000, 20_000), 20_000);
     }
 }

@@ -28,6 +28,7 @@ mod pipeline;
 mod prove;
 mod redirects;
 mod repair;
+mod rounds;
 mod run;
 mod settings;
 mod snapshots;
