@@ -210,6 +210,7 @@ async fn disturbed_run(seed: u64, kills: u32, batch: u32, gently: f64) {
     let mut dice = ChaCha8Rng::seed_from_u64(seed);
     let source = match (seed % 10, dice.random_bool(0.5)) {
         (2 | 6, _) => Source::Gamma,
+        (1 | 7, _) => Source::Tokens,
         (_, true) => Source::Dome,
         (_, false) => Source::Goldsky,
     };
