@@ -254,6 +254,30 @@ async fn a_track_that_cannot_be_used_is_taken_over_by_the_other_which_says_so() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_track_with_work_left_ends_the_run_with_4_after_what_is_staged_was_merged_and_checked() {
+    let scene = scene(&small_universe(48), Duration::from_millis(300)).await;
+    let arguments = ["run", "--tracks", "dome,goldsky", "--derive=false", "--batch-size", "20"];
+    let run = scene.json(4, &arguments);
+    // Both services end in the middle: nobody is left to take over.
+    let ends = async {
+        for source in TRACKS {
+            let stand_in = scene.stand_in(source);
+            while stand_in.counters().answered == 0 {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            stand_in.end_service();
+        }
+    };
+    let ((object, said), ()) = tokio::join!(run, ends);
+    let results = results(&object);
+    assert_eq!(results[1..4], [("dome", "work left"), ("goldsky", "work left"), ("merge", "done")], "{said}");
+    assert!(results[4..].iter().all(|(_, result)| ["done", "below"].contains(result)), "{results:?}");
+    let phases = object["phases"].as_array().unwrap();
+    let merged = phases.iter().find(|it| it["phase"] == "merge").unwrap();
+    assert!(merged["added"].as_u64() > Some(0), "what was answered by then: {merged}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_track_that_could_only_help_and_cannot_is_no_failure() {
     let scene = scene(&small_universe(47), Duration::ZERO).await;
     let shares = ["run", "--derive=false", "--dome-share", "0", "--to", "merge", "--format", "json"];
