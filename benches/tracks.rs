@@ -6,6 +6,8 @@
 //! cargo bench --bench tracks -- memory     # three million tokens, without a limit to wait for
 //! cargo bench --bench tracks -- million    # three million tokens at the published limit, ten minutes
 //! cargo bench --bench tracks -- clob       # a catalogue of 1.5 million markets
+//! cargo bench --bench tracks -- both       # Dome's free tier and Goldsky side by side, half of the tokens each
+//! BACKFILL=… cargo bench --bench tracks    # another build of the program
 //! ```
 //!
 //! The real program runs as a process of its own, against a genuine ClickHouse and stand-ins that count a request when
@@ -15,7 +17,7 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use backfill::demo::stand_in::{ListHabits, Window};
@@ -26,7 +28,10 @@ use backfill::track::quota::ceiling;
 use backfill::values::RateLimit;
 use serde_json::Value;
 
-const BACKFILL: &str = env!("CARGO_BIN_EXE_backfill");
+/// The program that is measured: this one, or an older build to compare with.
+static BACKFILL: LazyLock<PathBuf> = LazyLock::new(|| {
+    std::env::var_os("BACKFILL").unwrap_or_else(|| env!("CARGO_BIN_EXE_backfill").into()).into()
+});
 
 /// One row of the table.
 struct Case {
@@ -87,6 +92,9 @@ async fn main() {
             }
         }
     }
+    if words.iter().any(|word| word == "both") {
+        both(Duration::from_millis(150)).await;
+    }
     if words.iter().any(|word| word == "clob") {
         catalogue(Duration::from_millis(150)).await;
     }
@@ -108,7 +116,7 @@ async fn catalogue(latency: Duration) {
     let options = StandInOptions { list, latency, ..StandInOptions::clob() };
     let limit: RateLimit = "250/10s".parse().expect("a limit");
     let stand_in = StandIn::start(universe, options).await.expect("a stand-in");
-    let (result, cost) = run(Command::new(BACKFILL)
+    let (result, cost) = run(Command::new(&*BACKFILL)
         .args(["clob", "--clob-url", &stand_in.url()])
         .args(common_arguments(&server, folder.path())));
     let counters = stand_in.counters();
@@ -142,7 +150,7 @@ async fn start_server(folder: &std::path::Path) -> Server {
         tcp_port: None,
         config: None,
         engine: None,
-        launcher: BACKFILL.into(),
+        launcher: env!("CARGO_BIN_EXE_backfill").into(),
     };
     Server::start(options, &|text| eprintln!("{text}")).await.expect("an engine")
 }
@@ -158,10 +166,10 @@ fn common_arguments(server: &Server, folder: &std::path::Path) -> Vec<String> {
     common.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect()
 }
 
-async fn measure(case: &Case, latency: Duration) {
-    let folder = tempfile::tempdir().expect("a folder");
+/// A universe of so many unmapped tokens that everybody knows, none of them another's sibling, in tables.
+async fn one_token_a_condition(tokens: usize, folder: &std::path::Path) -> (Arc<Universe>, Server) {
     let options = UniverseOptions {
-        traded_tokens: case.tokens,
+        traded_tokens: tokens,
         mapped_tokens: 0,
         fills: 0,
         baseline_wallets: 0,
@@ -173,27 +181,97 @@ async fn measure(case: &Case, latency: Duration) {
     };
     let options = UniverseOptions { fills: options.min_fills(), ..options };
     let universe = Arc::new(Universe::generate(options).expect("a universe"));
-    let server = start_server(folder.path()).await;
+    let server = start_server(folder).await;
     let client = clickhouse::Client::default().with_url(server.url());
     load::load(&client, "bench", &universe, load::LoadOptions::default()).await.expect("tables");
-    let limit: RateLimit = case.limit.parse().expect("a limit");
+    (universe, server)
+}
+
+/// A stand-in that keeps this limit.
+async fn limited(source: Source, universe: Arc<Universe>, limit: &RateLimit, latency: Duration) -> StandIn {
     let windows = limit.0.iter().map(|it| Window { requests: it.requests, per: it.window }).collect();
-    let source = Source::named(case.track).expect("a source");
     let options = StandInOptions::of(source).expect("an API");
-    let stand_in =
-        StandIn::start(universe, StandInOptions { windows, latency, ..options }).await.expect("a stand-in");
+    StandIn::start(universe, StandInOptions { windows, latency, ..options }).await.expect("a stand-in")
+}
+
+/// The arguments that lead a track to its stand-in.
+fn leading_to(source: Source, stand_in: &StandIn, limit: &str) -> Vec<String> {
+    let flags = match source {
+        Source::Dome => ["--dome-api-url", "--dome-rate-limit"],
+        Source::Goldsky => ["--goldsky-url", "--goldsky-rate-limit"],
+        Source::Tokens => ["--tokens-url", "--tokens-rate-limit"],
+        _ => ["--gamma-url", "--gamma-rate-limit"],
+    };
+    [flags[0], &stand_in.url(), flags[1], limit, "--dome-api-key", "demo"].map(str::to_owned).to_vec()
+}
+
+/// Two tracks of very different pace with half of the tokens each. The ceiling is of what both are allowed together.
+async fn both(latency: Duration) {
+    const TOKENS: usize = 49_453;
+    const LIMITS: [(Source, &str, usize); 2] =
+        [(Source::Dome, "100/10s,10/1s", 90), (Source::Goldsky, "50/10s", 1_000)];
+    let folder = tempfile::tempdir().expect("a folder");
+    let (universe, server) = one_token_a_condition(TOKENS, folder.path()).await;
+    let (mut arguments, mut stand_ins) = (common_arguments(&server, folder.path()), Vec::new());
+    for (source, limit, _) in LIMITS {
+        let limits = limit.parse().expect("a limit");
+        let stand_in = limited(source, universe.clone(), &limits, latency).await;
+        arguments.extend(leading_to(source, &stand_in, limit));
+        stand_ins.push(stand_in);
+    }
+    run(Command::new(&*BACKFILL).args(["setup", "--tracks", "dome,goldsky"]).args(&arguments));
+    let (result, cost) = run(Command::new(&*BACKFILL)
+        .args(["run", "--from", "tracks", "--to", "tracks", "--tracks", "dome,goldsky"])
+        .args(&arguments));
+    let seconds = result["phases"].as_array().expect("phases").iter();
+    let seconds = seconds.filter_map(|it| it["track_seconds"].as_f64()).fold(0.0, f64::max);
+    // The earliest moment by which both may have asked for all of the tokens together.
+    let asked = |at: Duration| -> usize {
+        let full = |(_, limit, full): &(Source, &str, usize)| {
+            let limit: RateLimit = limit.parse().expect("a limit");
+            (1..=TOKENS).take_while(|count| ceiling(&limit, *count) <= at).count() * full
+        };
+        LIMITS.iter().map(full).sum()
+    };
+    let best = (0..1_000).map(|tenth| Duration::from_millis(tenth * 100)).find(|at| asked(*at) >= TOKENS);
+    let best = (best.expect("a moment") + latency).as_secs_f64();
+    let counters: Vec<_> = stand_ins.iter().map(StandIn::counters).collect();
+    println!(
+        "{:<8} {:<10} {:>8} {:>5} ms {:>9.3} {:>9.3} {:>6.3} {:>11.0} {:>8} {:>5} {:>7.2} {:>8.1} {:>7.2}s",
+        "both",
+        "side",
+        TOKENS,
+        latency.as_millis(),
+        seconds,
+        best,
+        best / seconds,
+        TOKENS as f64 / seconds,
+        counters.iter().map(|it| it.requests).sum::<u64>(),
+        counters.iter().map(|it| it.throttled).sum::<u64>(),
+        cost.cpu,
+        cost.peak_megabytes,
+        cost.wall,
+    );
+    for stand_in in stand_ins {
+        stand_in.stop().await;
+    }
+    server.stop().await;
+}
+
+async fn measure(case: &Case, latency: Duration) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (universe, server) = one_token_a_condition(case.tokens, folder.path()).await;
+    let limit: RateLimit = case.limit.parse().expect("a limit");
+    let source = Source::named(case.track).expect("a source");
+    let stand_in = limited(source, universe, &limit, latency).await;
     let arguments = common_arguments(&server, folder.path());
-    run(Command::new(BACKFILL).args(["setup", "--tracks", case.track]).args(&arguments));
+    run(Command::new(&*BACKFILL).args(["setup", "--tracks", case.track]).args(&arguments));
     let mut millions = Vec::new();
     let (result, cost) = run_watched(
-        Command::new(BACKFILL)
+        Command::new(&*BACKFILL)
             .arg(case.track)
             .args(&arguments)
-            .args(["--dome-api-key", "demo", "--dome-api-url", &stand_in.url()])
-            .args(["--goldsky-url", &stand_in.url(), "--gamma-url", &stand_in.url()])
-            .args(["--tokens-url", &stand_in.url(), "--tokens-rate-limit", case.limit])
-            .args(["--dome-rate-limit", case.limit, "--goldsky-rate-limit", case.limit])
-            .args(["--gamma-rate-limit", case.limit]),
+            .args(leading_to(source, &stand_in, case.limit)),
         || {
             // The moments at which the first request came, and the millionth, two millionth… token.
             let asked = stand_in.counters().tokens_asked;
