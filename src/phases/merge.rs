@@ -5,12 +5,12 @@ use super::events::Activity;
 use super::exclusive::MERGE;
 use crate::failure::Failure;
 use crate::source::Source;
-use crate::store::Needs;
 use crate::store::coverage::Coverage;
 use crate::store::labels::LabelCounts;
 use crate::store::merge::{ProofCounts, Staged};
 use crate::store::metadata::MetadataCounts;
 use crate::store::repair::MapProof;
+use crate::store::{Needs, Table};
 use crate::values::Percent;
 
 /// How phase 3 is run.
@@ -98,7 +98,7 @@ async fn merge(context: &Context, options: &MergeOptions) -> Result<MergeResult,
         false => None,
     };
     let repaired = map.filter(|_| options.repair).map_or(0, |map| map.repairable_tokens());
-    let candidates = store.prove_candidates(&policy).await?;
+    let candidates = store.prove_candidates(&policy, None).await?;
     let added = store.candidate_count().await?;
     // Whatever could not be written is found before anything is.
     store.check_candidates().await?;
@@ -113,8 +113,8 @@ async fn merge(context: &Context, options: &MergeOptions) -> Result<MergeResult,
     if !options.dry_run {
         context.begins(Activity::Merging);
         store.reassert_outranked().await?;
-        store.merge_candidates().await?;
-        store.check_merged().await?;
+        store.merge_candidates(None).await?;
+        store.check_merged(None).await?;
     }
     store.drop_candidates().await?;
     let labels = if options.labels { Some(write_labels(context, options.dry_run).await?) } else { None };
@@ -148,6 +148,28 @@ async fn merge(context: &Context, options: &MergeOptions) -> Result<MergeResult,
         target: settings.thresholds.coverage_target,
         elapsed_seconds: context.elapsed(),
     })
+}
+
+/// Merges what is staged of the tokens of a table of ours, and says how many were added: the same proof and the same
+/// statements, at a cost that depends on these tokens alone. What is true of the whole map is for [`run`] to check.
+///
+/// # Errors
+/// As [`run`].
+pub(super) async fn some(context: &Context, tokens: &Table) -> Result<u64, Failure> {
+    let work = async {
+        let store = &context.store;
+        let policy = super::proof_policy(context).await?;
+        store.prove_candidates(&policy, Some(tokens)).await?;
+        let added = store.candidate_count().await?;
+        if added > 0 {
+            store.check_candidates().await?;
+            store.merge_candidates(Some(tokens)).await?;
+            store.check_merged(Some(tokens)).await?;
+        }
+        store.drop_candidates().await?;
+        Ok(added)
+    };
+    context.exclusively(&[MERGE], &[], work).await
 }
 
 /// Fills and corrects the labels that the catalogue knows, after the merge, so that new rows of sources without labels

@@ -3,11 +3,13 @@
 use clickhouse::Row;
 use serde::Deserialize;
 
+use super::conditions::Stream;
 use super::input::{InputTable, Kind, Target};
 use super::map_row::{MapRow, Values};
-use super::sql::{condition_norm, mirror_spelling, usable_map, well_formed_token};
+use super::sql::{condition_norm, mirror_spelling, usable_map_among, well_formed_token};
 use super::{Store, StoreError, Table};
 use crate::ids::{ConditionId, TokenId};
+use crate::parallel::on_all_cores;
 use crate::pnl::labels::is_misplaced;
 use crate::proof::{Evidence, KnownConditions, ProofPolicy, Prover};
 use crate::source::Source;
@@ -65,12 +67,19 @@ pub struct ProofCounts {
 }
 
 impl ProofCounts {
-    fn add(&mut self, evidence: Evidence) {
-        *match evidence {
-            Evidence::Proven => &mut self.proven,
-            Evidence::Mirror => &mut self.mirror,
-            Evidence::Structural => &mut self.structural,
-        } += 1;
+    fn add(&mut self, told: Told) {
+        match told.evidence {
+            Some(Evidence::Proven) => self.proven += 1,
+            Some(Evidence::Mirror) => self.mirror += 1,
+            Some(Evidence::Structural) => self.structural += 1,
+            None => self.refused += 1,
+        }
+        if let Some(conflict) = told.misplaced {
+            self.misplaced_labels += 1;
+            if self.misplaced.len() < SHOWN {
+                self.misplaced.push(conflict);
+            }
+        }
     }
 }
 
@@ -95,6 +104,11 @@ struct Candidate {
 
 impl Store {
     pub(super) fn all_staged(&self) -> String {
+        self.all_staged_among("true")
+    }
+
+    /// The same of the rows for which `among` is true, a condition on `token_id`, by which the tables are ordered.
+    fn all_staged_among(&self, among: &str) -> String {
         let table = |(rank, source): (usize, Source)| {
             let staged = self.staging_table(&source.staging_table());
             let (token, condition) = (well_formed_token("token_id"), condition_norm("condition_id_norm"));
@@ -102,7 +116,7 @@ impl Store {
                 "SELECT token_id, {condition} AS condition_id, outcome_index, \
                         toValidUTF8(outcome_label) AS outcome_label, toValidUTF8(source) AS source, \
                         toUInt8({rank}) AS rank, '{}' AS track \
-                 FROM {staged} WHERE {token}",
+                 FROM {staged} WHERE {among} AND {token}",
                 source.name()
             )
         };
@@ -155,11 +169,16 @@ impl Store {
     }
 
     /// Proves every staged mapping of a token that the map does not have yet, and writes the believable ones to a
-    /// temporary table: each token once, each field from the first source that has it.
+    /// temporary table: each token once, each field from the first source that has it. Of the tokens of a table `only`,
+    /// where one is given: then what it costs depends on these alone.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn prove_candidates(&self, policy: &ProofPolicy) -> Result<ProofCounts, StoreError> {
+    pub async fn prove_candidates(
+        &self,
+        policy: &ProofPolicy,
+        only: Option<&Table>,
+    ) -> Result<ProofCounts, StoreError> {
         let doing = "proving what is staged";
         let candidates = self.staging_table(CANDIDATES);
         self.drop_candidates().await?;
@@ -169,39 +188,45 @@ impl Store {
         );
         self.run(doing, self.query(&create)).await?;
         let inputs = self.inputs().await?;
-        let (all, map) = (self.all_staged(), usable_map(inputs.map()?));
+        let among = only.map_or_else(|| "true".to_owned(), in_table);
+        let (all, map) = (self.all_staged_among(&among), usable_map_among(inputs.map()?, &among));
         let sql = format!(
             "SELECT token_id, condition_id, outcome_index, outcome_label, source FROM ({all}) \
              WHERE token_id GLOBAL NOT IN (SELECT token_id FROM {map}) \
              ORDER BY token_id, rank, condition_id, outcome_index, outcome_label"
         );
-        let failed = |source| self.failed(doing, source);
-        let mut cursor = self.query(&sql).fetch::<StagedText>().map_err(failed)?;
-        let nothing = KnownConditions::default();
-        let prover = policy.prover(&nothing);
-        let (mut counts, mut group, mut chunk) =
-            (ProofCounts::default(), Vec::<StagedText>::new(), Vec::new());
-        loop {
-            let row = tokio::time::timeout(self.query_limit, cursor.next());
-            let row = row
-                .await
-                .map_err(|_| StoreError::NoAnswer { doing: doing.to_owned(), limit: self.query_limit })?
-                .map_err(failed)?;
-            let same =
-                matches!((&row, group.first()), (Some(row), Some(first)) if row.token_id == first.token_id);
-            if !same && !group.is_empty() {
-                chunk.extend(candidate(&group, prover, &mut counts));
-                group.clear();
-            }
-            if chunk.len() >= CHUNK || (row.is_none() && !chunk.is_empty()) {
-                self.insert(&candidates, "merge", &chunk).await?;
-                chunk.clear();
-            }
-            match row {
-                Some(row) => group.push(row),
-                None => return Ok(counts),
-            }
+        let mut staged = StagedTokens { rows: self.stream(doing, &sql)?, next: None };
+        let mut counts = ProofCounts::default();
+        let mut tokens = staged.chunk().await?;
+        while !tokens.is_empty() {
+            // While these are proven and written, the next are read.
+            let (next, proven) = tokio::join!(staged.chunk(), self.prove_and_write(tokens, policy));
+            proven?.into_iter().for_each(|it| counts.add(it));
+            tokens = next?;
         }
+        Ok(counts)
+    }
+
+    /// Proves the claims about these tokens on all cores, and writes those that are believed to the temporary table.
+    async fn prove_and_write(
+        &self,
+        tokens: Vec<Vec<StagedText>>,
+        policy: &ProofPolicy,
+    ) -> Result<Vec<Told>, StoreError> {
+        let policy = policy.clone();
+        let work = move || {
+            let nothing = KnownConditions::default();
+            let prover = policy.prover(&nothing);
+            on_all_cores(&tokens, |claims| candidate(claims, prover))
+        };
+        let proven = tokio::task::spawn_blocking(work).await;
+        let proven = proven.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        let (candidates, told): (Vec<_>, Vec<_>) = proven.into_iter().unzip();
+        let candidates: Vec<Candidate> = candidates.into_iter().flatten().collect();
+        if !candidates.is_empty() {
+            self.insert(&self.candidates(), "merge", &candidates).await?;
+        }
+        Ok(told)
     }
 
     /// Drops the temporary table, also one that a crashed merge has left.
@@ -219,10 +244,11 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn merge_candidates(&self) -> Result<(), StoreError> {
+    pub async fn merge_candidates(&self, only: Option<&Table>) -> Result<(), StoreError> {
         let inputs = self.inputs().await?;
         let (map, target) = (inputs.map()?, inputs.target()?);
-        let (candidates, usable) = (self.staging_table(CANDIDATES), usable_map(map));
+        let among = only.map_or_else(|| "true".to_owned(), in_table);
+        let (candidates, usable) = (self.staging_table(CANDIDATES), usable_map_among(map, &among));
         let values = Values {
             token: "c.token_id",
             condition: "c.condition_id_norm",
@@ -289,11 +315,12 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::SumsDisagree`], with both numbers.
-    pub async fn check_merged(&self) -> Result<(), StoreError> {
+    pub async fn check_merged(&self, only: Option<&Table>) -> Result<(), StoreError> {
         let inputs = self.inputs().await?;
+        let among = only.map_or_else(|| "true".to_owned(), in_table);
         let sql = format!(
             "SELECT count(), countIf(token_id GLOBAL IN (SELECT token_id FROM {})) FROM {}",
-            usable_map(inputs.map()?),
+            usable_map_among(inputs.map()?, &among),
             self.candidates()
         );
         let (written, found): (u64, u64) = self.one("counting what was merged", self.query(&sql)).await?;
@@ -335,6 +362,11 @@ impl Store {
     }
 }
 
+/// Whether `token_id` is one of a table's.
+pub(super) fn in_table(table: &Table) -> String {
+    format!("token_id GLOBAL IN (SELECT token_id FROM {table})")
+}
+
 /// A sub-query of the largest version that each token of `tokens` has in the map; of no token where nothing decides which
 /// row stays.
 pub(super) fn newest_of(map: &InputTable, target: &Target, tokens: &str) -> String {
@@ -351,18 +383,52 @@ pub(super) fn newest_of(map: &InputTable, target: &Target, tokens: &str) -> Stri
 
 /// Makes one candidate of all staged rows of a token, which come in the order of precedence; none where no row can be
 /// believed. Somebody may have filled staging by hand: what it says of itself proves nothing.
-fn candidate(rows: &[StagedText], prover: Prover<'_, '_>, counts: &mut ProofCounts) -> Option<Candidate> {
-    let token: TokenId = rows.first()?.token_id.parse().ok()?;
+/// What is staged, token by token.
+struct StagedTokens {
+    rows: Stream<StagedText>,
+    /// The first row of the token behind those that were given.
+    next: Option<StagedText>,
+}
+
+impl StagedTokens {
+    /// The claims about the next [`CHUNK`] tokens, each token's together; none behind the last.
+    async fn chunk(&mut self) -> Result<Vec<Vec<StagedText>>, StoreError> {
+        let mut tokens: Vec<Vec<StagedText>> = self.next.take().map(|row| vec![row]).into_iter().collect();
+        while let Some(row) = self.rows.next().await? {
+            let is_full = tokens.len() >= CHUNK;
+            match tokens.last_mut().filter(|claims| claims[0].token_id == row.token_id) {
+                Some(claims) => claims.push(row),
+                None if is_full => {
+                    self.next = Some(row);
+                    break;
+                }
+                None => tokens.push(vec![row]),
+            }
+        }
+        Ok(tokens)
+    }
+}
+
+/// What became of the claims about a token.
+struct Told {
+    /// Why one of them is believed, `None` where none is.
+    evidence: Option<Evidence>,
+    /// Their labels that contradict their place, where there are any.
+    misplaced: Option<Conflict>,
+}
+
+/// The candidate for the map that the claims about one token make, where one of them can be believed.
+fn candidate(rows: &[StagedText], prover: Prover<'_, '_>) -> (Option<Candidate>, Told) {
+    let refused = (None, Told { evidence: None, misplaced: None });
+    let Some(token) = rows.first().and_then(|row| row.token_id.parse::<TokenId>().ok()) else {
+        return refused;
+    };
     let claims: Vec<(&StagedText, ConditionId)> =
         rows.iter().filter_map(|row| Some((row, row.condition_id.parse().ok()?))).collect();
     let choice = prover.choose(token, claims.iter().map(|(row, condition)| (condition, row.outcome_index)));
     // The bits of a token win over every claim, but without one that agrees nobody has named it.
     let chosen = choice.ok().and_then(|choice| Some((claims.get(choice.place?)?, choice.proof)));
-    let Some(((row, _), proof)) = chosen else {
-        counts.refused += 1;
-        return None;
-    };
-    counts.add(proof.evidence);
+    let Some(((row, _), proof)) = chosen else { return refused };
     let labelled = |(other, condition): &&(&StagedText, ConditionId)| {
         // A label stays with its token, but a row of another condition speaks of another market.
         !other.outcome_label.is_empty()
@@ -373,23 +439,20 @@ fn candidate(rows: &[StagedText], prover: Prover<'_, '_>, counts: &mut ProofCoun
     let contradicting: Vec<String> = (claims.iter().filter(labelled).filter(misplaced))
         .map(|(other, _)| format!("{}: {}, {}", other.source, other.outcome_label, proof.outcome_index))
         .collect();
-    if !contradicting.is_empty() {
-        counts.misplaced_labels += 1;
-        if counts.misplaced.len() < SHOWN {
-            counts.misplaced.push(Conflict { token_id: token.to_string(), claims: contradicting });
-        }
-    }
+    let conflict = || Conflict { token_id: token.to_string(), claims: contradicting.clone() };
+    let misplaced_labels = (!contradicting.is_empty()).then(conflict);
     let label = claims.iter().filter(labelled).find(|claim| !misplaced(claim));
     let source = match label {
         Some((label, _)) if label.source != row.source => format!("{}+{}", row.source, label.source),
         _ => row.source.clone(),
     };
-    Some(Candidate {
+    let candidate = Candidate {
         token_id: token,
         condition_id_norm: proof.condition,
         outcome_index: proof.outcome_index,
         outcome_label: label.map(|(label, _)| label.outcome_label.clone()).unwrap_or_default(),
         source: proof.evidence.marked(&source),
         evidence: proof.evidence.name(),
-    })
+    };
+    (Some(candidate), Told { evidence: Some(proof.evidence), misplaced: misplaced_labels })
 }

@@ -7,9 +7,11 @@ use crate::ids::token::MULTIPLIER;
 /// text takes ten times as long as all the rest of a query. `toUInt256OrNull` alone would accept `007` and wrap 2²⁵⁶
 /// to 0.
 pub fn well_formed_token(expr: &str) -> String {
-    // Of numbers with equally many digits the larger one is the larger text.
+    // Nothing is left but digits: a third of the time of a pattern. Of numbers with equally many digits the larger one is
+    // the larger text.
     format!(
-        "ifNull(match({expr}, '^(0|[1-9][0-9]*)$') AND (length({expr}) < 78 OR length({expr}) = 78 AND {expr} <= \
+        "ifNull(trim(BOTH '0123456789' FROM {expr}) = '' AND {expr} != '' AND (NOT startsWith({expr}, '0') OR {expr} = '0') \
+           AND (length({expr}) < 78 OR length({expr}) = 78 AND {expr} <= \
          '115792089237316195423570985008687907853269984665640564039457584007913129639935'), false)"
     )
 }
@@ -41,8 +43,13 @@ pub fn condition_norm(expr: &str) -> String {
     // toString: the column may be a FixedString, whose '' is 64 NUL bytes, and whose 62 digits have two of them behind.
     // The zero condition is a broken row.
     let short = format!("lower(right(replaceAll(toString({expr}), '\\0', ''), 62))");
+    // As for tokens; the pattern is for the few that are left.
+    let long = format!(
+        "((length(toString({expr})) = 64 OR length(toString({expr})) = 66 AND lower(left(toString({expr}), 2)) = '0x') \
+          AND trim(BOTH '0123456789abcdefABCDEF' FROM right(toString({expr}), 64)) = '')"
+    );
     format!(
-        "multiIf(match(toString({expr}), '^(0[xX])?[0-9a-fA-F]{{64}}$'), \
+        "multiIf({long}, \
            if(right(toString({expr}), 64) != repeat('0', 64), lower(right(toString({expr}), 64)), ''), \
          match(replaceAll(toString({expr}), '\\0', ''), '^(0[xX])?[0-9a-fA-F]{{62}}$') AND {}, concat({short}, '00'), '')",
         structural_condition(&short)
@@ -98,17 +105,29 @@ fn usable(token: &str, index: &str, condition: &str) -> String {
 /// A legacy condition and its mirror are one condition: rows that differ in that alone agree, and the legacy spelling
 /// is the one that counts.
 pub(super) fn usable_map(map: &InputTable) -> String {
+    usable_map_among(map, "true")
+}
+
+/// The same of the rows for which `among` is true, a condition on `token_id`, by which the map is ordered.
+pub(super) fn usable_map_among(map: &InputTable, among: &str) -> String {
     let map = map.from();
     let token = well_formed_token("token_id");
     let condition = condition_norm("condition_id_norm");
     let mirror = mirror_spelling("condition_norm");
+    // A condition is 256 bits: comparing the least with the largest number takes a tenth of counting distinct texts.
+    let number = |text: &str| format!("reinterpretAsUInt256(reverse(unhex({text})))");
     format!(
-        "(SELECT token_id, argMin(condition_norm, (condition_norm = mirrored, condition_norm)) AS condition_id_norm, \
+        "(SELECT token_id, lower(hex(reverse(reinterpretAsFixedString(\
+                    if(max(legacy) = 1, minIf(own, legacy = 1), min(own)))))) AS condition_id_norm, \
                  any(index) AS outcome_index, \
-                 uniqExact(mirrored, index) > 1 OR uniqExactIf(condition_norm, condition_norm != mirrored) > 1 AS disagreeing, \
+                 min(twin) != max(twin) OR min(index) != max(index) OR minIf(own, legacy = 1) != maxIf(own, legacy = 1) AS disagreeing, \
                  count() AS usable_rows \
-          FROM (SELECT token_id, {condition} AS condition_norm, {mirror} AS mirrored, outcome_index AS index \
-                FROM {map} WHERE {token} AND outcome_index < 2) \
-          WHERE condition_norm != '' GROUP BY token_id)"
+          FROM (SELECT token_id, {own} AS own, {twin} AS twin, toUInt8(condition_norm != mirrored) AS legacy, index \
+                FROM (SELECT token_id, {condition} AS condition_norm, {mirror} AS mirrored, outcome_index AS index \
+                      FROM {map} WHERE {among} AND {token} AND outcome_index < 2) \
+                WHERE condition_norm != '') \
+          GROUP BY token_id)",
+        own = number("condition_norm"),
+        twin = number("mirrored"),
     )
 }
