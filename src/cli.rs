@@ -3,6 +3,7 @@
 pub mod chain;
 mod help;
 mod track;
+pub mod watch;
 
 use std::path::PathBuf;
 
@@ -136,6 +137,25 @@ pub enum Command {
         after_help = "Examples:\n  backfill run --dry-run              the plan, touching nothing\n  backfill run                        run it again after an interruption: it goes on\n  backfill run --tracks auto           whoever answers, by what the limits allow\n  backfill run --from merge           the tracks were run in terminals of their own\n  backfill run --to tracks --metrics 127.0.0.1:9464 --log-file"
     )]
     Run(RunArgs),
+    /// Keeps the map current: maps the tokens of new fills as they arrive, until Ctrl-C
+    ///
+    /// Every tick reads the fills that came since the last one, derives what follows from conditions, asks the tracks
+    /// for the rest within their limits, and merges. What it has noticed stands in the staging database, so that it can
+    /// be ended and started at any time. One line or JSON object a tick.
+    #[command(
+        after_help = "Examples:\n  backfill watch\n  backfill watch --every 10s --tracks goldsky,gamma --chain\n  backfill watch --metrics 127.0.0.1:9464 --format json"
+    )]
+    Watch {
+        /// How
+        #[command(flatten)]
+        args: watch::WatchArgs,
+        /// Which tracks
+        #[command(flatten)]
+        tracks: TracksArgs,
+        /// Metrics
+        #[command(flatten)]
+        metrics: MetricsArgs,
+    },
     /// The whole pipeline on this machine, without accounts: a real server, generated data, stand-in APIs
     #[cfg(feature = "demo")]
     #[command(
@@ -238,6 +258,7 @@ impl Command {
             Self::Verify(_) => "verify",
             Self::Validate(_) => "validate",
             Self::Run(_) => "run",
+            Self::Watch { .. } => "watch",
             #[cfg(feature = "demo")]
             Self::Demo(_) => "demo",
             Self::Derive(_) => "derive",

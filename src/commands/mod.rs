@@ -21,6 +21,7 @@ mod status;
 mod track;
 mod validate;
 mod verify;
+mod watch;
 
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -60,6 +61,7 @@ pub async fn run(cli: Cli, progress: Arc<Terminal>, started: Instant) -> Result<
         Command::Merge(args) => merge::run(&session, &args).await,
         Command::Verify(args) => verify::run(&session, args).await,
         Command::Validate(args) => validate::run(&session, args).await,
+        Command::Watch { args, tracks, metrics } => watch::run(&session, &args, &tracks, &metrics).await,
         Command::Run(args) => run::run(&session, &args).await,
         #[cfg(feature = "demo")]
         Command::Demo(args) => demo::run(&session, &args).await,

@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::foreign;
 use crate::outcome::Outcome;
 use crate::phases::Context;
+use crate::phases::watch::WatchHealth;
 use crate::report::recorder::Recorder;
 use crate::report::terminal::Terminal;
 use crate::report::{self, Report};
@@ -102,10 +103,24 @@ impl Session {
 
     /// Serves metrics where that is asked for; an address that cannot be had is found out before anything is touched.
     pub(super) fn serve_metrics(&self, args: &MetricsArgs) -> Result<(), Failure> {
+        self.serve(args, None)
+    }
+
+    /// The same of a watch, with `/healthz`, which is well where a tick came to its end within `max_lag`.
+    pub(super) fn serve_health(
+        &self,
+        args: &MetricsArgs,
+        health: &Arc<WatchHealth>,
+        max_lag: Duration,
+    ) -> Result<(), Failure> {
+        self.serve(args, Some((health.clone(), max_lag)))
+    }
+
+    fn serve(&self, args: &MetricsArgs, health: Option<(Arc<WatchHealth>, Duration)>) -> Result<(), Failure> {
         let Some(address) = &args.metrics else { return Ok(()) };
         let serve = |listener: std::net::TcpListener| {
             let address = listener.local_addr()?;
-            report::metrics::serve(listener, self.progress.live().clone())?;
+            report::metrics::serve(listener, self.progress.live().clone(), health)?;
             Ok(address)
         };
         let address = std::net::TcpListener::bind(address).and_then(serve).map_err(|error| {

@@ -88,6 +88,37 @@ pub async fn run(context: &Context, options: &DeriveOptions) -> Result<DeriveRes
     let traded = Traded::read(store).await?;
     let result = DeriveResult { unmapped: traded.open_count(), ..DeriveResult::default() };
     context.begins(Activity::ComputingTokens);
+    let sources =
+        Sources { tables: Some(store.conditions(&columns)?), files: files.into_iter(), lines: None };
+    let result = stage(context, traded, sources, result).await?;
+    drop(lock);
+    Ok(DeriveResult { elapsed_seconds: context.elapsed(), ..result })
+}
+
+/// Derives and stages what the pending tokens of a watch are, from the conditions that their fills name and those that
+/// the chain has told since, in seconds since 1970; says how many are staged.
+///
+/// # Errors
+/// As [`run`].
+pub(super) async fn pending(context: &Context, since: u32) -> Result<u64, Failure> {
+    let (store, folder) = (&context.store, &context.settings.work.checkpoint_dir);
+    let lock = CheckpointFile::lock(folder, Source::Derived)?;
+    let traded = Traded::of(store.pending_traded()?).await?;
+    let tables = Some(store.pending_conditions(since).await?);
+    let sources = Sources { tables, files: Vec::new().into_iter(), lines: None };
+    let result = stage(context, traded, sources, DeriveResult::default()).await?;
+    drop(lock);
+    Ok(result.inserted)
+}
+
+/// Computes the tokens of all conditions and stages the open ones of `traded`.
+async fn stage(
+    context: &Context,
+    traded: Traded,
+    sources: Sources,
+    result: DeriveResult,
+) -> Result<DeriveResult, Failure> {
+    let (store, work) = (&context.store, &context.settings.work);
     let mut known = KnownConditions::default();
     known.guess_neg_risk_mirrors(context.settings.guess_neg_risk_mirrors);
     store.learn_registrations(&mut known).await?;
@@ -99,11 +130,7 @@ pub async fn run(context: &Context, options: &DeriveOptions) -> Result<DeriveRes
         writer: Writer::new(store.clone(), Source::Derived, work.give_up_after, context.progress.clone()),
         learned_at: u32::try_from(jiff::Timestamp::now().as_second()).unwrap_or(u32::MAX),
     };
-    let sources =
-        Sources { tables: Some(store.conditions(&columns)?), files: files.into_iter(), lines: None };
-    let result = derivation.derive(sources, result).await?;
-    drop(lock);
-    Ok(DeriveResult { elapsed_seconds: context.elapsed(), ..result })
+    derivation.derive(sources, result).await
 }
 
 /// Opens the files before anything is touched.

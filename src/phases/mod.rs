@@ -21,6 +21,7 @@ pub(crate) mod steps;
 pub mod track;
 pub mod validate;
 pub mod verify;
+pub mod watch;
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -124,31 +124,9 @@ async fn set_up(
         if options.derive { Some(derive::run(context, &DeriveOptions::default()).await?) } else { None };
     context.begins(Activity::ListingUnmapped);
     let unmapped = store.list_unmapped().await?;
-    context.begins(Activity::SplittingWorkload);
-    let tracks = store.split(unmapped, &options.shares).await?;
-    let split: u64 = tracks.iter().map(|split| split.workload.total).sum();
-    if split != unmapped {
-        let what = "unmapped tokens listed, and of them in the tracks' workloads";
-        return Err(StoreError::SumsDisagree { what, one: unmapped, other: split }.into());
-    }
-    // What a track has that is not in use any more another one has now.
-    let emptied = store.empty_other_workloads(&options.shares).await?;
+    let (tracks, outdated) = divide(context, unmapped, &options.shares).await?;
+    put_aside.extend(outdated);
     let staged = store.staged().await?.by_source;
-    for source in Source::tracks() {
-        let path = checkpoint::path(folder, source);
-        let split = tracks.iter().find(|split| split.source == source);
-        // By what it says, not by what has just changed: an interrupted setup has changed it before this one.
-        let outdated = match (checkpoint::read(&path), split) {
-            (Ok(None), _) => false,
-            (Ok(Some(checkpoint)), Some(split)) => checkpoint.workload != split.workload.id,
-            (Ok(Some(checkpoint)), None) => checkpoint.total > 0,
-            // Not to be read, so only what became of its workload tells.
-            (Err(_), split) => split.map_or_else(|| emptied.contains(&source), |split| !split.kept),
-        };
-        if outdated {
-            put_aside.extend(checkpoint::put_aside(&path)?);
-        }
-    }
     drop(locks);
     let (reset, elapsed_seconds) = (options.reset, context.elapsed());
     Ok(SetupResult {
@@ -164,4 +142,61 @@ async fn set_up(
         put_aside,
         elapsed_seconds,
     })
+}
+
+/// Splits the unmapped tokens that are listed between the tracks, and puts aside the checkpoints of workloads that are no
+/// more.
+async fn divide(
+    context: &Context,
+    unmapped: u64,
+    shares: &[Share],
+) -> Result<(Vec<Split>, Vec<PathBuf>), Failure> {
+    let (store, folder) = (&context.store, &context.settings.work.checkpoint_dir);
+    let mut outdated_files = Vec::new();
+    context.begins(Activity::SplittingWorkload);
+    let tracks = store.split(unmapped, shares).await?;
+    let split: u64 = tracks.iter().map(|split| split.workload.total).sum();
+    if split != unmapped {
+        let what = "unmapped tokens listed, and of them in the tracks' workloads";
+        return Err(StoreError::SumsDisagree { what, one: unmapped, other: split }.into());
+    }
+    // What a track has that is not in use any more another one has now.
+    let emptied = store.empty_other_workloads(shares).await?;
+    for source in Source::tracks() {
+        let path = checkpoint::path(folder, source);
+        let split = tracks.iter().find(|split| split.source == source);
+        // By what it says, not by what has just changed: an interrupted setup has changed it before this one.
+        let outdated = match (checkpoint::read(&path), split) {
+            (Ok(None), _) => false,
+            (Ok(Some(checkpoint)), Some(split)) => checkpoint.workload != split.workload.id,
+            (Ok(Some(checkpoint)), None) => checkpoint.total > 0,
+            // Not to be read, so only what became of its workload tells.
+            (Err(_), split) => split.map_or_else(|| emptied.contains(&source), |split| !split.kept),
+        };
+        if outdated {
+            outdated_files.extend(checkpoint::put_aside(&path)?);
+        }
+    }
+    Ok((tracks, outdated_files))
+}
+
+/// Splits the tokens that a watch waits for between the tracks; says for how many of them one of the tracks has no answer
+/// yet.
+///
+/// # Errors
+/// A track is at work, or ClickHouse fails.
+pub(super) async fn pending(context: &Context, shares: &[Share]) -> Result<u64, Failure> {
+    let tracks: Vec<&str> = Source::tracks().map(Source::name).collect();
+    let sources: Vec<Source> = shares.iter().map(|share| share.source).collect();
+    let work = async {
+        let folder = &context.settings.work.checkpoint_dir;
+        let locks: Result<Vec<_>, _> =
+            Source::tracks().map(|source| CheckpointFile::lock(folder, source)).collect();
+        let locks = locks?;
+        let (unmapped, open) = context.store.list_pending_work(&sources).await?;
+        divide(context, unmapped, shares).await?;
+        drop(locks);
+        Ok(open)
+    };
+    context.exclusively(&[SETUP], &tracks, work).await
 }

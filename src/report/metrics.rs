@@ -3,8 +3,10 @@
 use std::fmt;
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use prometheus_client::collector::Collector;
@@ -15,18 +17,26 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use super::live::{Live, LiveTrack};
+use crate::phases::watch::WatchHealth;
 use crate::track::read;
 use crate::upstream::UpstreamError;
 
-/// Answers `/metrics` at `listener` for as long as the process runs.
+/// Answers `/metrics`, and of a watch `/healthz`, at `listener` for as long as the process runs.
 ///
 /// # Errors
 /// Where the listener cannot be used.
-pub fn serve(listener: TcpListener, live: Arc<Live>) -> std::io::Result<()> {
+pub fn serve(
+    listener: TcpListener,
+    live: Arc<Live>,
+    watch: Option<(Arc<WatchHealth>, Duration)>,
+) -> std::io::Result<()> {
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let mut registry = Registry::with_prefix("backfill");
     registry.register_collector(Box::new(Tracks(live)));
+    if let Some((health, _)) = &watch {
+        registry.register_collector(Box::new(Watched(health.clone())));
+    }
     let registry = Arc::new(registry);
     let page = move || {
         let registry = registry.clone();
@@ -37,9 +47,60 @@ pub fn serve(listener: TcpListener, live: Arc<Live>) -> std::io::Result<()> {
             ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], body)
         }
     };
-    let router = Router::new().route("/metrics", get(page));
+    let mut router = Router::new().route("/metrics", get(page));
+    if let Some((health, max_lag)) = watch {
+        let answer = move || std::future::ready(healthy(&health, max_lag));
+        router = router.route("/healthz", get(answer));
+    }
     tokio::spawn(async move { axum::serve(listener, router).await });
     Ok(())
+}
+
+/// Whether a tick of the watch came to its end within `max_lag`.
+fn healthy(health: &WatchHealth, max_lag: Duration) -> (StatusCode, String) {
+    let counts = health.counts();
+    let behind = counts.behind.as_secs();
+    match counts.behind <= max_lag {
+        true => (StatusCode::OK, format!("ok: the last tick ended {behind} s ago\n")),
+        false => (StatusCode::SERVICE_UNAVAILABLE, format!("behind: no tick has ended for {behind} s\n")),
+    }
+}
+
+/// Reads the figures of a watch whenever it is asked.
+#[derive(Debug)]
+struct Watched(Arc<WatchHealth>);
+
+impl Collector for Watched {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        let counts = self.0.counts();
+        for (name, help, count) in [
+            ("watch_ticks", "Ticks that came to their end", counts.ticks),
+            ("watch_failed_ticks", "Ticks that failed", counts.failed),
+            ("watch_mapped_tokens", "Tokens that were mapped", counts.mapped),
+        ] {
+            let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            ConstCounter::new(count).encode(metric)?;
+        }
+        for (name, help, value) in [
+            ("watch_unmapped_tokens", "Noticed tokens without a mapping", counts.unmapped as f64),
+            (
+                "watch_lag_seconds",
+                "From fill to mapping, 99 of 100 tokens took no longer",
+                counts.lag_p99 as f64,
+            ),
+            ("watch_tick_age_seconds", "Time since a tick came to its end", counts.behind.as_secs_f64()),
+        ] {
+            let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            ConstGauge::new(value).encode(metric)?;
+        }
+        let help = "Tokens that were mapped, by what the map names as their source";
+        let mut metric =
+            encoder.encode_descriptor("watch_mapped_by_source", help, None, MetricType::Counter)?;
+        for (source, tokens) in &counts.by_source {
+            ConstCounter::new(*tokens).encode(metric.encode_family(&[("source", source.as_str())])?)?;
+        }
+        Ok(())
+    }
 }
 
 /// Reads the gauges whenever it is asked.

@@ -21,6 +21,7 @@ pub(crate) mod text;
 pub(crate) mod track;
 mod validate;
 mod verify;
+mod watch;
 
 use serde::Serialize;
 use serde_json::Value;

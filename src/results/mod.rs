@@ -16,6 +16,7 @@ mod status;
 mod track;
 mod validate;
 mod verify;
+mod watch;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -38,6 +39,7 @@ pub use validate::{
     Count, Explanation, OddSide, Outcomes, Position, Validate, WalletStatus, WalletValidation,
 };
 pub use verify::{Gap, Generation, Global, Month, Positions, Unmapped, Verify, WalletCoverage, Weight};
+pub use watch::Watch;
 
 /// What one phase came to.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -4,7 +4,7 @@ use schemars::{Schema, schema_for};
 
 use super::{
     Catalogue, Derive, Doctor, Failed, Merge, Proof, Proofs, Run, Runs, Setting, Setup, Status, Track,
-    Validate, Verify,
+    Validate, Verify, Watch,
 };
 
 /// A result: the word for it, the commands that print it, and its schema.
@@ -29,6 +29,7 @@ pub fn all() -> Vec<Described> {
         described("merge", "`merge`", schema_for!(Merge)),
         described("verify", "`verify`", schema_for!(Verify)),
         described("validate", "`validate`", schema_for!(Validate)),
+        described("watch", "`watch`, one object a tick", schema_for!(Watch)),
         described(
             "run",
             "`run`, `demo`; `run --dry-run` prints `plan` and `elapsed_seconds` of it",

@@ -148,8 +148,12 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn conditions(&self, columns: &[ConditionColumn]) -> Result<Conditions, StoreError> {
+        self.conditions_in(&self.spelled_conditions(columns))
+    }
+
+    /// Every condition among the texts that `all` answers as `spelled`.
+    pub(super) fn conditions_in(&self, all: &str) -> Result<Conditions, StoreError> {
         let doing = "reading the condition ids";
-        let all = self.spelled_conditions(columns);
         let sql = format!(
             "SELECT toFixedString(unhex(norm), 32) AS condition, countIf(spelled != '' AND norm = '') AS malformed \
              FROM (SELECT DISTINCT spelled, {} AS norm FROM ({all})) GROUP BY norm",

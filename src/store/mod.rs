@@ -34,6 +34,7 @@ pub mod staging;
 pub(crate) mod standing;
 mod table;
 mod wallets;
+pub(crate) mod watermark;
 pub mod workload;
 
 use std::panic::AssertUnwindSafe;

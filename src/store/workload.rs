@@ -87,7 +87,6 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn list_unmapped(&self) -> Result<u64, StoreError> {
-        let doing = "listing the unmapped tokens";
         let inputs = self.inputs().await?;
         let fills = inputs.fills()?.from();
         let (token, map) = (well_formed_token("asset_id"), usable_map(inputs.map()?));
@@ -97,7 +96,12 @@ impl Store {
                AND asset_id GLOBAL NOT IN (SELECT token_id FROM {map} WHERE NOT disagreeing) \
                AND asset_id GLOBAL NOT IN (SELECT token_id FROM {derived})"
         );
-        self.replace_workload(doing, "unmapped_tokens", &select).await?;
+        self.list_unmapped_of(&select).await
+    }
+
+    /// Writes what `select` answers, as `asset_id`, to `unmapped_tokens`, and says how many there are.
+    pub(super) async fn list_unmapped_of(&self, select: &str) -> Result<u64, StoreError> {
+        self.replace_workload("listing the unmapped tokens", "unmapped_tokens", select).await?;
         Ok(self.workload_in(&self.staging_table("unmapped_tokens")).await?.total)
     }
 

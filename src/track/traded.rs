@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::ids::TokenId;
+use crate::store::conditions::{Stream, TradedToken};
 use crate::store::{Store, StoreError};
 
 /// The traded tokens, ordered by their fingerprints ([`TokenId::fingerprint`]), each with its label.
@@ -24,7 +25,14 @@ impl Traded {
     /// # Errors
     /// [`StoreError`].
     pub async fn read(store: &Store) -> Result<Self, StoreError> {
-        let mut rows = store.traded_tokens().await?;
+        Self::of(store.traded_tokens().await?).await
+    }
+
+    /// The tokens of `rows`, which are ordered by their fingerprints.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn of(mut rows: Stream<TradedToken>) -> Result<Self, StoreError> {
         let mut traded = Self::default();
         while let Some(row) = rows.next().await? {
             traded.push(row.fingerprint, &row.label, row.open);

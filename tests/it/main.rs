@@ -40,4 +40,5 @@ mod tracks;
 mod traps;
 mod validate;
 mod verify;
+mod watch;
 mod workers;
