@@ -464,8 +464,8 @@ pub struct ProveArgs {
     /// Prove every row of a CSV file, - for standard input
     ///
     /// Its first line names the columns token_id and condition_id, others are ignored. Standard output gets a CSV in
-    /// the same order: token_id,condition_id,outcome_index,collateral,verdict, where the verdict is proven, refuted
-    /// or malformed. With --format json only the counts are printed.
+    /// the same order: token_id,condition_id,outcome_index,collateral,verdict, where the verdict is proven, mirror,
+    /// structural, refuted or malformed. With --format json only the counts are printed.
     #[arg(long, value_name = "CSV")]
     pub file: Option<PathBuf>,
 }

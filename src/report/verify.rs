@@ -62,6 +62,7 @@ fn global(page: &mut Page, result: &Verify) {
     } else {
         format!("❌ Global coverage below {target}%, margin {margin}")
     });
+    by_generation(page, result);
 }
 
 fn baseline(page: &mut Page, result: &Verify, wallet: &WalletCoverage) {
@@ -159,7 +160,6 @@ fn where_the_gap_is(page: &mut Page, result: &Verify) {
         gap.coverage_by_volume_pct
     ));
     page.line("(A fill that was delivered twice counts twice here, and once in the P&L.)");
-    by_generation(page, result);
     if gap.fills_without_volume > 0 {
         page.line(format!("Fills without a usable price or size: {}", thousands(gap.fills_without_volume)));
     }

@@ -141,6 +141,11 @@ async fn a_run_over_both_generations_passes_and_its_pnl_is_the_generators() {
             assert_eq!(condition, right, "a mirror of a known condition");
         }
     }
+    // The page says it, whether something is unmapped or not.
+    let page = String::from_utf8(scene.output(&["verify"]).await.stdout).unwrap();
+    for words in ["Hashes", "Second generation", "Combos", "of the volume"] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
     // Each command again, by itself, has nothing left to do.
     for command in ["derive", "merge", "verify"] {
         let (object, errors) = scene.json(0, &[command]).await;
@@ -152,9 +157,20 @@ async fn a_run_over_both_generations_passes_and_its_pnl_is_the_generators() {
 #[tokio::test(flavor = "multi_thread")]
 async fn both_kinds_in_one_batch_of_every_source_are_all_answered() {
     let universe = universe(63);
-    for source in [Source::Dome, Source::Goldsky, Source::Gamma, Source::Tokens] {
+    let asked = [
+        (Source::Dome, None),
+        (Source::Goldsky, None),
+        (Source::Gamma, Some("markets")),
+        (Source::Gamma, Some("keyset")),
+        (Source::Tokens, None),
+    ];
+    for (source, mode) in asked {
         let plan = FaultPlan { lie_rate: 0.1, ..FaultPlan::faults_and_lies(9, 0.0) };
         let scene = Scene::new(&universe, &[source], |_, options| options.faults = plan.clone()).await;
+        let scene = match mode {
+            Some(mode) => scene.with("--gamma-mode", mode),
+            None => scene,
+        };
         scene.json(0, &["setup", "--tracks", source.name()]).await;
         let (track, errors) = scene.json(0, &[source.name()]).await;
         let count = |field: &str| track[field].as_u64().unwrap();
@@ -179,6 +195,47 @@ async fn both_kinds_in_one_batch_of_every_source_are_all_answered() {
         }
         assert!(of_second > 500, "{source:?} staged {of_second} of the second generation");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_catalogue_lists_and_stages_both_kinds_with_what_they_are() {
+    let universe = universe(64);
+    let scene = Scene::new(&universe, &[Source::Clob], |_, options| options.list.page = 100).await;
+    let (track, errors) = scene.json(0, &["clob"]).await;
+    assert_eq!((&track["failed"], &track["rejected"]), (&0.into(), &0.into()), "{errors}");
+    let rows = |table: &str| {
+        format!(
+            "SELECT token_id, condition_id_norm, outcome_index, outcome_label, toString(evidence) FROM {table}"
+        )
+    };
+    type Row = (String, String, u8, String, String);
+    let listed: Vec<Row> = scene.world.all(&rows("{s}.clob_markets FINAL")).await;
+    let listed: BTreeMap<String, Row> = listed.into_iter().map(|row| (row.0.clone(), row)).collect();
+    let mut seen = HashSet::new();
+    for market in universe.markets() {
+        for index in [0_u8, 1] {
+            let token = market.tokens()[usize::from(index)];
+            let (_, condition, said, label, evidence) = &listed[&token.to_string()];
+            let condition: ConditionId = condition.parse().unwrap();
+            assert!(condition.is_same_as(&market.condition()) && *said == index, "{token}");
+            assert_eq!(label, market.labels()[usize::from(index)], "{token}");
+            let expected: &[&str] = match market.kind() {
+                Kind::Hash => &["proven"],
+                // Its legacy condition is known, or it is not.
+                Kind::Mirror => &["mirror", "structural"],
+                Kind::Binary | Kind::NegRisk | Kind::Combo => &["structural"],
+            };
+            assert!(expected.contains(&evidence.as_str()), "{token}: {evidence}");
+            seen.insert((market.kind() as u8, evidence.clone()));
+        }
+    }
+    assert!(seen.len() >= 5, "{seen:?}");
+    let staged: Vec<Row> = scene.world.all(&rows("{s}.clob_asset_map_clob")).await;
+    let count = staged.len();
+    let staged: HashSet<String> = staged.into_iter().map(|row| row.0).collect();
+    let unmapped = universe.traded_tokens().filter(|outcome| !outcome.mapped());
+    let unmapped: HashSet<String> = unmapped.map(|outcome| outcome.token().to_string()).collect();
+    assert!(staged.len() == count && staged == unmapped, "{count} staged of {}", unmapped.len());
 }
 
 const LEGACY: &str = "a467b14d51f01b957109d9cbb1d6c124fab2a089d52ed8f471d23c2812e743b7";

@@ -22,6 +22,7 @@ mod labels;
 mod lease;
 mod map_engines;
 mod metadata;
+mod neg_risk_mirrors;
 mod odd_fields;
 mod outputs;
 mod pipeline;

@@ -100,6 +100,27 @@ fn a_table_comes_back_in_its_order_with_a_verdict_on_each_row() {
     assert_eq!((json["rows"].as_u64(), json["malformed"].as_u64()), (Some(9_000), Some(3_000)));
 }
 
+/// 200 pairs as they are traded, of both collaterals.
+#[test]
+fn every_real_position_is_proven_with_its_index_and_collateral_and_no_other_condition() {
+    let real = include_str!("../data/real-positions.csv");
+    let rows: Vec<Vec<&str>> = real.lines().skip(1).map(|line| line.split(',').collect()).collect();
+    assert_eq!(rows.len(), 200);
+    let bare = |condition: &str| condition.trim_start_matches("0x").to_owned();
+    let expected = rows.iter().map(|row| format!("{},{},{},{},proven", row[0], bare(row[1]), row[2], row[3]));
+    let output = prove(&["--file", "-"], real);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let said = text(&output.stdout);
+    assert_eq!(said.lines().skip(1).collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+    // Each token with the condition of the next row.
+    let next = rows.iter().zip(rows.iter().cycle().skip(1)).filter(|(row, next)| row[1] != next[1]);
+    let turned: Vec<String> = next.map(|(row, next)| format!("{},{}\n", row[0], next[1])).collect();
+    let output = prove(&["--file", "-"], &format!("token_id,condition_id\n{}", turned.concat()));
+    assert_eq!(output.status.code(), Some(3));
+    let refuted = text(&output.stdout).lines().filter(|line| line.ends_with(",,,refuted")).count();
+    assert_eq!((refuted, turned.len() > 190), (turned.len(), true));
+}
+
 #[test]
 fn what_cannot_be_proven_at_all_is_a_usage_error() {
     for (arguments, input) in [
