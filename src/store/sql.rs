@@ -7,8 +7,8 @@ use crate::ids::token::MULTIPLIER;
 /// text takes ten times as long as all the rest of a query. `toUInt256OrNull` alone would accept `007` and wrap 2²⁵⁶
 /// to 0.
 pub fn well_formed_token(expr: &str) -> String {
-    // Nothing is left but digits: a third of the time of a pattern. Of numbers with equally many digits the larger one is
-    // the larger text.
+    // Nothing is left when the digits are taken away, which is cheaper than a pattern. Of numbers with equally many digits
+    // the larger one is the larger text.
     format!(
         "ifNull(trim(BOTH '0123456789' FROM {expr}) = '' AND {expr} != '' AND (NOT startsWith({expr}, '0') OR {expr} = '0') \
            AND (length({expr}) < 78 OR length({expr}) = 78 AND {expr} <= \
@@ -114,7 +114,7 @@ pub(super) fn usable_map_among(map: &InputTable, among: &str) -> String {
     let token = well_formed_token("token_id");
     let condition = condition_norm("condition_id_norm");
     let mirror = mirror_spelling("condition_norm");
-    // A condition is 256 bits: comparing the least with the largest number takes a tenth of counting distinct texts.
+    // A condition is 256 bits: comparing the least with the largest number takes half as long as counting distinct texts.
     let number = |text: &str| format!("reinterpretAsUInt256(reverse(unhex({text})))");
     format!(
         "(SELECT token_id, lower(hex(reverse(reinterpretAsFixedString(\
