@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 use super::Context;
 use super::events::{Activity, PhaseEvent};
 use crate::atomic_file;
+use crate::chain::{BlockRange, contracts};
 use crate::failure::Failure;
 use crate::ids::Wallet;
 use crate::source::Source;
+use crate::store::StoreError;
+use crate::store::chain::UnknownTokens;
 use crate::store::gaps::{FailedBatch, Gaps, UnmappedToken};
 use crate::store::positions::Holdings;
 use crate::track::checkpoint;
@@ -42,6 +45,17 @@ pub struct WalletCoverage {
     pub resolved: u64,
 }
 
+/// What the chain, as far as it was read, says of the traded tokens.
+#[derive(Debug, Clone)]
+pub struct ChainFound {
+    /// The last block that was read; 0 where all of it came from files.
+    pub read_up_to: u64,
+    /// Ranges below it that were not read.
+    pub holes: u64,
+    /// Tokens whose condition it is not known to have.
+    pub unknown: UnknownTokens,
+}
+
 /// What phase 4 found.
 #[derive(Debug, Clone)]
 pub struct VerifyResult {
@@ -55,6 +69,8 @@ pub struct VerifyResult {
     pub resolved: u64,
     /// How many of those are wanted.
     pub min_positions: u64,
+    /// What the chain says of the traded tokens; `None` where it was not read.
+    pub chain: Option<ChainFound>,
     /// Where every unmapped token was written.
     pub gaps_file: Option<PathBuf>,
     /// From the process's start.
@@ -96,7 +112,8 @@ pub async fn run(context: &Context, options: &VerifyOptions) -> Result<VerifyRes
     let most = if options.gaps_file.is_some() { 1 << 40 } else { SHOWN };
     let failed = failed_batches(context);
     // Side by side: the second reads little, and mostly waits.
-    let (mut gap, holdings) = tokio::try_join!(store.gaps(&failed, most), store.holdings(&options.wallets))?;
+    let (mut gap, holdings, chain) =
+        tokio::try_join!(store.gaps(&failed, most), store.holdings(&options.wallets), chain_found(context))?;
     if let Some(path) = &options.gaps_file {
         write_gaps(path, &gap.unmapped)?;
     }
@@ -108,9 +125,24 @@ pub async fn run(context: &Context, options: &VerifyOptions) -> Result<VerifyRes
         wallets,
         target: settings.thresholds.coverage_target,
         min_positions: settings.thresholds.min_positions,
+        chain,
         gaps_file: options.gaps_file.clone(),
         elapsed_seconds: context.elapsed(),
     })
+}
+
+/// What the chain says of the traded tokens, where it was read.
+async fn chain_found(context: &Context) -> Result<Option<ChainFound>, StoreError> {
+    let store = &context.store;
+    if !store.has_chain().await? {
+        return Ok(None);
+    }
+    let ledger = store.range_ledger(&contracts::everything().hash()).await?;
+    let (covered, first) = (ledger.coverage(), context.settings.chain.from_block);
+    let read_up_to = covered.last().unwrap_or_default();
+    let holes = BlockRange::new(first, read_up_to).map_or(0, |wanted| covered.missing(wanted).len() as u64);
+    let unknown = store.tokens_unknown_to_the_chain(SHOWN).await?;
+    Ok(Some(ChainFound { read_up_to, holes, unknown }))
 }
 
 /// The batches that the tracks' checkpoints keep as failed. A checkpoint that cannot be read is the tracks' business:

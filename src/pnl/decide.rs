@@ -91,6 +91,8 @@ pub struct Decision {
     pub contradicts_itself: bool,
     /// Another source names another winner than the payout that counts.
     pub tables_disagree: bool,
+    /// What a table says instead, where the chain decides: the first table that contradicts it.
+    pub contradiction: Option<(PayoutSource, Payout)>,
     /// The vector has a denominator of zero and no other column decides: such a row is no resolution.
     pub zero_denominator: bool,
     /// A winner is named, but its text is not exactly one of the two labels, and nothing else decides.
@@ -121,6 +123,16 @@ pub fn decide(index: u8, evidence: &Evidence) -> Decision {
         (Some(payout), Some(by)) => payout.refutes(by),
         _ => false,
     };
+    let contradicts = |by: &Option<Payout>, exact: bool| {
+        by.clone().filter(|it| match &payout {
+            Some(paid) => paid.refutes(it) || (exact && paid.differs(it)),
+            None => false,
+        })
+    };
+    let of_resolutions = || Some((PayoutSource::Resolutions, contradicts(&said[1], row.vector.is_some())?));
+    let of_winners = || Some((PayoutSource::Winners, contradicts(&said[2], false)?));
+    let by_chain = source == Some(PayoutSource::Chain);
+    let contradiction = by_chain.then(|| of_resolutions().or_else(of_winners)).flatten();
     let unclear = by_text == Named::Neither || row.text == Some(Named::Neither);
     Decision {
         listed: chain.is_some()
@@ -135,6 +147,7 @@ pub fn decide(index: u8, evidence: &Evidence) -> Decision {
         misplaced_label: labels.misplaced(),
         winner: name.into_iter().find(|name| !name.is_empty()).unwrap_or_default().to_owned(),
         rows_disagree: false,
+        contradiction,
         source,
         payout,
     }
@@ -316,6 +329,17 @@ mod tests {
         let mut chain = evidence(YES, row(&[1, 0], 1, None, ""), "Yes");
         chain.chain = Some(PayoutVector::whole(&[0, 7], 7));
         assert_eq!((both(&chain), decide(0, &chain).tables_disagree), (won(1), true));
+        let said = |evidence: &Evidence| decide(0, evidence).contradiction.map(|(by, it)| (by, it.exact()));
+        assert_eq!(said(&chain), Some((PayoutSource::Resolutions, "1".to_owned())));
+        chain.resolution = None;
+        assert_eq!(said(&chain), Some((PayoutSource::Winners, "1".to_owned())));
+        // A vector is exact, so that also a half contradicts; a millionth is how a table rounds.
+        let mut half = evidence(YES, row(&[1, 1], 2, None, ""), "Yes");
+        half.chain = Some(PayoutVector::whole(&[1, 0], 1));
+        assert_eq!(said(&half), Some((PayoutSource::Resolutions, "0.5".to_owned())));
+        let mut third = evidence(YES, row(&[333_333, 666_667], 1_000_000, None, ""), "");
+        third.chain = Some(PayoutVector::whole(&[1, 2], 3));
+        assert_eq!(said(&third), None);
     }
 
     proptest! {

@@ -25,6 +25,11 @@ impl Payout {
         (self.0.is_zero() && other.0.is_one()) || (self.0.is_one() && other.0.is_zero())
     }
 
+    /// Whether two are further apart than a millionth, to which some tables round.
+    pub(super) fn differs(&self, other: &Self) -> bool {
+        (&self.0 - &other.0).abs() > BigRational::new(1.into(), 1_000_000.into())
+    }
+
     /// Whether anything is paid.
     pub fn pays(&self) -> bool {
         self.0.is_positive()

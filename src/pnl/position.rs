@@ -108,6 +108,13 @@ impl Position {
         Some(paid(&self.net_shares, self.otherwise.as_ref()?) + self.cashflow.units())
     }
 
+    /// What the payout that counts adds to the realized P&L, compared with the one that a table says instead; `None`
+    /// where none contradicts.
+    pub fn contradicted_by(&self) -> Option<Usd> {
+        let (_, said) = self.decision.contradiction.as_ref()?;
+        Some(self.paid_out()? - paid(&self.net_shares, said))
+    }
+
     /// What its second deliveries would add to the realized P&L; `None` while unresolved.
     pub fn realized_by_repeats(&self) -> Option<Usd> {
         let payout = self.decision.payout.as_ref()?;

@@ -1,6 +1,7 @@
 //! What phase 5 prints.
 
 mod details;
+mod payouts;
 
 use super::Report;
 use super::text::{Page, thousands};
@@ -118,6 +119,7 @@ fn wallet_page(page: &mut Page, wallet: &WalletValidation, limit: f64) {
     }
     explanations(page, wallet);
     outcomes(page, wallet);
+    payouts::sections(page, &wallet.payouts);
     details::sections(page, &wallet.details, expected, &wallet.total);
 }
 

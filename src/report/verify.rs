@@ -3,7 +3,7 @@
 use super::Report;
 use super::text::{Page, percent1, percent2, thousands};
 use crate::outcome::Outcome;
-use crate::results::{Percentage, Verify, WalletCoverage, Weight};
+use crate::results::{ChainKnowledge, Percentage, Verify, WalletCoverage, Weight};
 
 impl Report for Verify {
     fn outcome(&self) -> Outcome {
@@ -38,6 +38,9 @@ fn whole(result: &Verify) -> String {
     });
     if result.global.unmapped > 0 {
         where_the_gap_is(&mut page, result);
+    }
+    if let Some(chain) = &result.chain {
+        chain_section(&mut page, chain);
     }
     by_month(&mut page, result);
     verdict(&mut page, result);
@@ -176,6 +179,35 @@ fn where_the_gap_is(page: &mut Page, result: &Verify) {
     }
     if let Some(path) = &result.gaps_file {
         page.blank().line(format!("All {} written to {}", thousands(result.global.unmapped), path.display()));
+    }
+}
+
+/// Traded tokens whose condition the chain is not known to have, and why that may be.
+fn chain_section(page: &mut Page, chain: &ChainKnowledge) {
+    if chain.unknown == 0 {
+        return;
+    }
+    page.blank().line(format!(
+        "Traded tokens whose condition the chain is not known to have: {}",
+        thousands(chain.unknown)
+    ));
+    page.line(match (chain.read_up_to, chain.holes) {
+        (0, _) => "(All of the chain came from files; `backfill chain` reads what those lack.)".to_owned(),
+        (_, 0) => format!(
+            "(Read up to block {} without a hole. What is newer reads `backfill chain`; what a provider left out finds `backfill chain --check 1` with a second one in CHAIN_URL; the rest is no token.)",
+            chain.read_up_to
+        ),
+        (_, holes) => format!(
+            "({} ranges up to block {} were not read: run `backfill chain`, then `backfill derive`.)",
+            thousands(holes),
+            chain.read_up_to
+        ),
+    });
+    for token in &chain.tokens {
+        let condition = token.condition_id.as_deref().map_or("no condition known".to_owned(), |id| {
+            format!("condition {}...", id.chars().take(12).collect::<String>())
+        });
+        page.line(format!("  {} {:>10} fills  {condition}", token.token_id, thousands(token.fills)));
     }
 }
 

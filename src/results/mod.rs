@@ -7,6 +7,7 @@ mod chain;
 mod config;
 mod doctor;
 mod merge;
+mod payouts;
 mod pnl_details;
 mod prove;
 mod run;
@@ -16,6 +17,7 @@ mod status;
 mod track;
 mod validate;
 mod verify;
+mod verify_chain;
 mod watch;
 
 use serde::{Deserialize, Serialize};
@@ -26,6 +28,7 @@ pub use chain::{Chain, ChainCheck, ChainProvider};
 pub use config::{Failed, PhaseRun, Runs, Setting};
 pub use doctor::{Check, Doctor, Health};
 pub use merge::{Conflict, Covered, Evidence, MapProof, Merge};
+pub use payouts::{ChainContradiction, ChainContradictions, PayoutOrigins};
 pub use pnl_details::{
     DefinitionGap, DefinitionTotals, Differences, FeeTotals, PnlDetails, SignCounts, StepEvidence,
     WaterfallStep,
@@ -39,6 +42,7 @@ pub use validate::{
     Count, Explanation, OddSide, Outcomes, Position, Validate, WalletStatus, WalletValidation,
 };
 pub use verify::{Gap, Generation, Global, Month, Positions, Unmapped, Verify, WalletCoverage, Weight};
+pub use verify_chain::{ChainKnowledge, UnknownToken};
 pub use watch::Watch;
 
 /// What one phase came to.

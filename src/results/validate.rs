@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Percentage, PnlDetails, Seconds};
+use super::{PayoutOrigins, Percentage, PnlDetails, Seconds};
 use crate::outcome::Outcome;
 use crate::pnl::{Micro, Usd};
 
@@ -129,6 +129,9 @@ pub struct WalletValidation {
     pub from_catalogue: u64,
     /// Positions in combos that are undecided: a leg is open, or the legs are not known.
     pub undecided_combos: u64,
+    /// Where the payouts come from.
+    #[serde(flatten)]
+    pub payouts: PayoutOrigins,
     /// What stands beside the total.
     #[serde(flatten)]
     pub details: PnlDetails,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Percentage, Seconds};
+use super::{ChainKnowledge, Percentage, Seconds};
 use crate::pnl::Usd;
 
 /// What phase 4 found.
@@ -37,6 +37,8 @@ pub struct Verify {
     pub top_unmapped: Vec<Unmapped>,
     /// The same, their ids alone.
     pub unmapped_sample: Vec<String>,
+    /// What the chain says of the traded tokens; null where it was not read.
+    pub chain: Option<ChainKnowledge>,
     /// Where every unmapped token was written; null where that was not asked for.
     pub gaps_file: Option<PathBuf>,
     /// From the process's start.

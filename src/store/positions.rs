@@ -241,7 +241,7 @@ impl Store {
         };
         let FeeColumns { shares: fee_shares, cash: fee_cash, guess: fee_guess } = FeeColumns::of(input);
         let in_flows = self.flow_tokens_sql(wallets).await?;
-        if inputs.resolutions.is_none() && inputs.winners.is_none() {
+        if inputs.resolutions.is_none() && inputs.winners.is_none() && !self.has_chain().await? {
             return Err(StoreError::MissingTable {
                 table: format!("{} (or {})", names.resolutions.plain(), names.winners.plain()),
                 setting: "RESOLUTIONS_TABLE or WINNERS_TABLE",
@@ -330,7 +330,8 @@ impl Store {
         ))
     }
 
-    /// The payouts that the chain reported, one row a condition; none where the chain was not read.
+    /// The payouts that the chain reported, one row a condition; none where the chain was not read. A condition that is
+    /// said to have two payouts has none: one of them is false.
     pub(super) async fn chain_payouts_sql(&self) -> Result<String, StoreError> {
         let table = self.staging_table("chain_resolutions");
         if self.columns(&table).await?.is_none() {
@@ -341,7 +342,7 @@ impl Store {
         Ok(format!(
             "SELECT condition_id_norm AS condition, any(arrayMap(part -> toString(part), payout_numerators)) AS vector, \
                     any(toString(arraySum(payout_numerators))) AS whole \
-             FROM {table} WHERE condition_id_norm != '' GROUP BY condition"
+             FROM {table} WHERE condition_id_norm != '' GROUP BY condition HAVING uniqExact(payout_numerators) = 1"
         ))
     }
 

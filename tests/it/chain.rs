@@ -1,5 +1,7 @@
 //! The chain as a source: from stand-ins of a portal and of nodes, honest and not, into the tables, and on into tokens.
 
+mod uses;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::sync::{Arc, Mutex};

@@ -2,6 +2,7 @@
 
 mod margin;
 mod merge;
+mod payouts;
 mod setup;
 mod validate;
 mod verify;

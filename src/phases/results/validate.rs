@@ -4,8 +4,8 @@ use super::margin::target;
 use crate::phases::validate::{Status, ValidateResult, WalletResult};
 use crate::pnl::{self, Usd};
 use crate::results::{
-    Count, Explanation, OddSide, Outcomes, Percentage, PnlDetails, Position, Seconds, Validate, WalletStatus,
-    WalletValidation,
+    Count, Explanation, OddSide, Outcomes, PayoutOrigins, Percentage, PnlDetails, Position, Seconds,
+    Validate, WalletStatus, WalletValidation,
 };
 
 /// How many winners and losers are shown.
@@ -86,6 +86,7 @@ fn of_wallet(found: &ValidateResult, wallet: &WalletResult) -> WalletValidation 
         undecidable: odd.undecidable,
         from_catalogue: odd.from_catalogue,
         undecided_combos: odd.undecided_combos,
+        payouts: PayoutOrigins::of(wallet),
         details: PnlDetails::of(wallet, &found.tables),
     }
 }

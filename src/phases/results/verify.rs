@@ -1,8 +1,10 @@
 //! What `verify` found.
 
 use super::margin::{margin, target};
-use crate::phases::verify::{VerifyResult, WalletCoverage};
-use crate::results::{self, Gap, Global, Month, Percentage, Positions, Seconds, Unmapped, Verify};
+use crate::phases::verify::{ChainFound, VerifyResult, WalletCoverage};
+use crate::results::{
+    self, ChainKnowledge, Gap, Global, Month, Percentage, Positions, Seconds, UnknownToken, Unmapped, Verify,
+};
 use crate::store::gaps::Weight;
 
 impl From<&VerifyResult> for Verify {
@@ -54,9 +56,25 @@ impl From<&VerifyResult> for Verify {
             tokens_with_odd_dates: gap.odd_dates,
             top_unmapped: gap.unmapped.iter().map(unmapped).collect(),
             unmapped_sample: gap.unmapped.iter().map(|it| it.token.to_string()).collect(),
+            chain: found.chain.as_ref().map(chain),
             gaps_file: found.gaps_file.clone(),
             elapsed_seconds: Seconds(found.elapsed_seconds),
         }
+    }
+}
+
+fn chain(found: &ChainFound) -> ChainKnowledge {
+    ChainKnowledge {
+        read_up_to: found.read_up_to,
+        holes: found.holes,
+        unknown: found.unknown.count,
+        tokens: (found.unknown.shown.iter())
+            .map(|it| UnknownToken {
+                token_id: it.token_id.clone(),
+                condition_id: Some(it.condition_id.clone()).filter(|id| !id.is_empty()),
+                fills: it.fills,
+            })
+            .collect(),
     }
 }
 

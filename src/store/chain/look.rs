@@ -6,6 +6,8 @@ use serde::Deserialize;
 
 use super::{ChainTable, Store, StoreError};
 use crate::chain::BlockRange;
+use crate::source::Source;
+use crate::store::sql::{is_structural, structural_token, usable_map, well_formed_token};
 
 /// What the chain's tables hold, each thing once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Row, Deserialize)]
@@ -41,7 +43,26 @@ pub struct UnknownToken {
     /// The token.
     pub token_id: String,
     /// The condition that the map has for it, empty where it has none.
-    pub condition_id_norm: String,
+    pub condition_id: String,
+    /// Rows of the fills.
+    pub fills: u64,
+}
+
+/// Traded tokens whose condition the chain is not known to have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UnknownTokens {
+    /// How many.
+    pub count: u64,
+    /// Those with the most fills, the busiest first.
+    pub shown: Vec<UnknownToken>,
+}
+
+#[derive(Row, Deserialize)]
+struct UnknownRow {
+    token_id: String,
+    condition_id: String,
+    fills: u64,
+    all: u64,
 }
 
 impl Store {
@@ -97,5 +118,44 @@ impl Store {
         );
         let query = self.query(&sql).param("from", range.from).param("to", range.to);
         self.rows("reading what stands in a range of blocks", query).await
+    }
+
+    /// Traded tokens, hashes by their form, whose condition is in the map and not in the chain's table, or that neither
+    /// the map nor `derive` knows. Natives of the second generation carry their condition and need no event.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn tokens_unknown_to_the_chain(&self, shown: usize) -> Result<UnknownTokens, StoreError> {
+        let inputs = self.inputs().await?;
+        let derived = self.staging_table(&Source::Derived.staging_table());
+        // A token that is staged and not merged is known.
+        let not_staged = match self.columns(&derived).await? {
+            Some(_) => format!("AND token NOT IN (SELECT token_id FROM {derived})"),
+            None => String::new(),
+        };
+        let sql = format!(
+            "SELECT token AS token_id, k.condition_id_norm AS condition_id, fills, count() OVER () AS all \
+             FROM (SELECT asset_id AS token, count() AS fills FROM {fills} WHERE {well_formed} GROUP BY asset_id) AS t \
+             GLOBAL LEFT ANY JOIN (SELECT token_id, condition_id_norm FROM {map}) AS k ON t.token = k.token_id \
+             WHERE if(k.condition_id_norm = '', {native} = '' {not_staged}, NOT {structural} \
+                   AND k.condition_id_norm GLOBAL NOT IN (SELECT condition_id_norm FROM {conditions})) \
+             ORDER BY fills DESC, token LIMIT {shown} SETTINGS join_use_nulls = 0",
+            fills = inputs.fills()?.from(),
+            well_formed = well_formed_token("asset_id"),
+            map = usable_map(inputs.map()?),
+            native = structural_token("token"),
+            structural = is_structural("k.condition_id_norm"),
+            conditions = self.chain_table(ChainTable::Conditions),
+        );
+        let query = super::super::wallets::long(self.query(&sql));
+        let rows: Vec<UnknownRow> =
+            self.rows("looking for tokens that the chain does not know", query).await?;
+        let count = rows.first().map_or(0, |row| row.all);
+        let token = |row: UnknownRow| UnknownToken {
+            token_id: row.token_id,
+            condition_id: row.condition_id,
+            fills: row.fills,
+        };
+        Ok(UnknownTokens { count, shown: rows.into_iter().map(token).collect() })
     }
 }

@@ -8,7 +8,7 @@ mod look;
 mod ranges;
 mod rows;
 
-pub use look::{ChainCounts, KnownPlace, UnknownToken};
+pub use look::{ChainCounts, KnownPlace, UnknownToken, UnknownTokens};
 pub use ranges::{RangeLedger, RangeRow};
 pub use rows::{ComboRow, ConditionRow, MarketRow, RejectedLogRow, ResolutionRow};
 
@@ -117,11 +117,17 @@ impl Store {
         Ok(())
     }
 
-    /// Whether the chain was read, or a part of it imported.
+    /// Whether the chain was read, or a part of it imported: whether any condition of it is known.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn has_chain(&self) -> Result<bool, StoreError> {
-        Ok(self.columns(&self.chain_table(ChainTable::Conditions)).await?.is_some())
+        let table = self.chain_table(ChainTable::Conditions);
+        if self.columns(&table).await?.is_none() {
+            return Ok(false);
+        }
+        let sql = format!("SELECT toUInt8(count() > 0) FROM (SELECT 1 FROM {table} LIMIT 1)");
+        let any: u8 = self.one("looking whether the chain was read", self.query(&sql)).await?;
+        Ok(any == 1)
     }
 }
