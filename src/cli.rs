@@ -114,7 +114,7 @@ pub enum Command {
     /// provider for. What was read is noted in STAGING_DATABASE.chain_ranges: interrupted, it goes on with what is
     /// missing. A first full read takes about 9,400 requests from public nodes, 78 minutes at 20 in 10 s.
     #[command(
-        after_help = "Examples:\n  backfill chain && backfill derive && backfill merge\n  CHAIN_URL=https://polygon-bor-rpc.publicnode.com,https://rpc-mainnet.matic.quiknode.pro backfill chain --check 0.05\n  backfill chain --follow             stays at the head until Ctrl-C"
+        after_help = "Examples:\n  backfill chain && backfill derive && backfill merge\n  CHAIN_URL=https://polygon-bor-rpc.publicnode.com,https://rpc-mainnet.matic.quiknode.pro backfill chain --check 0.05\n  backfill chain --follow             stays at the head until Ctrl-C\n  backfill chain --preparations preparations.parquet --resolutions resolutions.parquet"
     )]
     Chain(chain::ChainCommandArgs),
     /// Phase 3: staging into production

@@ -81,7 +81,9 @@ impl<T: Clone + Send + Sync + 'static> TypedValueParser for SecretParser<T> {
         arg: Option<&clap::Arg>,
         value: &std::ffi::OsStr,
     ) -> Result<T, clap::Error> {
-        let name = arg.and_then(clap::Arg::get_env).unwrap_or_default().to_string_lossy();
+        let setting = arg.and_then(clap::Arg::get_env).map(|name| name.to_string_lossy().into_owned());
+        let flag = || arg.and_then(clap::Arg::get_long).map(|name| format!("--{name}"));
+        let name = setting.or_else(flag).unwrap_or_default();
         let refused = |why: &str| {
             clap::Error::raw(ErrorKind::ValueValidation, format!("{name} {why}\n")).with_cmd(command)
         };

@@ -8,6 +8,7 @@
 pub mod abi;
 pub mod contracts;
 pub mod coverage;
+pub mod dataset;
 mod decode;
 pub mod event;
 pub mod filter;

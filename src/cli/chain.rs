@@ -3,6 +3,10 @@
 use clap::Args;
 
 use crate::chain::BlockRange;
+use crate::failure::Failure;
+use crate::phases::chain::{ChainFiles, ChainOptions};
+use crate::upstream::chain::ChainFile;
+use crate::values::SecretParser;
 
 /// `chain`
 #[derive(Debug, Args)]
@@ -16,6 +20,35 @@ pub struct ChainCommandArgs {
     /// Read blocks again that were read already, FROM..TO; can be given several times
     #[arg(long, value_name = "FROM..TO")]
     pub recheck: Vec<BlockRange>,
+    /// Take conditions from a Parquet, CSV or TSV file, or one behind a URL, and ask no provider; several are possible
+    ///
+    /// Its columns are those of the public data set: id (137_BLOCK_LOGINDEX), condition_id, oracle, question_id,
+    /// outcome_slot_count. Every row is checked by its hash.
+    #[arg(long, value_name = "FILE|URL", value_parser = SecretParser(ChainFile::parse), conflicts_with_all = ["follow", "check", "recheck"])]
+    pub preparations: Vec<ChainFile>,
+    /// The same of payouts, with the column payout_numerators too
+    #[arg(long, value_name = "FILE|URL", value_parser = SecretParser(ChainFile::parse), conflicts_with_all = ["follow", "check", "recheck"])]
+    pub resolutions: Vec<ChainFile>,
+    /// These blocks need not be read from a provider any more: the files hold all of their events
+    #[arg(long, value_name = "FROM..TO")]
+    pub covers: Option<BlockRange>,
+}
+
+impl ChainCommandArgs {
+    /// What is to be done.
+    ///
+    /// # Errors
+    /// `--covers` without a file.
+    pub fn options(self, check_seed: u64) -> Result<ChainOptions, Failure> {
+        let Self { follow, check, recheck, preparations, resolutions, covers } = self;
+        let files = ChainFiles { preparations, resolutions, covers };
+        if covers.is_some() && files.is_empty() {
+            return Err(Failure::Usage(
+                "--covers says what files hold: name them with --preparations and --resolutions".to_owned(),
+            ));
+        }
+        Ok(ChainOptions { recheck, check, check_seed, follow, files })
+    }
 }
 
 fn share(text: &str) -> Result<f64, String> {

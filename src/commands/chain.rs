@@ -6,17 +6,12 @@ use super::session::Session;
 use crate::cli::chain::ChainCommandArgs;
 use crate::failure::Failure;
 use crate::outcome::Outcome;
-use crate::phases::chain::{self, ChainListener, ChainOptions};
+use crate::phases::chain::{self, ChainListener};
 use crate::phases::events::{PhaseEvent, PhaseListener};
 
 /// Reads.
 pub(super) async fn run(session: &Session, args: ChainCommandArgs) -> Result<Outcome, Failure> {
-    let options = ChainOptions {
-        recheck: args.recheck,
-        check: args.check,
-        check_seed: rand::random(),
-        follow: args.follow,
-    };
+    let options = args.options(rand::random())?;
     let recorder = session.recorder.clone();
     let listener: ChainListener = Arc::new(move |event| recorder.on_phase_event(&PhaseEvent::Chain(&event)));
     let work = async {

@@ -4,7 +4,7 @@ use super::Report;
 use super::text::{Page, percent1, runtime, thousands};
 use crate::outcome::Outcome;
 use crate::phases::chain::ChainEvent;
-use crate::results::Chain;
+use crate::results::{Chain, ImportedFile};
 use crate::track::blocks::ProviderEvent;
 
 /// How wide the labels of the page are.
@@ -23,18 +23,11 @@ impl Report for Chain {
 /// A page like the guide's.
 fn page(result: &Chain) -> String {
     let mut page = Page::titled("THE CHAIN: CONDITIONS AND PAYOUTS FROM ITS EVENTS");
-    page.entry(LABELS, "Blocks wanted", range(result.from_block, result.finalized));
-    let read = if result.to_block < result.from_block {
-        "nothing yet".to_owned()
+    if result.files.is_empty() {
+        blocks(&mut page, result);
     } else {
-        format!("up to block {}", result.to_block)
-    };
-    page.entry(LABELS, "Read without a hole", read);
-    page.entry(LABELS, "Requests", thousands(result.requests));
-    if result.throttled > 0 {
-        page.entry(LABELS, "Refused as too fast", thousands(result.throttled));
+        files(&mut page, &result.files);
     }
-    page.entry(LABELS, "Logs read by this run", thousands(result.logs));
     for (label, count) in [
         ("Rejected (kept, not used)", result.rejected),
         ("Strangers' conditions", result.strangers),
@@ -58,6 +51,36 @@ fn page(result: &Chain) -> String {
     page.into_text()
 }
 
+/// The files that were taken in; the rows of each add up.
+fn files(page: &mut Page, files: &[ImportedFile]) {
+    for file in files {
+        page.line(format!("{}: {} rows", file.name, thousands(file.rows)));
+        page.line(format!(
+            "  {} conditions, {} payouts, {} rejected, {} strangers'",
+            thousands(file.conditions),
+            thousands(file.resolutions),
+            thousands(file.rejected),
+            thousands(file.strangers)
+        ));
+    }
+}
+
+/// What was wanted and what was read.
+fn blocks(page: &mut Page, result: &Chain) {
+    page.entry(LABELS, "Blocks wanted", range(result.from_block, result.finalized));
+    let read = if result.to_block < result.from_block {
+        "nothing yet".to_owned()
+    } else {
+        format!("up to block {}", result.to_block)
+    };
+    page.entry(LABELS, "Read without a hole", read);
+    page.entry(LABELS, "Requests", thousands(result.requests));
+    if result.throttled > 0 {
+        page.entry(LABELS, "Refused as too fast", thousands(result.throttled));
+    }
+    page.entry(LABELS, "Logs read by this run", thousands(result.logs));
+}
+
 fn extras(page: &mut Page, result: &Chain) {
     if let Some(check) = &result.check {
         page.section(2, "A second provider");
@@ -79,6 +102,9 @@ fn extras(page: &mut Page, result: &Chain) {
 }
 
 fn verdict(result: &Chain) -> String {
+    if !result.files.is_empty() {
+        return "✅ FILES TAKEN IN - every row checked by its hash; `backfill chain` reads what no file covers, `backfill derive` makes tokens of the conditions".to_owned();
+    }
     if result.holes == 0 {
         return "✅ CHAIN READ - every row checked by its hash; `backfill derive` makes tokens of the conditions".to_owned();
     }

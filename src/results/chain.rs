@@ -36,6 +36,24 @@ pub struct ChainCheck {
     pub unconfirmed: u64,
 }
 
+/// A file of conditions or payouts that was taken in.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ImportedFile {
+    /// Its path; of a URL the file's name and the host.
+    pub name: String,
+    /// Its rows.
+    pub rows: u64,
+    /// Of them, conditions that check.
+    pub conditions: u64,
+    /// Of them, payouts whose condition checks.
+    pub resolutions: u64,
+    /// Of them, those that do not check or cannot be read: kept with their reason, never used.
+    pub rejected: u64,
+    /// Of them, conditions with other than two outcomes: strangers'.
+    pub strangers: u64,
+}
+
 /// What reading the chain came to.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -78,6 +96,8 @@ pub struct Chain {
     pub holes: u64,
     /// The providers.
     pub providers: Vec<ChainProvider>,
+    /// The files that were taken in; where there are any, no provider was asked.
+    pub files: Vec<ImportedFile>,
     /// What a second provider said, where one was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub check: Option<ChainCheck>,

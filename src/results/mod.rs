@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use amounts::{Percentage, Seconds, floored_percent};
-pub use chain::{Chain, ChainCheck, ChainProvider};
+pub use chain::{Chain, ChainCheck, ChainProvider, ImportedFile};
 pub use config::{Failed, PhaseRun, Runs, Setting};
 pub use doctor::{Check, Doctor, Health};
 pub use merge::{Conflict, Covered, Evidence, MapProof, Merge};

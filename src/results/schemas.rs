@@ -3,7 +3,7 @@
 use schemars::{Schema, schema_for};
 
 use super::{
-    Catalogue, Derive, Doctor, Failed, Merge, Proof, Proofs, Run, Runs, Setting, Setup, Status, Track,
+    Catalogue, Chain, Derive, Doctor, Failed, Merge, Proof, Proofs, Run, Runs, Setting, Setup, Status, Track,
     Validate, Verify, Watch,
 };
 
@@ -26,6 +26,7 @@ pub fn all() -> Vec<Described> {
         described("track", "`dome`, `goldsky`, `gamma`", schema_for!(Track)),
         described("catalogue", "`clob`", schema_for!(Catalogue)),
         described("derive", "`derive`", schema_for!(Derive)),
+        described("chain", "`chain`", schema_for!(Chain)),
         described("merge", "`merge`", schema_for!(Merge)),
         described("verify", "`verify`", schema_for!(Verify)),
         described("validate", "`validate`", schema_for!(Validate)),

@@ -1,5 +1,6 @@
 //! The chain as a source: from stand-ins of a portal and of nodes, honest and not, into the tables, and on into tokens.
 
+mod files;
 mod uses;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,6 +59,7 @@ impl Scene {
         let urls: Vec<String> = urls.iter().map(|it| it.url()).collect();
         [("--chain-url", urls.join(",")), ("--chain-rate-limit", "100000/1s".to_owned())]
             .into_iter()
+            .filter(|(_, value)| !value.is_empty())
             .flat_map(|(name, value)| [name.to_owned(), value])
             .chain(["--request-timeout".to_owned(), "2s".to_owned()])
             .collect()

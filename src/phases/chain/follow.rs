@@ -17,11 +17,6 @@ impl Reading<'_> {
                 () = tokio::time::sleep(TICK) => {}
                 () = self.context.stop.cancelled() => return Ok(()),
             }
-            if self.lease.lost().is_cancelled() {
-                return Err(Failure::Unusable(
-                    "ClickHouse could not be told for too long that this process is alive; another one may read the chain by now, so this one ends".to_owned(),
-                ));
-            }
             self.tick().await?;
         }
     }

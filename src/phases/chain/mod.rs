@@ -6,6 +6,7 @@
 mod check;
 pub mod events;
 mod follow;
+mod import;
 mod open;
 pub mod rows;
 mod write;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use events::{ChainEvent, ChainListener};
+pub use import::ChainFiles;
 pub use open::Providers;
 
 use super::Context;
@@ -23,7 +25,7 @@ use crate::failure::Failure;
 use crate::outcome::Outcome;
 use crate::process_lock::ProcessIdentity;
 use crate::results::{Chain, ChainCheck, ChainProvider, Seconds};
-use crate::store::lease::{Lease, LeaseError};
+use crate::store::lease::LeaseError;
 use crate::track::blocks::{Avoided, BlockReader, Provider, ReadOptions};
 use write::{ChainWriter, WRITER};
 
@@ -41,6 +43,8 @@ pub struct ChainOptions {
     pub check_seed: u64,
     /// Stay at the head until a signal comes.
     pub follow: bool,
+    /// Files that are taken in; where there are any, no provider is asked.
+    pub files: ChainFiles,
 }
 
 /// Reads what is not covered up to the last final block.
@@ -55,7 +59,18 @@ pub async fn run(
     let store = &context.store;
     store.create_chain_tables().await?;
     let lease = store.lease(WRITER, &[], &ProcessIdentity::current()).await.map_err(lease_failure)?;
-    let result = read(context, options, listener, &lease).await;
+    let work = async {
+        match options.files.is_empty() {
+            true => read(context, options, listener).await,
+            false => import::import(context, options, listener).await,
+        }
+    };
+    // Whoever holds the lease by now reads, so this process ends, however long what it reads may take.
+    let result = tokio::select! {
+        biased;
+        () = lease.lost().cancelled() => return Err(lease_lost()),
+        result = work => result,
+    };
     // Also after a failure: whoever comes next need not wait. Where this fails the lease expires by itself.
     let released = lease.release().await;
     let result = result?;
@@ -63,13 +78,8 @@ pub async fn run(
     Ok(result)
 }
 
-async fn read(
-    context: &Context,
-    options: &ChainOptions,
-    listener: &ChainListener,
-    lease: &Lease,
-) -> Result<Chain, Failure> {
-    let mut reading = Reading::open(context, listener, lease).await?;
+async fn read(context: &Context, options: &ChainOptions, listener: &ChainListener) -> Result<Chain, Failure> {
+    let mut reading = Reading::open(context, listener).await?;
     reading.uncover(&options.recheck).await?;
     let check = match options.check {
         Some(share) => Some(reading.check(share, options.check_seed).await?),
@@ -86,7 +96,6 @@ async fn read(
 struct Reading<'a> {
     context: &'a Context,
     listener: ChainListener,
-    lease: &'a Lease,
     filter: Arc<LogFilter>,
     providers: Providers,
     writer: ChainWriter,
@@ -96,7 +105,7 @@ struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    async fn open(context: &'a Context, listener: &ChainListener, lease: &'a Lease) -> Result<Self, Failure> {
+    async fn open(context: &'a Context, listener: &ChainListener) -> Result<Self, Failure> {
         let (store, settings) = (&context.store, &context.settings);
         store.end_orphaned_inserts(WRITER).await?;
         let filter = Arc::new(contracts::everything());
@@ -118,7 +127,6 @@ impl<'a> Reading<'a> {
         Ok(Self {
             context,
             listener: listener.clone(),
-            lease,
             filter,
             providers,
             writer,
@@ -278,6 +286,12 @@ fn told(provider: &Provider) -> ChainProvider {
 /// Whether a log cannot be true: the contracts compute the ids that these events name.
 fn cannot_be(log: &Log) -> bool {
     matches!(decode(log), Decoded::Rejected(_))
+}
+
+fn lease_lost() -> Failure {
+    Failure::Unusable(
+        "ClickHouse could not be told for too long that this process is alive; another one may read the chain by now, so this one ends".to_owned(),
+    )
 }
 
 fn lease_failure(error: LeaseError) -> Failure {

@@ -19,7 +19,7 @@ use crate::track::blocks::RangeRead;
 pub const WRITER: &str = "chain";
 
 /// Rows that are collected before an insert is worth its trip.
-const LARGE: usize = 60_000;
+pub(super) const LARGE: usize = 60_000;
 
 /// How long rows wait for company.
 const PATIENCE: Duration = Duration::from_millis(500);

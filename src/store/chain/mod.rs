@@ -4,10 +4,12 @@
 //! order. A condition may thus have several rows where providers contradict each other; what is read here takes only
 //! what all of them agree on.
 
+mod import;
 mod look;
 mod ranges;
 mod rows;
 
+pub use import::{FileInsert, FileRows, FileShape};
 pub use look::{ChainCounts, KnownPlace, UnknownToken, UnknownTokens};
 pub use ranges::{RangeLedger, RangeRow};
 pub use rows::{ComboRow, ConditionRow, MarketRow, RejectedLogRow, ResolutionRow};

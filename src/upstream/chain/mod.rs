@@ -1,6 +1,7 @@
 //! Providers of the chain's logs: a portal, or a node's JSON-RPC. [`LogReader`] is what both can do, and [`open`] finds out
 //! which of the two a URL leads to.
 
+mod file;
 mod guarded;
 mod http;
 mod node;
@@ -9,6 +10,7 @@ mod reader;
 mod refusal;
 mod settings;
 
+pub use file::{ChainFile, FileError, FileFormat};
 pub use http::ProviderUrl;
 pub use reader::{LogPage, LogReader, ProviderKind, ReadError};
 pub use settings::ChainSettings;
