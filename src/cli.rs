@@ -441,6 +441,9 @@ pub struct MergeArgs {
     /// Fill empty questions and slugs of the map, where it has such columns, from what the sources have told
     #[arg(long)]
     pub metadata: bool,
+    /// Add what the chain paid to the table of resolutions, for the conditions that it lacks
+    #[arg(long)]
+    pub resolutions: bool,
 }
 
 /// `derive`

@@ -47,7 +47,7 @@ impl ChainCommandArgs {
                 "--covers says what files hold: name them with --preparations and --resolutions".to_owned(),
             ));
         }
-        Ok(ChainOptions { recheck, check, check_seed, follow, files })
+        Ok(ChainOptions { recheck, check, check_seed, follow, new_only: false, files })
     }
 }
 

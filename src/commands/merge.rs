@@ -14,6 +14,7 @@ pub(super) async fn run(session: &Session, args: &MergeArgs) -> Result<Outcome, 
         repair: args.repair,
         labels: args.labels,
         metadata: args.metadata,
+        resolutions: args.resolutions,
         check: args.check,
     };
     let work = async {

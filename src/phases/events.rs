@@ -43,6 +43,8 @@ pub enum PhaseEvent<'a> {
     FailuresUnknown(&'a CheckpointError),
     /// So many lines of `--combos` hold no legs of a combo, and are left out.
     CombosLeftOut(u64),
+    /// The chain was not read yet, so that a run reads nothing of it.
+    ChainNotRead,
     /// The chain is being read.
     Chain(&'a ChainEvent),
     /// The source that is asked for expected P&L knows none of this wallet, which is left out.
@@ -80,6 +82,8 @@ pub enum Activity {
     CheckingMap,
     /// Labels are filled and corrected.
     WritingLabels,
+    /// The chain's payouts are written into the resolutions.
+    WritingPayouts,
     /// Questions and slugs of the map are being filled.
     WritingMetadata,
     /// Positions are added up.

@@ -5,6 +5,7 @@ use super::events::Activity;
 use super::exclusive::MERGE;
 use crate::failure::Failure;
 use crate::source::Source;
+use crate::store::chain::MergedPayouts;
 use crate::store::coverage::Coverage;
 use crate::store::labels::LabelCounts;
 use crate::store::merge::{ProofCounts, Staged};
@@ -24,6 +25,8 @@ pub struct MergeOptions {
     pub labels: bool,
     /// Fill empty questions and slugs of the map from what sources have told.
     pub metadata: bool,
+    /// Write the chain's payouts into the resolutions, for the conditions that those lack.
+    pub resolutions: bool,
     /// Prove the rows that the map had before, too, as a repair does.
     pub check: bool,
 }
@@ -47,6 +50,8 @@ pub struct MergeResult {
     pub labels: Option<LabelCounts>,
     /// Questions and slugs that were filled, or would be; `None` where that was not asked for.
     pub metadata: Option<MetadataCounts>,
+    /// Payouts of the chain that the resolutions lacked; `None` where that was not asked for.
+    pub resolutions: Option<MergedPayouts>,
     /// Tokens that were added, or would be.
     pub added: u64,
     /// Tokens with two usable rows, before and afterwards.
@@ -75,6 +80,11 @@ impl MergeResult {
 /// command adds the rest.
 pub async fn run(context: &Context, options: &MergeOptions) -> Result<MergeResult, Failure> {
     context.store.check_tables(Needs::Merge).await?;
+    if options.resolutions && !context.store.has_chain().await? {
+        return Err(Failure::Unusable(
+            "merge --resolutions writes what the chain paid, and the chain was not read: run `backfill chain` first".to_owned(),
+        ));
+    }
     if options.repair || options.labels || options.metadata {
         context.store.check_mutable().await?;
     }
@@ -124,6 +134,12 @@ async fn merge(context: &Context, options: &MergeOptions) -> Result<MergeResult,
     } else {
         None
     };
+    let resolutions = if options.resolutions {
+        context.begins(Activity::WritingPayouts);
+        Some(store.merge_payouts(options.dry_run).await?)
+    } else {
+        None
+    };
     let after = if options.dry_run {
         before
     } else {
@@ -141,6 +157,7 @@ async fn merge(context: &Context, options: &MergeOptions) -> Result<MergeResult,
         repaired,
         labels,
         metadata,
+        resolutions,
         added,
         duplicates_before,
         duplicates,

@@ -35,6 +35,9 @@ pub async fn make(context: &Context, sources: &[Source], span: Span) -> Result<P
         None => of_track(*source, standing.as_ref(), span),
     };
     let mut steps = vec![Planned { step: Step::Setup, decision: Decision::Run(Due::Always) }];
+    if let Some(read_up_to) = super::chain::read_up_to(context).await? {
+        steps.push(Planned { step: Step::Chain, decision: Decision::Run(Due::NewBlocks { read_up_to }) });
+    }
     steps.extend(sources.iter().map(|it| Planned { step: Step::Track(*it), decision: track(it) }));
     let merge =
         if span.from == Stage::Merge { of_merge(standing.as_ref()) } else { Decision::Run(Due::AfterOthers) };

@@ -1,15 +1,18 @@
 //! All phases in one process, the tracks side by side.
 
+use std::sync::Arc;
 use std::time::Instant;
 
+use super::chain::{self, ChainListener, ChainOptions};
 use super::events::PhaseEvent;
 use super::plan;
 use super::steps::{Decision, End, Plan, Planned, Skip, Span, Stage, Step, StepEnd};
-use super::{Context, merge, setup, track, validate, verify};
+use super::{Context, derive, merge, setup, track, validate, verify};
 use crate::failure::Failure;
 use crate::outcome::Outcome;
-use crate::results::{PhaseResult, Track};
+use crate::results::{Chain, PhaseResult, Track};
 use crate::source::Source;
+use crate::store::lease::LeaseError;
 use crate::track::engine::TrackError;
 
 /// How the phases are run.
@@ -116,7 +119,11 @@ impl Run<'_> {
             self.phase(Step::Setup, phase).await?;
         }
         let nobody_answers = match span.leaves_out(Stage::Tracks) {
-            None => self.tracks(&sources, options).await?,
+            None => {
+                let (tracks, chain) = tokio::join!(self.tracks(&sources, options), new_blocks(context));
+                self.end_chain(chain).await?;
+                tracks?
+            }
             Some(_) => None,
         };
         if self.outcome == Outcome::Interrupted {
@@ -124,6 +131,28 @@ impl Run<'_> {
         }
         self.harvest(&sources, options).await?;
         nobody_answers.map_or(Ok(()), Err)
+    }
+
+    /// What was new on the chain, and the tokens that follow from it. That it could not be read costs the run nothing
+    /// but that.
+    async fn end_chain(&mut self, read: Option<(Result<Chain, Failure>, f64)>) -> Result<(), Failure> {
+        let Some((result, seconds)) = read else { return Ok(()) };
+        match result {
+            Ok(result) => {
+                let (outcome, logs) = (result.outcome, result.logs);
+                self.worsen(outcome);
+                let result = Some(PhaseResult::Chain(Box::new(result)));
+                self.end(StepEnd { step: Step::Chain, end: End::Ended(outcome), seconds, result });
+                if logs > 0 && outcome != Outcome::Interrupted {
+                    derive::run(self.context, &derive::DeriveOptions::default()).await?;
+                }
+            }
+            Err(failure) => {
+                self.worsen(Outcome::WorkLeft);
+                self.end(StepEnd { step: Step::Chain, end: failed(&failure), seconds, result: None });
+            }
+        }
+        Ok(())
     }
 
     /// What follows the tracks: staging into production, and the checks.
@@ -284,6 +313,27 @@ impl Run<'_> {
             (self.told)(result);
         }
         self.ends.push(end);
+    }
+}
+
+/// Reads what is new on the chain since it was read last; nothing where it was not, or where another process does.
+async fn new_blocks(context: &Context) -> Option<(Result<Chain, Failure>, f64)> {
+    let began = Instant::now();
+    let progress = context.progress.clone();
+    match chain::read_up_to(context).await {
+        Ok(Some(_)) => {}
+        Ok(None) => {
+            progress.on_phase_event(&PhaseEvent::ChainNotRead);
+            return None;
+        }
+        Err(failure) => return Some((Err(failure), seconds_since(began))),
+    }
+    progress.on_phase_event(&PhaseEvent::Began(Step::Chain));
+    let listener: ChainListener = Arc::new(move |event| progress.on_phase_event(&PhaseEvent::Chain(&event)));
+    let options = ChainOptions { new_only: true, ..ChainOptions::default() };
+    match chain::run(context, &options, &listener).await {
+        Err(Failure::Lease(error)) if !matches!(error, LeaseError::Store(_)) => None,
+        result => Some((result, seconds_since(began))),
     }
 }
 

@@ -54,6 +54,8 @@ impl FromStr for Stage {
 pub enum Step {
     /// Phase 0.
     Setup,
+    /// What is new on the chain, beside the tracks.
+    Chain,
     /// One track.
     Track(Source),
     /// Phase 3.
@@ -69,6 +71,7 @@ impl Step {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Track(source) => source.name(),
+            Self::Chain => "chain",
             _ => self.stage().name(),
         }
     }
@@ -77,7 +80,7 @@ impl Step {
     pub const fn stage(self) -> Stage {
         match self {
             Self::Setup => Stage::Setup,
-            Self::Track(_) => Stage::Tracks,
+            Self::Track(_) | Self::Chain => Stage::Tracks,
             Self::Merge => Stage::Merge,
             Self::Verify => Stage::Verify,
             Self::Validate => Stage::Validate,
@@ -101,6 +104,11 @@ pub enum Due {
     },
     /// It has nothing left of its own, and helps the other tracks; so many tokens that it did not find they may know.
     Helps(u64),
+    /// What became final behind the last block that was read.
+    NewBlocks {
+        /// That block.
+        read_up_to: u64,
+    },
     /// So many staged tokens are not in the map, or have a row there that another would replace.
     Unmerged(u64),
 }

@@ -143,11 +143,31 @@ fn merging(page: &mut Page, result: &Merge) {
         labels(page, &result.label_corrections);
     }
     metadata(page, result);
+    payouts(page, result);
     page.line(if result.dry_run {
         format!("Dry run: {} tokens would be added, nothing was written", thousands(result.added))
     } else {
         "✓ Merge complete".to_owned()
     });
+}
+
+/// The chain's payouts for the table of resolutions.
+fn payouts(page: &mut Page, result: &Merge) {
+    let Some(payouts) = &result.resolutions else { return };
+    let would = match result.dry_run {
+        true => "Dry run: resolutions that would be added from the chain",
+        false => "✓ Resolutions added from the chain",
+    };
+    page.line(format!("{would}: {}", thousands(payouts.added)));
+    if payouts.unfit > 0 {
+        page.line(format!(
+            "⚠️  Not added, since the table's columns cannot hold what they pay: {}",
+            thousands(payouts.unfit)
+        ));
+        for unfit in &payouts.unfit_sample {
+            page.line(format!("    {unfit}"));
+        }
+    }
 }
 
 fn metadata(page: &mut Page, result: &Merge) {

@@ -84,6 +84,7 @@ fn due(due: &Due) -> String {
         Due::Helps(unfound) => {
             format!("helps the others, who try the {} it did not find", thousands(*unfound))
         }
+        Due::NewBlocks { read_up_to } => format!("what is new on the chain since block {read_up_to}"),
         Due::Unmerged(tokens) => format!("{} tokens to write to the map", thousands(*tokens)),
     }
 }

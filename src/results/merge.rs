@@ -53,6 +53,8 @@ pub struct Merge {
     pub labels_corrected: Option<u64>,
     /// Some of those, each claim as `map: label` or `source: label`.
     pub label_corrections: Vec<Conflict>,
+    /// Payouts of the chain that the resolutions lacked; null where that was not asked for.
+    pub resolutions: Option<MergedPayouts>,
     /// The map's columns for questions and slugs; null where they were not asked for.
     pub metadata_columns: Option<Vec<String>>,
     /// Rows whose empty question was filled, or would be; null where that was not asked for.
@@ -127,4 +129,16 @@ pub struct MapProof {
     pub unproven: u64,
     /// Tokens that have wrong rows.
     pub wrong_tokens: u64,
+}
+
+/// Payouts of the chain that the table of resolutions lacked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct MergedPayouts {
+    /// Conditions that were added, or would be.
+    pub added: u64,
+    /// Conditions whose payout the table's columns cannot hold: not added.
+    pub unfit: u64,
+    /// Some of those, each as `condition: numerators`.
+    pub unfit_sample: Vec<String>,
 }

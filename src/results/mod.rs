@@ -27,7 +27,7 @@ pub use amounts::{Percentage, Seconds, floored_percent};
 pub use chain::{Chain, ChainCheck, ChainProvider, ImportedFile};
 pub use config::{Failed, PhaseRun, Runs, Setting};
 pub use doctor::{Check, Doctor, Health};
-pub use merge::{Conflict, Covered, Evidence, MapProof, Merge};
+pub use merge::{Conflict, Covered, Evidence, MapProof, Merge, MergedPayouts};
 pub use payouts::{ChainContradiction, ChainContradictions, PayoutOrigins};
 pub use pnl_details::{
     DefinitionGap, DefinitionTotals, Differences, FeeTotals, PnlDetails, SignCounts, StepEvidence,

@@ -173,6 +173,11 @@ impl From<input::MissingTable> for StoreError {
 }
 
 impl StoreError {
+    /// Whether ClickHouse answered, and refused what it was given.
+    pub const fn is_refusal(&self) -> bool {
+        matches!(self, Self::Query { source: clickhouse::error::Error::BadResponse(_), .. })
+    }
+
     /// Whether the same statement may succeed later: an outage, not a mistake.
     pub fn may_pass(&self) -> bool {
         use clickhouse::error::Error;

@@ -1,6 +1,8 @@
 //! The chain as a source: from stand-ins of a portal and of nodes, honest and not, into the tables, and on into tokens.
 
 mod files;
+mod new_blocks;
+mod payouts;
 mod uses;
 
 use std::collections::{BTreeMap, BTreeSet};

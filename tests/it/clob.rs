@@ -28,8 +28,14 @@ use rand_chacha::ChaCha8Rng;
 /// Token and condition to index (255 without a proof), label and whether it won.
 type Listed = BTreeMap<(String, String), (u8, String, bool)>;
 
-const LABELS: MergeOptions =
-    MergeOptions { dry_run: false, repair: false, labels: true, metadata: false, check: false };
+const LABELS: MergeOptions = MergeOptions {
+    dry_run: false,
+    repair: false,
+    labels: true,
+    metadata: false,
+    resolutions: false,
+    check: false,
+};
 
 /// A world and its catalogue, in small pages.
 async fn scene(seed: u64, change: impl FnOnce(&mut StandInOptions)) -> Scene {

@@ -11,8 +11,14 @@ use serde_json::json;
 
 use crate::common::World;
 
-const LABELS: MergeOptions =
-    MergeOptions { dry_run: false, repair: false, labels: true, metadata: false, check: false };
+const LABELS: MergeOptions = MergeOptions {
+    dry_run: false,
+    repair: false,
+    labels: true,
+    metadata: false,
+    resolutions: false,
+    check: false,
+};
 
 fn condition(number: u8) -> ConditionId {
     ConditionId::from_bytes([number; 32])

@@ -8,8 +8,14 @@ use backfill::phases::merge::{self, MergeOptions};
 use backfill::source::Source;
 use backfill::store::metadata::MetadataCounts;
 
-const METADATA: MergeOptions =
-    MergeOptions { dry_run: false, repair: false, labels: false, metadata: true, check: false };
+const METADATA: MergeOptions = MergeOptions {
+    dry_run: false,
+    repair: false,
+    labels: false,
+    metadata: true,
+    resolutions: false,
+    check: false,
+};
 
 fn condition(number: u8) -> ConditionId {
     ConditionId::from_bytes([number; 32])

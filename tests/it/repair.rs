@@ -11,8 +11,14 @@ use backfill::phases::merge::{self, MergeOptions, MergeResult};
 /// Token to condition, index, label, source and question; only one row a token may be left.
 type Map = BTreeMap<String, (String, u8, String, String)>;
 
-const REPAIR: MergeOptions =
-    MergeOptions { dry_run: false, repair: true, labels: false, metadata: false, check: false };
+const REPAIR: MergeOptions = MergeOptions {
+    dry_run: false,
+    repair: true,
+    labels: false,
+    metadata: false,
+    resolutions: false,
+    check: false,
+};
 
 async fn rows(world: &World) -> Vec<(String, String, u8, String, String)> {
     let client = clickhouse::Client::default().with_url(&world.url);

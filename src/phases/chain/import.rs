@@ -3,10 +3,11 @@
 use super::events::ChainListener;
 use super::rows::{Rows, Told};
 use super::write::{ChainWriter, LARGE};
-use super::{BlockRange, Chain, ChainOptions, Context, Failure};
-use crate::chain::contracts;
+use crate::chain::{BlockRange, contracts};
+use crate::failure::Failure;
 use crate::outcome::Outcome;
-use crate::results::{ImportedFile, Seconds};
+use crate::phases::Context;
+use crate::results::{Chain, ImportedFile, Seconds};
 use crate::store::StoreError;
 use crate::store::chain::{FileShape, RejectedLogRow};
 use crate::upstream::chain::{ChainFile, FileFormat};
@@ -35,7 +36,7 @@ impl ChainFiles {
 /// Takes in the files, one behind the other.
 pub(super) async fn import(
     context: &Context,
-    options: &ChainOptions,
+    files_given: &ChainFiles,
     listener: &ChainListener,
 ) -> Result<Chain, Failure> {
     let began = std::time::Instant::now();
@@ -44,7 +45,7 @@ pub(super) async fn import(
     let mut writer =
         ChainWriter::new(store.clone(), ledger, context.settings.work.give_up_after, listener.clone());
     let mut files = Vec::new();
-    let ChainFiles { preparations, resolutions, covers } = &options.files;
+    let ChainFiles { preparations, resolutions, covers } = files_given;
     let all =
         preparations.iter().map(|file| (file, false)).chain(resolutions.iter().map(|file| (file, true)));
     for (file, payouts) in all {
@@ -98,9 +99,9 @@ async fn take(
 ) -> Result<ImportedFile, Failure> {
     let store = &context.store;
     let shape = shape(file.format, payouts);
-    let bad = |error: StoreError| match error.may_pass() {
-        true => Failure::Store(error),
-        false => Failure::File(format!("{} cannot be read as {}: {error}", file.name(), shape.format)),
+    let bad = |error: StoreError| match error.is_refusal() {
+        false => Failure::Store(error),
+        true => Failure::File(format!("{} cannot be read as {}: {error}", file.name(), shape.format)),
     };
     let mut pieces = file.open(context.settings.work.request_timeout).await.map_err(file_failure)?;
     let mut insert = store.take_chain_file(shape).await?;
@@ -108,17 +109,34 @@ async fn take(
         insert.write(&piece).await.map_err(bad)?;
     }
     insert.end().await.map_err(bad)?;
-    let (rows, lacks) = store.chain_file_columns(shape).await?;
+    let rows = check_columns(context, file, shape).await?;
+    check_rows(context, writer, file, shape, rows).await
+}
+
+/// How many rows a file has that lacks no column.
+async fn check_columns(context: &Context, file: &ChainFile, shape: FileShape) -> Result<u64, Failure> {
+    let (rows, lacks) = context.store.chain_file_columns(shape).await?;
     if rows == 0 || !lacks.is_empty() {
         let what = if rows == 0 { "has no rows".to_owned() } else { format!("lacks {}", lacks.join(", ")) };
-        let payouts = if payouts { " and payout_numerators" } else { "" };
+        let payouts = if shape.payouts { " and payout_numerators" } else { "" };
         return Err(Failure::File(format!(
             "{} {what}; its columns are id (137_BLOCK_LOGINDEX), condition_id, oracle, question_id, outcome_slot_count{payouts}",
             file.name()
         )));
     }
+    Ok(rows)
+}
+
+/// Checks every row, and writes those that hold.
+async fn check_rows(
+    context: &Context,
+    writer: &ChainWriter,
+    file: &ChainFile,
+    shape: FileShape,
+    rows: u64,
+) -> Result<ImportedFile, Failure> {
     let mut imported = ImportedFile { name: file.name(), rows, ..ImportedFile::default() };
-    let mut read = store.chain_file_rows(shape)?;
+    let mut read = context.store.chain_file_rows(shape)?;
     let (mut batch, mut number) = (Rows::default(), 0_u32);
     let at = u32::try_from(jiff::Timestamp::now().as_second()).unwrap_or(u32::MAX);
     loop {

@@ -25,7 +25,6 @@ use crate::failure::Failure;
 use crate::outcome::Outcome;
 use crate::process_lock::ProcessIdentity;
 use crate::results::{Chain, ChainCheck, ChainProvider, Seconds};
-use crate::store::lease::LeaseError;
 use crate::track::blocks::{Avoided, BlockReader, Provider, ReadOptions};
 use write::{ChainWriter, WRITER};
 
@@ -43,6 +42,8 @@ pub struct ChainOptions {
     pub check_seed: u64,
     /// Stay at the head until a signal comes.
     pub follow: bool,
+    /// Only what is new behind the last block that was read; what is missing before it is left for another time.
+    pub new_only: bool,
     /// Files that are taken in; where there are any, no provider is asked.
     pub files: ChainFiles,
 }
@@ -58,11 +59,11 @@ pub async fn run(
 ) -> Result<Chain, Failure> {
     let store = &context.store;
     store.create_chain_tables().await?;
-    let lease = store.lease(WRITER, &[], &ProcessIdentity::current()).await.map_err(lease_failure)?;
+    let lease = store.lease(WRITER, &[], &ProcessIdentity::current()).await?;
     let work = async {
         match options.files.is_empty() {
             true => read(context, options, listener).await,
-            false => import::import(context, options, listener).await,
+            false => import::import(context, &options.files, listener).await,
         }
     };
     // Whoever holds the lease by now reads, so this process ends, however long what it reads may take.
@@ -80,6 +81,9 @@ pub async fn run(
 
 async fn read(context: &Context, options: &ChainOptions, listener: &ChainListener) -> Result<Chain, Failure> {
     let mut reading = Reading::open(context, listener).await?;
+    if options.new_only {
+        reading.first = reading.writer.ledger.coverage().last().map_or(reading.first, |last| last + 1);
+    }
     reading.uncover(&options.recheck).await?;
     let check = match options.check {
         Some(share) => Some(reading.check(share, options.check_seed).await?),
@@ -92,11 +96,25 @@ async fn read(context: &Context, options: &ChainOptions, listener: &ChainListene
     reading.result(check).await
 }
 
+/// The last block of the chain that was read; `None` where none was.
+///
+/// # Errors
+/// ClickHouse fails.
+pub(super) async fn read_up_to(context: &Context) -> Result<Option<u64>, Failure> {
+    if !context.store.has_chain().await? {
+        return Ok(None);
+    }
+    let ledger = context.store.range_ledger(&contracts::everything().hash()).await?;
+    Ok(ledger.coverage().last())
+}
+
 /// What all steps work with.
 struct Reading<'a> {
     context: &'a Context,
     listener: ChainListener,
     filter: Arc<LogFilter>,
+    /// The first block that is wanted.
+    first: u64,
     providers: Providers,
     writer: ChainWriter,
     began: Instant,
@@ -128,6 +146,7 @@ impl<'a> Reading<'a> {
             context,
             listener: listener.clone(),
             filter,
+            first,
             providers,
             writer,
             began: Instant::now(),
@@ -137,12 +156,13 @@ impl<'a> Reading<'a> {
 
     /// The blocks that are wanted.
     fn wanted(&self) -> BlockRange {
-        let from = self.context.settings.chain.from_block;
-        BlockRange { from, to: self.providers.head().max(from) }
+        BlockRange { from: self.first, to: self.providers.head().max(self.first) }
     }
 
     fn missing(&self) -> Vec<BlockRange> {
-        self.writer.ledger.coverage().missing(self.wanted())
+        // Where nothing is new the head is below the first block that is wanted.
+        let wanted = BlockRange::new(self.first, self.providers.head());
+        wanted.map_or_else(Vec::new, |wanted| self.writer.ledger.coverage().missing(wanted))
     }
 
     async fn uncover(&mut self, ranges: &[BlockRange]) -> Result<(), Failure> {
@@ -266,6 +286,7 @@ impl<'a> Reading<'a> {
             contradicting: counts.contradicting,
             holes: missing.len() as u64,
             providers: self.providers.list.iter().map(|provider| told(provider)).collect(),
+            files: Vec::new(),
             check,
             work_seconds: Seconds((worked.as_secs_f64() * 1000.0).round() / 1000.0),
             elapsed_seconds: Seconds(self.context.elapsed()),
@@ -292,11 +313,4 @@ fn lease_lost() -> Failure {
     Failure::Unusable(
         "ClickHouse could not be told for too long that this process is alive; another one may read the chain by now, so this one ends".to_owned(),
     )
-}
-
-fn lease_failure(error: LeaseError) -> Failure {
-    match error {
-        LeaseError::Store(error) => error.into(),
-        error => Failure::Unusable(error.to_string()),
-    }
 }

@@ -2,7 +2,7 @@
 
 use super::margin::{margin, target};
 use crate::phases::merge::MergeResult;
-use crate::results::{Conflict, Covered, Evidence, MapProof, Merge, Percentage, Seconds};
+use crate::results::{Conflict, Covered, Evidence, MapProof, Merge, MergedPayouts, Percentage, Seconds};
 use crate::store::{self, coverage::Coverage};
 
 impl From<&MergeResult> for Merge {
@@ -41,6 +41,11 @@ impl From<&MergeResult> for Merge {
             labels_filled: found.labels.as_ref().map(|labels| labels.filled),
             labels_corrected: found.labels.as_ref().map(|labels| labels.corrected),
             label_corrections: found.labels.as_ref().map(|it| shown(&it.corrections)).unwrap_or_default(),
+            resolutions: found.resolutions.as_ref().map(|it| MergedPayouts {
+                added: it.added,
+                unfit: it.unfit,
+                unfit_sample: it.unfit_shown.clone(),
+            }),
             metadata_columns: found.metadata.as_ref().map(|it| it.columns.clone()),
             questions_filled: found.metadata.as_ref().map(|it| it.questions),
             slugs_filled: found.metadata.as_ref().map(|it| it.slugs),

@@ -6,11 +6,13 @@
 
 mod import;
 mod look;
+mod payouts;
 mod ranges;
 mod rows;
 
 pub use import::{FileInsert, FileRows, FileShape};
 pub use look::{ChainCounts, KnownPlace, UnknownToken, UnknownTokens};
+pub use payouts::MergedPayouts;
 pub use ranges::{RangeLedger, RangeRow};
 pub use rows::{ComboRow, ConditionRow, MarketRow, RejectedLogRow, ResolutionRow};
 

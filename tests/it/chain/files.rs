@@ -1,6 +1,6 @@
 //! A start from files of the public data set: every format, every row checked, and what a file may lack.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use backfill::chain::{Decoded, Event, Log, decode};
 use backfill::phases::chain::ChainFiles;
@@ -78,7 +78,7 @@ fn files(preparations: &[&PathBuf], resolutions: &[&PathBuf], covers: Option<Blo
 }
 
 /// The same rows as Parquet, made by ClickHouse itself.
-async fn as_parquet(scene: &Scene, csv: &PathBuf) -> PathBuf {
+async fn as_parquet(scene: &Scene, csv: &Path) -> PathBuf {
     let query = "SELECT id, condition_id, oracle, question_id, toUInt8(outcome_slot_count) AS outcome_slot_count, \
                  JSONExtract(payout_numerators, 'Array(String)') AS payout_numerators, now() AS fetched \
                  FROM input('id String, condition_id String, oracle String, question_id String, \

@@ -5,7 +5,7 @@
 
 mod scene;
 
-pub use scene::{Scene, nobody, small_universe, sources, stand_ins};
+pub use scene::{Scene, leading_to, nobody, small_universe, sources, stand_ins};
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
