@@ -67,6 +67,16 @@ pub struct MergeResult {
 }
 
 impl MergeResult {
+    /// Traded tokens whose rows contradicted each other before, and do so no longer.
+    pub const fn disambiguated(&self) -> u64 {
+        self.before.ambiguous.saturating_sub(self.after.ambiguous)
+    }
+
+    /// Of the added tokens, those that were traded: what is mapped more, but for the ended contradictions.
+    pub const fn added_traded(&self) -> u64 {
+        self.after.mapped.saturating_sub(self.before.mapped).saturating_sub(self.disambiguated())
+    }
+
     /// Whether the coverage reaches its target.
     pub fn reaches_target(&self) -> bool {
         self.target.reached_by(self.after.mapped, self.after.total)

@@ -49,7 +49,7 @@ fn closing(result: &Catalogue) -> String {
     if track.rejected > 0 {
         page.line(format!("Rejected (no proof): {}", thousands(track.rejected)));
     }
-    page.line(format!("Total inserted: {}", thousands(track.inserted)));
+    super::track::inserted(&mut page, track);
     page.line(format!(
         "Requests: {} ({} throttled, {} retried)",
         thousands(track.requests),

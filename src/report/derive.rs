@@ -21,8 +21,9 @@ impl Report for Derive {
         page.entry(25, "Unmapped tokens", thousands(result.unmapped));
         page.entry(25, "Derived and staged", thousands(result.inserted));
         if result.mirrors + result.structural > 0 {
-            page.entry(25, "  mirrors", thousands(result.mirrors));
-            page.entry(25, "  by their own bits", thousands(result.structural));
+            let hashes = result.inserted.saturating_sub(result.mirrors + result.structural);
+            page.part("by their hash", hashes).part("mirrors", result.mirrors);
+            page.part("by their own bits", result.structural);
         }
         page.entry(25, "Left for the tracks", thousands(result.unmapped.saturating_sub(result.inserted)));
         page.entry(25, "Runtime", runtime(result.elapsed_seconds.0));

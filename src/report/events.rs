@@ -2,6 +2,7 @@
 
 use crate::ids::TokenId;
 use crate::phases::events::{Activity, PhaseEvent};
+use crate::source::Source;
 use crate::track::events::{GiveUpCause, TrackEvent, TrackEventKind};
 use crate::track::gauges::WorkStart;
 use crate::upstream::catalogue::PageCursor;
@@ -22,8 +23,8 @@ pub fn notice(event: &TrackEvent<'_>) -> Option<String> {
         }
         TrackEventKind::HostBack => format!("The {title} API answers again; going on"),
         TrackEventKind::Throttled { limit, pause } => format!(
-            "{title} refuses requests (429) although the limit {limit} is kept: someone else uses the key? \
-             Waiting {} ms, then slower",
+            "{title} refuses requests (429) although the limit {limit} is kept: {}? Waiting {} ms, then slower",
+            who_else(event.source),
             pause.as_millis()
         ),
         TrackEventKind::GivingUp(GiveUpCause::RefusesAll(limit)) => format!(
@@ -63,6 +64,14 @@ pub fn notice(event: &TrackEvent<'_>) -> Option<String> {
         TrackEventKind::StoreDown(error) => format!("{error}; waiting for ClickHouse, nothing is lost"),
         TrackEventKind::StoreBack => "ClickHouse is back; going on".to_owned(),
     })
+}
+
+/// Who may use up a limit that is kept: its key's, or without a key the address's.
+fn who_else(source: Source) -> &'static str {
+    match source.info().api.as_ref().and_then(|api| api.required_key()) {
+        Some(_) => "someone else uses the key",
+        None => "others ask from this address, or the limit is lower by now",
+    }
 }
 
 /// The notice for an event of a phase; `None` for one that is shown otherwise.
@@ -154,8 +163,8 @@ mod tests {
             (TrackEventKind::HostBack, "The Goldsky API answers again; going on"),
             (
                 TrackEventKind::Throttled { limit: &limit, pause: Duration::from_millis(500) },
-                "Goldsky refuses requests (429) although the limit 50/10s is kept: someone else uses the key? \
-                 Waiting 500 ms, then slower",
+                "Goldsky refuses requests (429) although the limit 50/10s is kept: others ask from this address, or the \
+                 limit is lower by now? Waiting 500 ms, then slower",
             ),
             (
                 TrackEventKind::GivingUp(GiveUpCause::RefusesAll(Duration::from_secs(900))),

@@ -31,6 +31,11 @@ impl Rate {
         }
     }
 
+    /// When it was looked at last.
+    fn last(&self) -> Option<Instant> {
+        self.0.back().map(|(at, _)| *at)
+    }
+
     /// Per second; 0 as long as there is nothing to compare.
     pub fn per_second(&self) -> f64 {
         let (Some((since, before)), Some((now, count))) = (self.0.front(), self.0.back()) else { return 0.0 };
@@ -52,6 +57,17 @@ pub struct LiveTrack {
     pub ended: bool,
 }
 
+impl LiveTrack {
+    /// Requests of this run by all that the limit could have let through in its time: never above 1 while it is kept.
+    pub fn quota_use(&self) -> f64 {
+        let gauges = &self.gauges;
+        let until = if self.ended { self.requests.last() } else { Some(Instant::now()) };
+        let time = until.map_or(Duration::ZERO, |until| until.saturating_duration_since(gauges.began));
+        let allowed = gauges.allowed_per_second * (time + gauges.longest_window).as_secs_f64();
+        read(&gauges.requests) as f64 / allowed
+    }
+}
+
 /// A track as it stands at one moment.
 #[derive(Debug, Clone)]
 pub struct TrackLook {
@@ -71,6 +87,8 @@ pub struct TrackLook {
     pub workers: u64,
     /// Of them, with a request under way.
     pub active: u64,
+    /// How long it is until the limit lets the next request go, where that is waited for.
+    pub opens_in: Option<Duration>,
     /// Requests refused for being too fast.
     pub throttled: u64,
     /// Batches asked again.
@@ -130,6 +148,7 @@ impl Live {
     /// A track has ended; its last values stay.
     pub fn track_ended(&self, source: Source) {
         for track in lock(&self.tracks).iter_mut().filter(|track| track.gauges.source == source) {
+            track.requests.look(Instant::now(), read(&track.gauges.requests));
             track.ended = true;
         }
     }
@@ -161,6 +180,7 @@ impl Live {
                 rate: track.tokens.per_second(),
                 workers: read(&gauges.workers),
                 active: read(&gauges.active),
+                opens_in: gauges.opens_in(),
                 throttled: read(&gauges.throttled),
                 retries: read(&gauges.retries),
                 slowest: gauges.slowest(),
@@ -215,6 +235,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_use_of_a_quota_is_at_most_one_when_all_of_it_was_sent_at_once() {
+        let gauges = Arc::new(Gauges::new(Source::Dome, 9, 1, &"100/10s,10/1s".parse().unwrap()));
+        gauges.requests.fetch_add(100, std::sync::atomic::Ordering::Relaxed);
+        let live = Live::default();
+        live.track_began(gauges.clone());
+        live.track_ended(Source::Dome);
+        let mut used = Vec::new();
+        live.each_track(|track| used.push(track.quota_use()));
+        assert!(matches!(used.as_slice(), [used] if (0.5..=1.0).contains(used)), "{used:?}");
+    }
 
     #[test]
     fn a_rate_looks_back_ten_seconds() {

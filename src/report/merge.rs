@@ -85,6 +85,7 @@ fn production(page: &mut Page, result: &Merge) {
     page.section(3, "Current Production Coverage");
     page.entry(25, "Total unique asset_ids", thousands(total));
     page.entry(25, "Currently mapped", format!("{} ({})", thousands(mapped), percent1(mapped, total)));
+    page.entry(25, "Unmapped (target)", thousands(total.saturating_sub(mapped)));
     let Some(map) = &result.map else { return };
     page.line(format!(
         "Rows of the map: {} proven, {} wrong, {} unproven",
@@ -190,9 +191,19 @@ fn afterwards(page: &mut Page, result: &Merge) {
     page.section(5, "Post-Merge Coverage");
     page.entry(25, "Total unique asset_ids", thousands(total));
     page.entry(25, "Now mapped", format!("{} ({})", thousands(mapped), percent1(mapped, total)));
+    page.part("Mapped before", result.before.mapped).part("Added by this merge", result.added_traded);
+    if result.disambiguated > 0 {
+        page.part("Contradictions that the repair ended", result.disambiguated);
+    }
     page.blank().entry(25, "New mappings added", thousands(result.added));
+    page.part("Traded tokens", result.added_traded);
+    page.part("Tokens that were never traded", result.added.saturating_sub(result.added_traded));
     let increase = mapped.saturating_sub(result.before.mapped);
-    page.entry(25, "Coverage increase", format!("+{}", percent1(increase, total)));
+    page.entry(
+        25,
+        "Coverage increase",
+        format!("+{} points", percent1(increase, total).trim_end_matches('%')),
+    );
     page.entry(
         25,
         "Tokens mapped twice",
@@ -204,7 +215,14 @@ fn afterwards(page: &mut Page, result: &Merge) {
 fn verdict(page: &mut Page, result: &Merge) {
     let coverage = percent1(result.after.mapped, result.total_asset_ids);
     let target = result.target_pct.0;
-    if result.reaches_target {
+    if result.duplicates > 0 {
+        page.line("⚠️  PHASE 3 COMPLETE - The Map Holds Duplicate Rows").rule().blank();
+        let mark = if result.reaches_target { "✅" } else { "❌" };
+        page.line(format!("{mark} Final coverage: {coverage} (wanted: ≥{target}%)"));
+        page.line(format!("❌ Tokens mapped twice: {} (wanted: none)", thousands(result.duplicates)));
+        page.line("   Rows that are alike: `OPTIMIZE TABLE … FINAL DEDUPLICATE` in ClickHouse;");
+        page.line("   rows that contradict each other: `backfill merge --repair`");
+    } else if result.reaches_target {
         page.line("✅ PHASE 3 COMPLETE - Coverage Target Achieved!").rule().blank();
         page.line(format!("Final coverage: {coverage} (≥{target}% threshold)")).blank();
         page.line("Ready to proceed with Phase 4 (Coverage Verification)");

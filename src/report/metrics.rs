@@ -20,6 +20,13 @@ use super::live::{Live, LiveTrack};
 use crate::phases::watch::WatchHealth;
 use crate::track::read;
 use crate::upstream::UpstreamError;
+use crate::values::HttpUrl;
+
+/// How long a Pushgateway may take.
+const PUSH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The format of the page.
+const FORMAT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Answers `/metrics`, and of a watch `/healthz`, at `listener` for as long as the process runs.
 ///
@@ -32,20 +39,10 @@ pub fn serve(
 ) -> std::io::Result<()> {
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let mut registry = Registry::with_prefix("backfill");
-    registry.register_collector(Box::new(Tracks(live)));
-    if let Some((health, _)) = &watch {
-        registry.register_collector(Box::new(Watched(health.clone())));
-    }
-    let registry = Arc::new(registry);
+    let health = watch.as_ref().map(|(health, _)| health.clone());
     let page = move || {
-        let registry = registry.clone();
-        async move {
-            let mut body = String::new();
-            // Writing to a String cannot fail.
-            let _ = text::encode(&mut body, &registry);
-            ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], body)
-        }
+        let (live, health) = (live.clone(), health.clone());
+        async move { ([(CONTENT_TYPE, FORMAT)], page(live, health)) }
     };
     let mut router = Router::new().route("/metrics", get(page));
     if let Some((health, max_lag)) = watch {
@@ -103,6 +100,38 @@ impl Collector for Watched {
     }
 }
 
+/// What `/metrics` answers now.
+fn page(live: Arc<Live>, watch: Option<Arc<WatchHealth>>) -> String {
+    let mut registry = Registry::with_prefix("backfill");
+    registry.register_collector(Box::new(Tracks(live)));
+    if let Some(health) = watch {
+        registry.register_collector(Box::new(Watched(health)));
+    }
+    let mut body = String::new();
+    // Writing to a String cannot fail.
+    let _ = text::encode(&mut body, &registry);
+    body
+}
+
+/// Sends the page to a Pushgateway.
+///
+/// # Errors
+/// Why it was not taken, without the URL, which may hold a key.
+pub async fn push(url: &HttpUrl, live: Arc<Live>) -> Result<(), String> {
+    let told = |error: reqwest::Error| error.without_url().to_string();
+    let client = reqwest::Client::builder().timeout(PUSH_TIMEOUT).redirect(reqwest::redirect::Policy::none());
+    let (user, password) = url.credentials();
+    let mut request = client.build().map_err(told)?.put(url.endpoint()).header(CONTENT_TYPE, FORMAT);
+    if let Some(user) = user {
+        request = request.basic_auth(user, password);
+    }
+    let answer = request.body(page(live, None)).send().await.map_err(told)?;
+    match answer.status().is_success() {
+        true => Ok(()),
+        false => Err(format!("HTTP {}", answer.status().as_u16())),
+    }
+}
+
 /// Reads the gauges whenever it is asked.
 #[derive(Debug)]
 struct Tracks(Arc<Live>);
@@ -129,9 +158,11 @@ const GAUGES: [(&str, &str, Number<f64>); 11] = [
     ("not_found_tokens", "Tokens that the API does not know", |track| read(&track.gauges.not_found) as f64),
     ("rejected_tokens", "Tokens whose claims have no proof", |track| read(&track.gauges.rejected) as f64),
     ("tokens_per_second", "Tokens processed over the last ten seconds", |track| track.tokens.per_second()),
-    ("quota_use_ratio", "Requests over the last ten seconds by what the limit allows", |track| {
-        track.requests.per_second() / track.gauges.allowed_per_second
-    }),
+    (
+        "quota_use_ratio",
+        "Requests of this run by all that the limit could have let through",
+        LiveTrack::quota_use,
+    ),
     ("workers", "Workers in the pool", |track| read(&track.gauges.workers) as f64),
     ("active_workers", "Workers with a request under way", |track| read(&track.gauges.active) as f64),
     ("running", "1 while the track runs, 0 when it has ended", |track| f64::from(u8::from(!track.ended))),

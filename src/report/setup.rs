@@ -47,7 +47,8 @@ fn baseline(page: &mut Page, result: &Setup) {
     page.entry(25, "Currently mapped", format!("{} ({coverage})", thousands(result.mapped)));
     page.entry(25, "Unmapped (target)", thousands(result.unmapped));
     if result.ambiguous > 0 {
-        page.entry(25, "  of them ambiguous", thousands(result.ambiguous));
+        page.part("without a row in the map", result.unmapped.saturating_sub(result.ambiguous));
+        page.part("with rows that contradict each other", result.ambiguous);
     }
     if result.malformed > 0 {
         page.entry(25, "Malformed (left out)", thousands(result.malformed));

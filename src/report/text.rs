@@ -48,6 +48,11 @@ impl Page {
         self.line(format!("{label:<width$}{value}"))
     }
 
+    /// A part of what the line above counts, set in below it: the parts add up to the whole.
+    pub fn part(&mut self, label: &str, count: u64) -> &mut Self {
+        self.line(format!("  {label}: {}", thousands(count)))
+    }
+
     /// The whole text.
     pub fn into_text(self) -> String {
         self.0

@@ -3,7 +3,7 @@
 use super::Report;
 use super::text::{Page, named, percent1, runtime, thousands};
 use crate::outcome::Outcome;
-use crate::results::Track;
+use crate::results::{ENOUGH_PROCESSED, STALLED_SECONDS, Track};
 use crate::source::Source;
 use crate::track::{Gauges, read};
 
@@ -49,16 +49,7 @@ fn closing(result: &Track) -> String {
     };
     let mut page = Page::titled(&title);
     page.blank();
-    page.line(format!("Total processed: {} / {}", thousands(result.processed), thousands(result.total)));
-    page.line(format!("Total inserted: {}", thousands(result.inserted)));
-    page.line(format!("Coverage: {}", percent1(result.resolved, result.total)));
-    page.line(format!("Not found: {}", thousands(result.not_found)));
-    if result.rejected > 0 {
-        page.line(format!("Rejected (no proof): {}", thousands(result.rejected)));
-    }
-    if result.failed > 0 {
-        page.line(format!("Failed (asked again by the next run): {}", thousands(result.failed)));
-    }
+    counts(&mut page, result);
     page.line(format!(
         "Requests: {} ({} throttled, {} retried)",
         thousands(result.requests),
@@ -78,5 +69,59 @@ fn closing(result: &Track) -> String {
     }
     page.line(format!("Rate: {:.1} tokens/sec", result.tokens_per_second));
     page.line(format!("Runtime: {}", runtime(result.track_seconds.0)));
+    if result.total > 0 {
+        verdicts(&mut page, result);
+    }
     page.into_text()
+}
+
+/// What became of the tokens. Lines that are set in add up to the line above them.
+fn counts(page: &mut Page, result: &Track) {
+    if result.total == 0 {
+        page.line(
+            "Its workload is empty: `backfill setup --tracks` gives a track a share of the unmapped tokens",
+        );
+    }
+    page.line(format!("Total processed: {} / {}", thousands(result.processed), thousands(result.total)));
+    let own = result.resolved.saturating_sub(result.resolved_by_others);
+    page.part("Found by this track", own).part("Found by other tracks", result.resolved_by_others);
+    page.part("Not found", result.not_found).part("Rejected (no proof)", result.rejected);
+    page.part("Failed (asked again by the next run)", result.failed);
+    if result.total > 0 {
+        let coverage = percent1(result.resolved, result.total);
+        page.line(format!("Coverage: {coverage} (found by any track, of the workload)"));
+    }
+    inserted(page, result);
+}
+
+/// What the track has staged: of whose tokens, and when.
+pub(super) fn inserted(page: &mut Page, result: &Track) {
+    page.line(format!("Total inserted: {}", thousands(result.inserted)));
+    page.part("Of its own workload", result.inserted_of_own);
+    let others = result.inserted.saturating_sub(result.inserted_of_own);
+    page.part("Siblings, and what other tracks left", others);
+    page.line(format!(
+        "Inserted by this run: {}, by runs before it: {}",
+        thousands(result.inserted.saturating_sub(result.inserted_before)),
+        thousands(result.inserted_before)
+    ));
+}
+
+/// The guide's criteria for a track, each with what mends it.
+fn verdicts(page: &mut Page, result: &Track) {
+    let processed = percent1(result.processed, result.total);
+    page.blank().line(match result.processed_enough() {
+        true => format!("✅ At least {ENOUGH_PROCESSED}% processed: {processed}"),
+        false => format!(
+            "❌ Less than {ENOUGH_PROCESSED}% processed: {processed}; run `backfill {}` again",
+            result.phase
+        ),
+    });
+    let (longest, minutes) = (runtime(result.longest_wait_seconds.0), STALLED_SECONDS / 60.0);
+    page.line(match result.never_stalled() {
+        true => format!("✅ No worker stalled for {minutes} minutes: the longest batch took {longest}"),
+        false => format!(
+            "❌ A worker stalled for {longest}: a shorter REQUEST_TIMEOUT gives up earlier, and asks again"
+        ),
+    });
 }

@@ -45,6 +45,10 @@ pub struct Merge {
     pub reaches_target: bool,
     /// Tokens that were added to the map, or would be.
     pub added: u64,
+    /// Of the added, those that were traded; the others are siblings. 0 in a dry run.
+    pub added_traded: u64,
+    /// Traded tokens whose rows contradicted each other before, and do so no longer.
+    pub disambiguated: u64,
     /// Tokens whose wrong rows were replaced, or would be; 0 where that was not asked for.
     pub repaired: u64,
     /// Tokens whose empty labels were filled, or would be; null where that was not asked for.

@@ -37,7 +37,7 @@ pub use prove::{Proof, Proofs};
 pub use run::{Planned, Run, Summary};
 pub use setup::{Derive, Setup, Workload};
 pub use status::{Known, PhaseStatus, Saved, State, Status, TrackProgress, TrackStatus};
-pub use track::{Catalogue, RoundCounts, Track};
+pub use track::{Catalogue, ENOUGH_PROCESSED, RoundCounts, STALLED_SECONDS, Track};
 pub use validate::{
     Count, Explanation, OddSide, Outcomes, Position, Validate, WalletStatus, WalletValidation,
 };

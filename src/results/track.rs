@@ -20,8 +20,14 @@ pub struct Track {
     pub processed: u64,
     /// Tokens of the workload that are resolved.
     pub resolved: u64,
-    /// Distinct tokens staged by this track, siblings included.
+    /// Of the resolved ones, those that this track has no row of: others staged them.
+    pub resolved_by_others: u64,
+    /// Distinct tokens staged by this track in all of its runs, siblings included.
     pub inserted: u64,
+    /// Of them, those in its workload. The others are siblings and tokens that other tracks had left.
+    pub inserted_of_own: u64,
+    /// Of them, those that earlier runs had staged.
+    pub inserted_before: u64,
     /// The API does not know them.
     pub not_found: u64,
     /// No claim about them has a proof.
@@ -36,6 +42,8 @@ pub struct Track {
     pub throttled: u64,
     /// Batches of this run that had to be asked again.
     pub retries: u64,
+    /// The longest time that a worker of this run was at one batch.
+    pub longest_wait_seconds: Seconds,
     /// Tokens that earlier runs had processed already.
     pub resumed: u64,
     /// Records of answers of which something could not be read; each costs nothing but itself.
@@ -58,6 +66,24 @@ pub struct Track {
     /// above, but that what it staged of them is inserted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub round: Option<RoundCounts>,
+}
+
+/// The share of a workload that a track is to process, in percent.
+pub const ENOUGH_PROCESSED: u64 = 90;
+
+/// From this time on a worker has stalled, in seconds.
+pub const STALLED_SECONDS: f64 = 300.0;
+
+impl Track {
+    /// Whether enough of the workload is processed.
+    pub fn processed_enough(&self) -> bool {
+        u128::from(self.processed) * 100 >= u128::from(self.total) * u128::from(ENOUGH_PROCESSED)
+    }
+
+    /// Whether no worker stalled.
+    pub fn never_stalled(&self) -> bool {
+        self.longest_wait_seconds.0 < STALLED_SECONDS
+    }
 }
 
 /// What a track was answered about the tokens of other tracks.

@@ -94,6 +94,8 @@ pub struct Tally {
     pub rejected: u64,
     /// Distinct tokens staged by this track, whether in its workload or not.
     pub inserted: u64,
+    /// Of them, those in its workload.
+    pub inserted_of_own: u64,
 }
 
 /// Rows of an insert, and what makes repeating it harmless: a hash of exactly these rows. The server drops a second
@@ -314,8 +316,10 @@ impl Store {
         let sql = format!(
             "SELECT count() AS total, countIf(staged) AS resolved, \
                     countIf(NOT staged AND state = 1) AS not_found, countIf(NOT staged AND state = 2) AS rejected, \
-                    ifNull((SELECT uniqExact(token_id) FROM {own}), 0) AS inserted \
-             FROM (SELECT DISTINCT asset_id, asset_id IN ({staged}) AS staged FROM {workload} WHERE {token}) AS w \
+                    ifNull((SELECT uniqExact(token_id) FROM {own}), 0) AS inserted, \
+                    countIf(own) AS inserted_of_own \
+             FROM (SELECT DISTINCT asset_id, asset_id IN ({staged}) AS staged, \
+                          asset_id IN (SELECT token_id FROM {own}) AS own FROM {workload} WHERE {token}) AS w \
              LEFT ANY JOIN (SELECT token_id, argMax(state, (at, state)) AS state FROM \
                 (SELECT token_id, toUInt8(1) AS state, at FROM ({not_found}) \
                  UNION ALL SELECT token_id, toUInt8(2), at FROM ({rejected})) \

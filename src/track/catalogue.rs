@@ -39,6 +39,7 @@ pub struct CatalogueTrack {
     engine: Arc<Engine>,
     work: Arc<CatalogueWork>,
     resumed: u64,
+    inserted_before: u64,
 }
 
 struct CatalogueWork {
@@ -94,7 +95,8 @@ impl CatalogueTrack {
         let found = file.load(source, &identity)?;
         let (staged, total) = (StagedTokens::default(), traded.open_count());
         let gauges = Gauges::new(source, total, config.first_workers(), &config.rate_limit);
-        add(&gauges.inserted, staged.extend(store.staged_fingerprints(source).await?));
+        let inserted_before = staged.extend(store.staged_fingerprints(source).await?);
+        add(&gauges.inserted, inserted_before);
         let resumed = traded.open().filter(|fingerprint| staged.contains(*fingerprint)).count() as u64;
         add(&gauges.processed, resumed);
         add(&gauges.resolved, resumed);
@@ -124,7 +126,7 @@ impl CatalogueTrack {
             proven: AtomicU64::new(0),
             unproven: AtomicU64::new(0),
         });
-        Ok(Self { engine, work, resumed })
+        Ok(Self { engine, work, resumed, inserted_before })
     }
 
     /// Works until the catalogue is read, the source or ClickHouse gives out, or a stop is asked for.
@@ -175,7 +177,10 @@ impl CatalogueTrack {
             outcome,
             total,
             processed,
+            resolved_by_others: 0,
             inserted,
+            inserted_of_own: resolved,
+            inserted_before: self.inserted_before,
             not_found,
             rejected,
             failed: 0,
@@ -183,6 +188,7 @@ impl CatalogueTrack {
             requests: read(&gauges.requests),
             throttled: read(&gauges.throttled),
             retries: read(&gauges.retries),
+            longest_wait_seconds: Seconds(read(&gauges.longest_wait) as f64 / 1000.0),
             resumed: self.resumed,
             odd_records: engine.odd_records(),
             workers: read(&gauges.workers),
@@ -194,6 +200,7 @@ impl CatalogueTrack {
             track_seconds: Seconds(seconds(took)),
             resolved,
         };
+        gauges.settle(&track);
         results::Catalogue {
             track,
             pages: read(&work.written_pages),

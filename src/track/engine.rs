@@ -235,7 +235,10 @@ impl Engine {
         let _ = writer.await;
         feeder.abort();
         watchdog.abort();
-        self.gauges.under_way().clear();
+        // What was cut off by a stop was waited for as well.
+        for (_, cut) in self.gauges.under_way().drain() {
+            self.gauges.note_wait(cut.since.elapsed());
+        }
     }
 
     /// Keeps the workers at work until all of them are at their end. A pool of no set size grows as it is needed.
@@ -309,7 +312,9 @@ impl Engine {
             Ok(answer) => work.clone().rows(&job, answer).await.map_err(|error| (ticket, error)),
             Err(failed) => Err(failed),
         };
-        self.gauges.under_way().remove(&worker);
+        if let Some(done) = self.gauges.under_way().remove(&worker) {
+            self.gauges.note_wait(done.since.elapsed());
+        }
         match rows {
             Ok(rows) => {
                 self.requester.changed();

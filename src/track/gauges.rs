@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
 use prometheus_client::metrics::histogram::Histogram;
 
 use crate::ids::TokenId;
+use crate::results::Track;
 use crate::source::Source;
 use crate::upstream::UpstreamError;
 use crate::upstream::catalogue::PageCursor;
@@ -70,6 +71,10 @@ pub struct Gauges {
     pub active: AtomicU64,
     /// What each worker is at.
     under_way: Mutex<HashMap<usize, UnderWay>>,
+    /// When the limit or a pause lets the next request go, in milliseconds since `began`; 0 where none is waited for.
+    pub opens_at: AtomicU64,
+    /// The longest time that a worker was at one batch, in milliseconds.
+    pub longest_wait: AtomicU64,
     /// Rows that ClickHouse has acknowledged in this run.
     pub written: AtomicU64,
     /// When the checkpoint was saved last, in milliseconds since 1970; 0 where this run has saved none.
@@ -78,6 +83,8 @@ pub struct Gauges {
     pub latency: Histogram,
     /// Requests a second that all windows of the API's limit allow together in the long run.
     pub allowed_per_second: f64,
+    /// The longest of those windows: all of its requests may go at once.
+    pub longest_window: Duration,
 }
 
 /// From an answer at once to one that is given up.
@@ -105,11 +112,41 @@ impl Gauges {
             retries_by: Default::default(),
             active: zero(),
             under_way: Mutex::default(),
+            opens_at: zero(),
+            longest_wait: zero(),
             written: zero(),
             saved_at: zero(),
             latency: Histogram::new(LATENCIES),
             allowed_per_second: limit.per_second(),
+            longest_window: limit.0.iter().map(|it| it.window).max().unwrap_or_default(),
         }
+    }
+
+    /// The counts of a track at its end, as the tables have them: whoever reads the gauges after it sees its result.
+    pub fn settle(&self, result: &Track) {
+        let counts = [
+            (&self.processed, result.processed),
+            (&self.resolved, result.resolved),
+            (&self.inserted, result.inserted),
+            (&self.not_found, result.not_found),
+            (&self.rejected, result.rejected),
+            (&self.failed, result.failed),
+        ];
+        for (gauge, count) in counts {
+            gauge.store(count, Ordering::Relaxed);
+        }
+    }
+
+    /// How long it is until the next request may go, where that is waited for.
+    pub fn opens_in(&self) -> Option<Duration> {
+        let wait = Duration::from_millis(read(&self.opens_at)).saturating_sub(self.began.elapsed());
+        (!wait.is_zero()).then_some(wait)
+    }
+
+    /// Notes how long a worker was at a batch that is done.
+    pub fn note_wait(&self, time: Duration) {
+        let milliseconds = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        self.longest_wait.fetch_max(milliseconds, Ordering::Relaxed);
     }
 
     /// What each worker is at.

@@ -37,6 +37,8 @@ pub struct LookupTrack {
     engine: Arc<Engine>,
     own: Arc<LookupWork>,
     resumed: u64,
+    /// Tokens that earlier runs had staged.
+    inserted_before: u64,
     /// When its own list was at its end.
     own_ended: Mutex<TrackTime>,
     rounds: Mutex<RoundCounts>,
@@ -96,6 +98,7 @@ impl LookupTrack {
             engine,
             own,
             resumed,
+            inserted_before: tally.inserted,
             own_ended: Mutex::default(),
             rounds: Mutex::default(),
             unanswered: Mutex::default(),
@@ -251,11 +254,14 @@ impl LookupTrack {
             last => last,
         };
         let rounds = *self.rounds.lock();
-        Ok(Track {
+        let result = Track {
             phase: self.source().name().to_owned(),
             total: tally.total,
             processed: answered + failed,
+            resolved_by_others: tally.resolved.saturating_sub(tally.inserted_of_own),
             inserted: tally.inserted,
+            inserted_of_own: tally.inserted_of_own,
+            inserted_before: self.inserted_before,
             not_found: tally.not_found,
             rejected: tally.rejected,
             failed,
@@ -263,6 +269,7 @@ impl LookupTrack {
             requests: read(&gauges.requests),
             throttled: read(&gauges.throttled),
             retries: read(&gauges.retries),
+            longest_wait_seconds: Seconds(read(&gauges.longest_wait) as f64 / 1000.0),
             resumed: self.resumed,
             odd_records: engine.odd_records(),
             workers: read(&gauges.workers),
@@ -274,7 +281,9 @@ impl LookupTrack {
             track_seconds: Seconds(seconds(took)),
             resolved: tally.resolved,
             outcome,
-        })
+        };
+        gauges.settle(&result);
+        Ok(result)
     }
 }
 

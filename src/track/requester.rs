@@ -315,7 +315,11 @@ impl Requester {
                     return Some(dispatch);
                 }
                 Look::Over => return None,
-                Look::Until(moment) => Some(moment.saturating_sub(self.now())),
+                Look::Until(moment) => {
+                    let opens = u64::try_from(moment.as_millis()).unwrap_or(u64::MAX);
+                    self.gauges.opens_at.store(opens, Ordering::Relaxed);
+                    Some(moment.saturating_sub(self.now()))
+                }
                 Look::Wait => None,
             };
             tokio::select! {

@@ -1,5 +1,6 @@
 //! What the program promises, a file a behaviour, against a genuine ClickHouse engine that all of them share.
 
+mod adding_up;
 mod common;
 mod pnl_definitions;
 mod pnl_flows;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use backfill::demo::{StandIn, StandInOptions, Universe};
 use serde_json::Value;
 
+use crate::adding_up;
 use crate::common::{BACKFILL, World, small_universe};
 
 /// What `prove` is asked about.
@@ -206,6 +207,7 @@ async fn the_words_of_every_page_are_what_they_were() {
     let scene = Scene::new(&small_universe(71)).await;
     for (name, command) in COMMANDS {
         let output = scene.output(command, "text");
+        adding_up::parts_add_up(name, &output);
         insta::assert_snapshot!(format!("page-{name}"), scene.normalised(&output));
     }
     drop(scene.stand_ins);

@@ -37,6 +37,8 @@ impl From<&MergeResult> for Merge {
             margin_pct: margin(found.target, found.after.mapped, found.after.total).0,
             reaches_target: found.reaches_target(),
             added: found.added,
+            added_traded: found.added_traded(),
+            disambiguated: found.disambiguated(),
             repaired: found.repaired,
             labels_filled: found.labels.as_ref().map(|labels| labels.filled),
             labels_corrected: found.labels.as_ref().map(|labels| labels.corrected),
@@ -57,18 +59,22 @@ impl From<&MergeResult> for Merge {
                 mirror: found.candidates.mirror,
                 structural: found.candidates.structural,
             },
-            map: found.map.as_ref().map(|map| MapProof {
-                proven: map.proven,
-                mirror: map.mirror,
-                structural: map.structural,
-                respelled: map.respelled,
-                respelled_tokens: map.respelled_tokens,
-                wrong: map.wrong,
-                unproven: map.unproven,
-                wrong_tokens: map.wrong_tokens,
-            }),
+            map: found.map.as_ref().map(proof_of_map),
             dry_run: found.dry_run,
             elapsed_seconds: Seconds(found.elapsed_seconds),
         }
+    }
+}
+
+fn proof_of_map(map: &store::repair::MapProof) -> MapProof {
+    MapProof {
+        proven: map.proven,
+        mirror: map.mirror,
+        structural: map.structural,
+        respelled: map.respelled,
+        respelled_tokens: map.respelled_tokens,
+        wrong: map.wrong,
+        unproven: map.unproven,
+        wrong_tokens: map.wrong_tokens,
     }
 }

@@ -120,7 +120,10 @@ fn every_verdict_has_its_number_its_limit_and_its_margin() {
         lines,
         [
             "Dome: every token has an answer | 49,450 | 49,453 | 3 left | Some(false)",
+            "Dome: its workload is processed | 100.00% | ≥ 90.00% | +10.00 points | Some(true)",
+            "Dome: no worker stalled | 0.0 s | below 300 s | +300.0 s | Some(true)",
             "Merge: coverage afterwards | 95.47% | ≥ 95.00% | +0.47 points | Some(true)",
+            "Merge: tokens with more than one row in the map | 0 | none | 0 too many | Some(true)",
             "Verify: coverage of all traded tokens | 95.47% | ≥ 95.00% | +0.47 points | Some(true)",
             "Verify: fills of 0xabc | 94.10% | ≥ 95.00% | -0.90 points | Some(false)",
             "Verify: resolved positions | 40 | ≥ 50 | -10 | Some(false)",
@@ -128,7 +131,7 @@ fn every_verdict_has_its_number_its_limit_and_its_margin() {
         ]
     );
     let (_, text) = written(folder.path());
-    assert!(text.contains("2 of 6") && text.contains("✗ not passed") && text.contains("a label"), "{text}");
+    assert!(text.contains("5 of 9") && text.contains("✗ not passed") && text.contains("a label"), "{text}");
 }
 
 #[test]

@@ -7,7 +7,10 @@ use super::read::Results;
 use crate::journal::History;
 use crate::outcome::Outcome;
 use crate::report::text::thousands;
-use crate::results::{Merge, Percentage, PhaseResult, Validate, Verify, WalletStatus, WalletValidation};
+use crate::results::{
+    ENOUGH_PROCESSED, Merge, Percentage, PhaseResult, STALLED_SECONDS, Track, Validate, Verify, WalletStatus,
+    WalletValidation,
+};
 use crate::source::Source;
 
 /// A check.
@@ -31,8 +34,16 @@ pub fn of(history: &History, results: &Results) -> Vec<Verdict> {
     for (source, result) in &results.tracks {
         let exit = history.last.get(source.name()).and_then(|run| run.ended.as_ref()).map(|end| end.exit);
         found.extend(track(*source, result, exit == Some(Outcome::Done.exit())));
+        match result {
+            PhaseResult::Track(it) if it.total > 0 => found.extend(criteria(*source, it)),
+            _ => {}
+        }
     }
-    found.extend(results.merge.as_deref().map(merge));
+    found.extend(Source::ALL.into_iter().filter_map(|source| failed(history, results, source)));
+    if let Some(result) = results.merge.as_deref() {
+        found.push(merge(result));
+        found.extend((!result.dry_run).then(|| duplicates(result)));
+    }
     if let Some(verify) = &results.verify {
         of_verify(verify, &mut found);
     }
@@ -60,6 +71,52 @@ fn track(source: Source, result: &PhaseResult, complete: bool) -> Option<Verdict
         margin: format!("{} left", thousands(whole.saturating_sub(done))),
         passed: Some(complete),
     })
+}
+
+/// The guide's criteria for a track.
+fn criteria(source: Source, result: &Track) -> [Verdict; 2] {
+    let processed = Percentage::floored(result.processed, result.total);
+    let enough = Percentage(ENOUGH_PROCESSED as f64);
+    let (longest, stalled) = (result.longest_wait_seconds.0, STALLED_SECONDS);
+    [
+        Verdict {
+            what: format!("{}: its workload is processed", source.title()),
+            number: processed.to_string(),
+            limit: at_least(enough),
+            margin: points(Percentage(processed.0 - enough.0)),
+            passed: Some(result.processed_enough()),
+        },
+        Verdict {
+            what: format!("{}: no worker stalled", source.title()),
+            number: format!("{longest:.1} s"),
+            limit: format!("below {stalled:.0} s"),
+            margin: format!("{:+.1} s", stalled - longest),
+            passed: Some(result.never_stalled()),
+        },
+    ]
+}
+
+/// A track whose last run came to no result.
+fn failed(history: &History, results: &Results, source: Source) -> Option<Verdict> {
+    let end = history.last.get(source.name())?.ended.as_ref()?;
+    let has_result = results.tracks.iter().any(|(of, _)| *of == source);
+    (!has_result && end.exit != Outcome::Done.exit()).then(|| Verdict {
+        what: format!("{}: the track ran", source.title()),
+        number: end.error.clone().unwrap_or_else(|| format!("exit code {}", end.exit)),
+        limit: "–".to_owned(),
+        margin: "–".to_owned(),
+        passed: Some(false),
+    })
+}
+
+fn duplicates(result: &Merge) -> Verdict {
+    Verdict {
+        what: "Merge: tokens with more than one row in the map".to_owned(),
+        number: thousands(result.duplicates),
+        limit: "none".to_owned(),
+        margin: format!("{} too many", thousands(result.duplicates)),
+        passed: Some(result.duplicates == 0),
+    }
 }
 
 /// `≥ 95.00%`

@@ -135,8 +135,10 @@ fn phases_in_one(phases: &[PhaseLook]) -> Line {
 fn track_lines(track: &TrackLook, columns: usize) -> Vec<Line> {
     let width = name_width();
     let name = format!("{:>width$} ", Step::Track(track.source).name());
-    let share = format!(" {:>6}", percent1(track.processed, track.total));
     let left = track.total.saturating_sub(track.processed);
+    // A track that stands here has not ended: its last rows are on their way.
+    let share = if left == 0 { "ending".to_owned() } else { percent1(track.processed, track.total) };
+    let share = format!(" {share:>6}");
     // As wide as they can become, so that nothing moves sideways while numbers grow.
     let total = thousands(track.total);
     let numbers = [
@@ -174,10 +176,12 @@ fn name_width() -> usize {
 }
 
 fn bar(track: &TrackLook, columns: usize) -> Line {
+    // The last piece is for the end itself, when the track goes from here.
+    let most = columns.saturating_sub(1);
     let done = if track.total == 0 {
-        columns
+        most
     } else {
-        (u128::from(track.processed.min(track.total)) * columns as u128 / u128::from(track.total)) as usize
+        (u128::from(track.processed.min(track.total)) * most as u128 / u128::from(track.total)) as usize
     };
     Line::default().with(Ink::Accent, "━".repeat(done)).with(Ink::Dim, "─".repeat(columns - done))
 }
@@ -188,7 +192,7 @@ fn details(track: &TrackLook, columns: usize) -> Line {
     let pieces = [
         (Ink::Plain, format!("{} inserted", thousands(track.inserted))),
         (Ink::Plain, format!("{:.0}/s", track.rate)),
-        (Ink::Dim, format!("{}/{} workers", track.active, track.workers)),
+        (Ink::Dim, at_work(track)),
         (warn(track.throttled), format!("{} throttled", thousands(track.throttled))),
         (warn(track.retries), format!("{} retries", thousands(track.retries))),
     ];
@@ -201,6 +205,16 @@ fn details(track: &TrackLook, columns: usize) -> Line {
         line = line.with(Ink::Plain, space).with(ink, text);
     }
     line
+}
+
+/// How many workers have a request under way; where none has, what is waited for.
+fn at_work(track: &TrackLook) -> String {
+    match (track.active, track.opens_in) {
+        (0, _) if track.processed >= track.total => "the last rows are written".to_owned(),
+        (0, Some(wait)) => format!("the limit opens in {:.1}s", wait.as_secs_f64()),
+        (0, None) => "no request under way".to_owned(),
+        _ => format!("{}/{} workers", track.active, track.workers),
+    }
 }
 
 fn slowest(tracks: &[TrackLook], now: Instant) -> Line {
@@ -237,12 +251,13 @@ fn clock(time: Duration) -> String {
 
 fn time_left(left: u64, rate: f64) -> String {
     if left == 0 {
-        return "done".to_owned();
+        return "writing".to_owned();
     }
     if rate <= 0.0 {
         return "time unknown".to_owned();
     }
-    let seconds = (left as f64 / rate).min(360_000.0) as u64;
+    // While something is left it is never "0s".
+    let seconds = (left as f64 / rate).min(360_000.0).ceil() as u64;
     let text = match seconds {
         0..60 => format!("{seconds}s"),
         60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
@@ -267,6 +282,7 @@ mod tests {
             rate: 412.3,
             workers: 32,
             active: 31,
+            opens_in: None,
             throttled: 3,
             retries: 12,
             slowest: None,
@@ -320,7 +336,7 @@ mod tests {
                 "22,310/49,453",
                 "22,310 inserted",
                 "412/s",
-                "1m 05s left",
+                "1m 06s left",
                 "31/32 workers",
                 "3 throttled",
                 "12 retries",
@@ -330,6 +346,20 @@ mod tests {
             }
             assert_eq!(lines.len(), if columns < WIDE { 3 } else { 2 });
         }
+    }
+
+    #[test]
+    fn while_a_track_is_not_at_its_end_its_bar_is_not_full_and_says_what_it_waits_for() {
+        let idle = |total, processed, opens_in| {
+            let look = TrackLook { active: 0, opens_in, ..track(total, processed) };
+            lines(&[], &[look], Instant::now(), Canvas { columns: 97, rows: 20, colours: false }).join("\n")
+        };
+        let all = idle(500, 500, None);
+        assert!(all.contains("━─") && all.contains("ending") && !all.contains("100"), "{all}");
+        assert!(all.contains("the last rows are written"), "{all}");
+        let limited = idle(500, 400, Some(Duration::from_millis(3_200)));
+        assert!(limited.contains("the limit opens in 3.2s") && !limited.contains("workers"), "{limited}");
+        assert!(idle(500, 400, None).contains("no request under way"));
     }
 
     #[test]
@@ -363,7 +393,8 @@ mod tests {
     fn times_are_short() {
         assert_eq!(clock(Duration::from_millis(4_210)), "4.2s");
         assert_eq!(clock(Duration::from_secs(187)), "3m 07s");
-        assert_eq!(time_left(0, 0.0), "done");
+        assert_eq!(time_left(0, 0.0), "writing");
+        assert_eq!(time_left(5, 1_000.0), "1s left", "nothing is never left while something is");
         assert_eq!(time_left(5, 0.0), "time unknown");
         assert_eq!(time_left(7_500, 1.0), "2h 05m left");
     }
