@@ -1,7 +1,11 @@
 //! The command line: the global options and one `Args` for each subcommand.
 
 pub mod chain;
+#[cfg(feature = "demo")]
+mod demo;
+mod global;
 mod help;
+mod metrics;
 mod track;
 pub mod watch;
 
@@ -9,13 +13,16 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+#[cfg(feature = "demo")]
+pub use demo::{DemoArgs, DomeTier};
+pub use global::{Format, GlobalArgs, LogFormat, is_profile_name};
 pub use help::{command, parse};
+pub use metrics::MetricsArgs;
 pub use track::TrackCommand;
 
 use crate::phases::shares::Tracks;
 use crate::phases::steps::{Span, Stage};
 use crate::pnl::{Method, TransferRule};
-use crate::report::terminal::ProgressMode;
 use crate::settings::SettingsArgs;
 use crate::source::Source;
 use crate::values::Percent;
@@ -39,8 +46,6 @@ pub struct Cli {
     pub command: Command,
 }
 
-const OUTPUT: &str = "Output";
-
 const EXAMPLES: &str = "\
 Examples:
   backfill demo                       see all of it on this machine, without accounts
@@ -51,47 +56,6 @@ Examples:
 Exit codes: 0 done, 1 something cannot be used, 2 command line or settings (nothing was touched),
 3 done but below a threshold, 4 work is left (run it again), 5 the result could not be written,
 130 interrupted and saved.";
-
-/// How a result is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people.
-    Text,
-    /// One object on standard output at the end.
-    Json,
-}
-
-/// How logs are printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One object a line.
-    Json,
-}
-
-/// Options of every command.
-#[derive(Debug, Clone, Args)]
-pub struct GlobalArgs {
-    /// Text for people, or one JSON object on standard output at the end
-    #[arg(long, global = true, value_enum, default_value = "text", help_heading = OUTPUT)]
-    pub format: Format,
-    /// Bars on a terminal, the guide's blocks elsewhere
-    #[arg(long, global = true, value_enum, default_value = "auto", help_heading = OUTPUT)]
-    pub progress: ProgressMode,
-    /// Say more: -v for what is done, -vv for every request
-    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = OUTPUT)]
-    pub verbose: u8,
-    /// Only results, warnings and errors
-    #[arg(short, long, global = true, help_heading = OUTPUT)]
-    pub quiet: bool,
-    /// Logs as text, or as one JSON object a line
-    #[arg(long, global = true, value_enum, default_value = "text", help_heading = OUTPUT)]
-    pub log_format: LogFormat,
-    /// Also write a log, to this file or to COMMAND.log beside the checkpoints
-    #[arg(long, global = true, value_name = "PATH", num_args = 0..=1, require_equals = true, help_heading = OUTPUT)]
-    pub log_file: Option<Option<PathBuf>>,
-}
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -279,6 +243,19 @@ impl Command {
         }
     }
 
+    /// Where it can be watched, where it has something to watch.
+    pub const fn metrics(&self) -> Option<&MetricsArgs> {
+        match self {
+            Self::Track(track) => Some(&track.args.metrics),
+            Self::Clob(args) => Some(&args.metrics),
+            Self::Run(args) => Some(&args.metrics),
+            Self::Watch { metrics, .. } => Some(metrics),
+            #[cfg(feature = "demo")]
+            Self::Demo(args) => Some(&args.metrics),
+            _ => None,
+        }
+    }
+
     /// Whether it serves until it is ended: to such a one signals mean something else.
     pub const fn is_server(&self) -> bool {
         match self {
@@ -287,14 +264,6 @@ impl Command {
             _ => false,
         }
     }
-}
-
-/// Where a running track can be watched.
-#[derive(Debug, Clone, Default, Args)]
-pub struct MetricsArgs {
-    /// Serve Prometheus metrics at http://ADDR/metrics while it runs, such as 127.0.0.1:9464
-    #[arg(long, value_name = "ADDR")]
-    pub metrics: Option<String>,
 }
 
 /// `status`
@@ -396,6 +365,9 @@ pub struct SetupArgs {
     /// Forget everything that is staged, not found or rejected, and start over
     #[arg(long)]
     pub reset: bool,
+    /// Do not ask before --reset: for scripts
+    #[arg(long, requires = "reset")]
+    pub yes: bool,
     /// Create the fills and the map, empty, where they are missing
     #[arg(long)]
     pub create_tables: bool,
@@ -552,78 +524,6 @@ impl RunArgs {
     /// Where the run begins and ends.
     pub const fn span(&self) -> Span {
         Span { from: self.from, to: self.to }
-    }
-}
-
-/// `demo`
-#[cfg(feature = "demo")]
-#[derive(Debug, Args)]
-pub struct DemoArgs {
-    /// Distinct tokens in the fills
-    #[arg(long, default_value_t = 118_870, value_parser = clap::value_parser!(u32).range(2_000..=10_000_000))]
-    pub tokens: u32,
-    /// Rows of the fills table
-    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(5_000..=1_000_000_000))]
-    pub fills: u64,
-    /// The universe's seed: the same seed makes the same universe
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-    /// Share of all answers that are bad, from 0 to 0.9; a tenth as many markets are lied about
-    #[arg(long, default_value_t = 0.0, value_parser = fault_rate)]
-    pub faults: f64,
-    /// Which tracks
-    #[command(flatten)]
-    pub tracks: TracksArgs,
-    /// Dome's published tier
-    #[arg(long, value_enum, default_value = "dev")]
-    pub dome_tier: DomeTier,
-    /// Share of the markets whose tokens are of the second generation, from 0 to 0.875
-    #[arg(long, default_value_t = 0.15, value_parser = v2_share)]
-    pub v2_share: f64,
-    /// Leave everything running at the end, until Ctrl-C, to look at
-    #[arg(long)]
-    pub keep: bool,
-    /// A report
-    #[command(flatten)]
-    pub with_report: WithReportArgs,
-    /// Metrics
-    #[command(flatten)]
-    pub metrics: MetricsArgs,
-}
-
-#[cfg(feature = "demo")]
-fn v2_share(text: &str) -> Result<f64, String> {
-    let share = text.parse().ok().filter(|share| (0.0..=0.875).contains(share));
-    share.ok_or_else(|| "expected a number from 0 to 0.875".to_owned())
-}
-
-#[cfg(feature = "demo")]
-fn fault_rate(text: &str) -> Result<f64, String> {
-    let rate = text.parse().ok().filter(|rate| (0.0..=0.9).contains(rate));
-    rate.ok_or_else(|| "expected a number from 0 to 0.9".to_owned())
-}
-
-/// The limits that Dome publishes.
-#[cfg(feature = "demo")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum DomeTier {
-    /// 10 per second, 100 per 10 s
-    Free,
-    /// 100 per second, 500 per 10 s
-    Dev,
-    /// 300 per second, 3,000 per 10 s
-    Pro,
-}
-
-#[cfg(feature = "demo")]
-impl DomeTier {
-    /// The tier's windows, as `DOME_RATE_LIMIT` writes them.
-    pub const fn rate_limit(self) -> &'static str {
-        match self {
-            Self::Free => "100/10s,10/1s",
-            Self::Dev => "500/10s,100/1s",
-            Self::Pro => "3000/10s,300/1s",
-        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! `.env`: what it sets, which of its lines cannot be read, and which of its names are none of ours.
+//! `.env`, and `.env.NAME` of a profile: what they set, which of its lines cannot be read, and which of its names are none of ours.
 
 use std::path::Path;
 
@@ -18,49 +18,68 @@ pub struct Dotenv {
 #[derive(Debug, thiserror::Error)]
 pub enum DotenvError {
     /// The file is there and cannot be read.
-    #[error("cannot read .env: {0}")]
-    Unreadable(#[from] std::io::Error),
+    #[error("cannot read {0}: {1}")]
+    Unreadable(String, std::io::Error),
     /// A line is none.
-    #[error("line {0} of .env is not NAME=value; put values with spaces into quotes")]
-    Line(usize),
+    #[error("line {1} of {0} is not NAME=value; put values with spaces into quotes")]
+    Line(String, usize),
     /// A value that would end the process if it were set.
-    #[error(".env holds a NUL, which no variable can have; write that line anew")]
-    Nul,
+    #[error("{0} holds a NUL, which no variable can have; write that line anew")]
+    Nul(String),
+    /// A profile without a file.
+    #[error(
+        "there is no {0} here; --profile NAME reads .env.NAME of the folder that the command is started in"
+    )]
+    NoProfile(String),
 }
 
-/// Reads the file into the environment, where there is one. Its contents may be keys, so of a line that cannot be read
-/// only the number is told.
+/// Reads the profile's file, and then `.env` where there is one, into the environment: what is set stays. Their
+/// contents may be keys, so of a line that cannot be read only the number is told.
 ///
 /// # Errors
 /// [`DotenvError`].
-pub fn read(ours: &[String]) -> Result<Dotenv, DotenvError> {
-    let text = match std::fs::read_to_string(FILE) {
+pub fn read(ours: &[String], profile: Option<&str>) -> Result<Dotenv, DotenvError> {
+    let mut found = Dotenv::default();
+    if let Some(profile) = profile {
+        let file = format!("{FILE}.{profile}");
+        if !read_file(&file, ours, &mut found)? {
+            return Err(DotenvError::NoProfile(file));
+        }
+    }
+    read_file(FILE, ours, &mut found)?;
+    Ok(found)
+}
+
+/// Whether the file is there.
+fn read_file(file: &str, ours: &[String], found: &mut Dotenv) -> Result<bool, DotenvError> {
+    let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Dotenv::default()),
-        Err(error) => return Err(error.into()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(DotenvError::Unreadable(file.to_owned(), error)),
     };
-    let pairs = parse(&text)?;
+    let pairs = parse(file, &text)?;
     let set = pairs.iter().filter(|(name, _)| std::env::var_os(name).is_none());
-    let set = set.map(|(name, _)| name.clone()).collect();
-    let misspelt = pairs.iter().filter_map(|(name, _)| Some((name.clone(), nearest(name, ours)?))).collect();
-    dotenvy::from_path(Path::new(FILE)).map_err(|_| DotenvError::Line(1))?;
-    Ok(Dotenv { set, misspelt })
+    found.set.extend(set.map(|(name, _)| name.clone()));
+    let misspelt = pairs.iter().filter_map(|(name, _)| Some((name.clone(), nearest(name, ours)?)));
+    found.misspelt.extend(misspelt);
+    dotenvy::from_path(Path::new(file)).map_err(|_| DotenvError::Line(file.to_owned(), 1))?;
+    Ok(true)
 }
 
 /// Name and value of each line.
-fn parse(text: &str) -> Result<Vec<(String, String)>, DotenvError> {
+fn parse(file: &str, text: &str) -> Result<Vec<(String, String)>, DotenvError> {
     let pairs = |text: &str| dotenvy::from_read_iter(text.as_bytes()).collect::<Result<Vec<_>, _>>();
     let fits =
         |name: &str, value: &str| !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0');
     match pairs(text) {
         // Setting anything else would end the process.
         Ok(found) if found.iter().all(|(name, value)| fits(name, value)) => Ok(found),
-        Ok(_) => Err(DotenvError::Nul),
+        Ok(_) => Err(DotenvError::Nul(file.to_owned())),
         Err(_) => {
             // A value in quotes may go over several lines: the last beginning that can be read ends before the line.
             let lines: Vec<&str> = text.split_inclusive('\n').collect();
             let good = (0..lines.len()).rev().find(|count| pairs(&lines[..*count].concat()).is_ok());
-            Err(DotenvError::Line(good.unwrap_or_default() + 1))
+            Err(DotenvError::Line(file.to_owned(), good.unwrap_or_default() + 1))
         }
     }
 }
@@ -81,7 +100,8 @@ mod tests {
 
     #[test]
     fn a_line_that_is_none_is_named_by_its_number_and_not_shown() {
-        let read = |text: &str| parse(text).map(|pairs| pairs.len()).map_err(|error| error.to_string());
+        let read =
+            |text: &str| parse(".env", text).map(|pairs| pairs.len()).map_err(|error| error.to_string());
         assert_eq!(read("A=1\n# a comment\n\nB=\"two words\"\n"), Ok(2));
         assert_eq!(read("A=\"over\nlines\"\nB=2\n"), Ok(2));
         for (text, line) in [("A=1\ns3cret words\nB=2\n", 2), ("A=1\n\nB=\"s3cret\n", 3), ("s3cret words", 1)]
@@ -89,7 +109,7 @@ mod tests {
             let told = read(text).unwrap_err();
             assert!(told.starts_with(&format!("line {line} of .env")) && !told.contains("s3cret"), "{told}");
         }
-        assert!(matches!(parse("A=1\0\n"), Err(DotenvError::Nul | DotenvError::Line(1))));
+        assert!(matches!(parse(".env", "A=1\0\n"), Err(DotenvError::Nul(_) | DotenvError::Line(_, 1))));
     }
 
     #[test]

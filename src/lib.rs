@@ -33,6 +33,7 @@ pub mod process_lock;
 pub mod proof;
 pub mod report;
 pub mod results;
+pub mod secret_sources;
 pub mod settings;
 pub mod source;
 pub mod store;

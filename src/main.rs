@@ -8,27 +8,69 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use backfill::cli::{self, Command, Format, LogFormat};
+use backfill::dotenv::Dotenv;
+use backfill::failure::Failure;
 use backfill::outcome::Outcome;
 use backfill::report::terminal::{Manner, Terminal};
 use backfill::results::Failed;
-use backfill::{commands, dotenv, foreign, logging};
+use backfill::secret_sources::SecretSource;
+use backfill::{commands, dotenv, foreign, logging, secret_sources};
+
+/// What the environment, `.env` and the places of secrets say.
+struct Surroundings {
+    dotenv: Dotenv,
+    secrets: Vec<SecretSource>,
+}
+
+impl Surroundings {
+    fn read() -> Result<Self, String> {
+        let names = commands::config::names();
+        let dotenv = dotenv::read(&names, wanted_profile().as_deref()).map_err(|error| error.to_string())?;
+        let secrets = secret_sources::read(&names, &dotenv.set).map_err(|error| error.to_string())?;
+        Ok(Self { dotenv, secrets })
+    }
+
+    /// Tells of names that are no settings, and of secrets that everybody sees.
+    fn advise(&self, matches: &clap::ArgMatches) {
+        let mut told = String::new();
+        for (name, nearest) in &self.dotenv.misspelt {
+            told.push_str(&format!(".env sets {name}, which is no setting: {nearest} is meant?\n"));
+        }
+        for name in commands::config::secrets_in_flags(matches) {
+            told.push_str(&format!(
+                "a flag is seen by everybody on this machine: set {name}, {name}_FILE or {name}_COMMAND instead\n"
+            ));
+        }
+        let _ = std::io::stderr().write_all(foreign::visible(&told, &['\n']).as_bytes());
+    }
+
+    /// The settings that are no defaults, in one line; no secret is among them.
+    fn told(&self, matches: &clap::ArgMatches) -> String {
+        commands::config::told(matches, &self.dotenv, &self.secrets)
+    }
+
+    fn config(&self, matches: &clap::ArgMatches, format: Format) -> Result<(), Failure> {
+        commands::config::run(matches, &self.dotenv, &self.secrets, format)
+    }
+}
 
 fn main() -> ExitCode {
     let started = Instant::now();
-    let dotenv = match dotenv::read(&commands::config::names()) {
-        Ok(dotenv) => dotenv,
-        Err(error) => return complain(&error.to_string(), Outcome::Usage, wants_json()),
+    let surroundings = match Surroundings::read() {
+        Ok(surroundings) => surroundings,
+        Err(message) => return complain(&message, Outcome::Usage, wants_json()),
     };
     let (cli, matches) = match cli::parse(std::env::args_os()) {
         Ok(parsed) => parsed,
         Err(error) => return help_or_usage(&error),
     };
     let json = cli.global.format == Format::Json;
-    for (name, nearest) in dotenv.misspelt.iter().filter(|_| !cli.global.quiet) {
-        let _ = writeln!(std::io::stderr(), ".env sets {name}, which is no setting: {nearest} is meant?");
+    // Where each line of standard error is an object, there is no place for it.
+    if !cli.global.quiet && cli.global.log_format == LogFormat::Text {
+        surroundings.advise(&matches);
     }
     let at_once = match &cli.command {
-        Command::Config => Some(commands::config::run(&matches, &dotenv, cli.global.format)),
+        Command::Config => Some(surroundings.config(&matches, cli.global.format)),
         command => commands::shell::run(command),
     };
     match at_once {
@@ -57,6 +99,8 @@ fn main() -> ExitCode {
     if let Err(failure) = logging::start(&cli.global, &terminal, folder, cli.command.name()) {
         return complain(&failure.to_string(), failure.outcome(), json);
     }
+    let settings = surroundings.told(&matches);
+    tracing::info!(target: "backfill::step", settings, "is set");
     // reqwest is built without a cryptography provider of its own; the second call of a process changes nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -106,6 +150,16 @@ fn complain(message: &str, outcome: Outcome, json: bool) -> ExitCode {
     };
     let _ = writeln!(std::io::stderr(), "{line}");
     ExitCode::from(outcome.exit())
+}
+
+/// The profile that a command line names which was not read yet: `.env` is read before it.
+fn wanted_profile() -> Option<String> {
+    let words: Vec<String> =
+        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let behind = |pair: &[String]| (pair[0] == "--profile").then(|| pair[1].clone());
+    let joined = words.iter().find_map(|word| word.strip_prefix("--profile=").map(str::to_owned));
+    // What is no name of a profile clap refuses, with its own words.
+    joined.or_else(|| words.windows(2).find_map(behind)).filter(|name| cli::is_profile_name(name))
 }
 
 /// Whether a command line that was not read yet asks for JSON.

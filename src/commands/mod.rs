@@ -53,26 +53,35 @@ pub async fn run(cli: Cli, progress: Arc<Terminal>, started: Instant) -> Result<
     let unwritten = Mutex::default();
     let session =
         Session { settings, format: cli.global.format, progress, recorder, stop, started, unwritten };
-    match cli.command {
-        Command::Setup(args) => setup::run(&session, &args).await,
-        Command::Track(track) => track::run(&session, track.source, &track.args).await,
-        Command::Clob(args) => clob::run(&session, &args).await,
-        Command::Chain(args) => chain::run(&session, args).await,
-        Command::Merge(args) => merge::run(&session, &args).await,
-        Command::Verify(args) => verify::run(&session, args).await,
-        Command::Validate(args) => validate::run(&session, args).await,
-        Command::Watch { args, tracks, metrics } => watch::run(&session, &args, &tracks, &metrics).await,
-        Command::Run(args) => run::run(&session, &args).await,
+    let metrics = cli.command.metrics().cloned();
+    let ended = command(&session, cli.command).await;
+    if let Some(metrics) = metrics {
+        session.end_metrics(&metrics, ended.is_ok()).await;
+    }
+    ended
+}
+
+async fn command(session: &Session, command: Command) -> Result<Outcome, Failure> {
+    match command {
+        Command::Setup(args) => setup::run(session, &args).await,
+        Command::Track(track) => track::run(session, track.source, &track.args).await,
+        Command::Clob(args) => clob::run(session, &args).await,
+        Command::Chain(args) => chain::run(session, args).await,
+        Command::Merge(args) => merge::run(session, &args).await,
+        Command::Verify(args) => verify::run(session, args).await,
+        Command::Validate(args) => validate::run(session, args).await,
+        Command::Watch { args, tracks, metrics } => watch::run(session, &args, &tracks, &metrics).await,
+        Command::Run(args) => run::run(session, &args).await,
         #[cfg(feature = "demo")]
-        Command::Demo(args) => demo::run(&session, &args).await,
-        Command::Derive(args) => derive::run(&session, &args).await,
-        Command::Doctor => doctor::run(&session).await,
-        Command::Prove(args) => prove::run(&session, args).await,
-        Command::Status(args) => status::run(&session, &args).await,
-        Command::Runs(args) => runs::run(&session, &args),
-        Command::Report(args) => report_file::run(&session, &args),
+        Command::Demo(args) => demo::run(session, &args).await,
+        Command::Derive(args) => derive::run(session, &args).await,
+        Command::Doctor => doctor::run(session).await,
+        Command::Prove(args) => prove::run(session, args).await,
+        Command::Status(args) => status::run(session, &args).await,
+        Command::Runs(args) => runs::run(session, &args),
+        Command::Report(args) => report_file::run(session, &args),
         #[cfg(feature = "demo")]
-        Command::Clickhouse(args) => clickhouse::run(&session, &args).await,
+        Command::Clickhouse(args) => clickhouse::run(session, &args).await,
         // These were run before any of this was set up.
         Command::Completions(_)
         | Command::Man(_)

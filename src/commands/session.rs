@@ -132,6 +132,23 @@ impl Session {
         Ok(())
     }
 
+    /// Pushes the last values, and serves them for as long as they are to be seen, or until a signal.
+    pub(super) async fn end_metrics(&self, args: &MetricsArgs, went_well: bool) {
+        if let Some(url) = &args.metrics_push
+            && let Err(error) = report::metrics::push(url, self.progress.live().clone()).await
+        {
+            self.progress.notice(&format!("The metrics could not be pushed to {url}: {error}"));
+        }
+        if let Some(time) = args.metrics_linger.filter(|_| went_well && !self.stop.is_cancelled()) {
+            let shown = humantime::format_duration(time);
+            self.progress.notice(&format!("Metrics are served for another {shown}; Ctrl-C ends that"));
+            tokio::select! {
+                () = tokio::time::sleep(time) => {}
+                () = self.stop.cancelled() => {}
+            }
+        }
+    }
+
     /// Seconds since the process started, to the millisecond.
     pub(super) fn elapsed(&self) -> f64 {
         (self.started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0

@@ -15,7 +15,7 @@ pub struct Setting {
     pub setting: String,
     /// Its value, `***` of a secret, empty where there is none.
     pub value: String,
-    /// `flag`, `environment`, `.env` or `default`.
+    /// `flag`, `environment`, `.env`, `default`, or the variable that led to a file or command.
     pub from: String,
 }
 

@@ -147,6 +147,98 @@ fn config_says_of_every_setting_where_it_comes_from_and_shows_no_secret() {
     assert!(told.contains("CLICKHOUSE_ULR, which is no setting: CLICKHOUSE_URL is meant?"), "{told}");
 }
 
+/// What `config` says of a setting: its value and where that comes from.
+fn configured(command: &mut Command, name: &str) -> (String, String) {
+    let output = command.args(["config", "--format", "json"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let settings: Value = serde_json::from_str(&text(&output.stdout)).unwrap();
+    let found = settings.as_array().unwrap().iter().find(|it| it["setting"] == name).unwrap();
+    (found["value"].as_str().unwrap().to_owned(), found["from"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn a_profile_wins_over_the_dotenv_and_one_that_is_not_there_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(".env"), "WORKER_COUNT=7\nBATCH_SIZE=9\n").unwrap();
+    std::fs::write(folder.path().join(".env.night"), "WORKER_COUNT=3\n").unwrap();
+    let of = |arguments: &[&str], name| configured(&mut backfill(folder.path(), arguments), name).0;
+    assert_eq!(of(&[], "WORKER_COUNT"), "7");
+    for arguments in [&["--profile", "night"][..], &["--profile=night"]] {
+        assert_eq!([of(arguments, "WORKER_COUNT"), of(arguments, "BATCH_SIZE")], ["3", "9"]);
+    }
+    for (profile, told) in [("day", "there is no .env.day"), ("../night", "letters, digits")] {
+        let refused = output(folder.path(), &["config", "--profile", profile]);
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(text(&refused.stderr).contains(told), "{}", text(&refused.stderr));
+    }
+}
+
+#[test]
+fn a_secret_comes_from_a_file_or_a_command_and_from_one_place_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    std::fs::write(&file, format!("{SECRET}\n")).unwrap();
+    let with = |settings: &[(&str, &str)]| {
+        let mut command = backfill(folder.path(), &[]);
+        command.envs(settings.iter().copied());
+        command
+    };
+    let path = file.to_str().unwrap();
+    for (variable, value) in [("DOME_API_KEY_FILE", path), ("DOME_API_KEY_COMMAND", "cat key")] {
+        let found = configured(&mut with(&[(variable, value)]), "DOME_API_KEY");
+        assert_eq!(found, ("***".to_owned(), variable.to_owned()));
+    }
+    // The name of the host shows that the value is the file's.
+    std::fs::write(&file, "http://127.0.0.1:9/path\n").unwrap();
+    let url = configured(&mut with(&[("CLICKHOUSE_URL_FILE", path)]), "CLICKHOUSE_URL");
+    assert_eq!(url, ("http://127.0.0.1:9".to_owned(), "CLICKHOUSE_URL_FILE".to_owned()));
+    let refused = |settings: &[(&str, &str)], told: &str| {
+        let output = with(settings).arg("config").output().unwrap();
+        let errors = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{errors}");
+        assert!(errors.contains(told) && !errors.contains(SECRET), "{errors}");
+    };
+    refused(&[("DOME_API_KEY", SECRET), ("DOME_API_KEY_FILE", path)], "are both set");
+    refused(&[("DOME_API_KEY_FILE", "/nowhere")], "cannot read the file that DOME_API_KEY_FILE names");
+    refused(&[("DOME_API_KEY_COMMAND", "exit 7")], "the command of DOME_API_KEY_COMMAND fails");
+    refused(&[("DOME_API_KEY_COMMAND", "printf 'two\nlines'")], "no single line");
+    std::fs::write(folder.path().join(".env"), "DOME_API_KEY_COMMAND=\"touch was-run\"\n").unwrap();
+    refused(&[], "only taken from the environment");
+    assert!(!folder.path().join("was-run").exists());
+}
+
+#[test]
+fn a_reset_that_nobody_can_be_asked_about_needs_yes_and_touches_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = output(folder.path(), &["setup", "--reset", "--staging-database", "night"]);
+    let told = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{told}");
+    assert!(told.contains("the database night") && told.contains("--yes"), "{told}");
+}
+
+#[test]
+fn a_log_begins_with_version_command_and_settings_without_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments =
+        ["verify", "--log-file=log", "--clickhouse-url", "http://127.0.0.1:9", "--dome-api-key", SECRET];
+    assert_eq!(output(folder.path(), &arguments).status.code(), Some(1));
+    let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
+    for part in [env!("CARGO_PKG_VERSION"), "verify", "CLICKHOUSE_URL=http://127.0.0.1:9", "DOME_API_KEY=***"]
+    {
+        assert!(log.contains(part), "no {part} in {log}");
+    }
+    assert!(!log.contains(SECRET) && log.contains("no ClickHouse answers"), "{log}");
+}
+
+#[test]
+fn a_secret_in_a_flag_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = |arguments: &[&str]| text(&output(folder.path(), arguments).stderr);
+    let loud = told(&["config", "--dome-api-key", SECRET]);
+    assert!(loud.contains("DOME_API_KEY_FILE") && !loud.contains(SECRET), "{loud}");
+    assert_eq!(told(&["config", "--dome-api-key", SECRET, "-q"]), "");
+}
+
 #[test]
 fn a_failure_under_format_json_is_an_object_with_what_to_do() {
     let folder = tempfile::tempdir().unwrap();

@@ -339,6 +339,32 @@ async fn a_running_track_can_be_scraped_and_an_address_that_is_taken_ends_with_2
     rest.await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_metrics_that_are_pushed_at_the_end_are_the_numbers_of_the_page() {
+    let scene = scene(&small_universe(46), Duration::ZERO).await;
+    scene.run(&["setup"]).await;
+    let (pushed, mut pages) = tokio::sync::mpsc::unbounded_channel::<String>();
+    let take = move |page: String| {
+        let pushed = pushed.clone();
+        async move { pushed.send(page).unwrap() }
+    };
+    let gateway = axum::Router::new().route("/metrics/job/backfill", axum::routing::put(take));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/metrics/job/backfill", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, gateway).await });
+    let (dome, _) = scene.json(0, &["dome", "--metrics-push", &url]).await;
+    let page = pages.recv().await.unwrap();
+    for name in ["processed", "resolved", "inserted", "not_found", "rejected"] {
+        let told = sample(&page, &format!("backfill_{name}_tokens"));
+        assert_eq!(told, dome[name].as_f64(), "{name}: {dome}\n{page}");
+    }
+    assert_eq!(sample(&page, "backfill_requests_total"), dome["requests"].as_f64());
+    assert!(sample(&page, "backfill_quota_use_ratio").unwrap() <= 1.0, "{page}");
+    // Who cannot push has done the work all the same.
+    let (_, said) = scene.json(0, &["dome", "--metrics-push", "http://127.0.0.1:9/"]).await;
+    assert!(said.contains("could not be pushed"), "{said}");
+}
+
 /// The first sample of this name for the Dome track.
 fn sample(page: &str, name: &str) -> Option<f64> {
     let line = page.lines().find(|line| line.starts_with(&format!("{name}{{track=\"dome\"")))?;

@@ -90,7 +90,7 @@ async fn gamma_is_asked_over_the_other_list_where_markets_has_ended() {
     assert!(known.is_subset(&staged(&scene, Source::Gamma).await));
     assert_eq!((&track["failed"], &track["rejected"]), (&0.into(), &0.into()), "{track}");
     // By a setting it is asked at once, or never.
-    scene.json(0, &["setup", "--reset", "--tracks", "gamma"]).await;
+    scene.json(0, &["setup", "--reset", "--yes", "--tracks", "gamma"]).await;
     let output = scene.output(&["gamma", "--gamma-mode", "markets"]).await;
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(1) && said.contains("410"), "{said}");

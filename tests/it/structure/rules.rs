@@ -33,6 +33,7 @@ const LEVELS: &[(&str, u32)] = &[
     ("values", 10),
     ("journal", 10),
     ("dotenv", 10),
+    ("secret_sources", 10),
     ("foreign", 10),
     ("outcome", 10),
     ("atomic_file", 10),
