@@ -11,7 +11,7 @@ use backfill::cli::{self, Command, Format, LogFormat};
 use backfill::dotenv::Dotenv;
 use backfill::failure::Failure;
 use backfill::outcome::Outcome;
-use backfill::report::terminal::{Manner, Terminal};
+use backfill::report::terminal::{OutputOptions, Terminal};
 use backfill::results::Failed;
 use backfill::secret_sources::SecretSource;
 use backfill::{commands, dotenv, foreign, logging, secret_sources};
@@ -89,7 +89,7 @@ fn main() -> ExitCode {
     if let Err(error) = cli.settings.clone().validate() {
         return complain(&error.to_string(), Outcome::Usage, json);
     }
-    let terminal = Arc::new(Terminal::new(Manner {
+    let terminal = Arc::new(Terminal::new(OutputOptions {
         progress: cli.global.progress,
         quiet: cli.global.quiet,
         json: cli.global.format == Format::Json,

@@ -70,7 +70,7 @@ impl LiveTrack {
 
 /// A track as it stands at one moment.
 #[derive(Debug, Clone)]
-pub struct TrackLook {
+pub struct TrackSnapshot {
     /// The track.
     pub source: Source,
     /// Tokens in its workload.
@@ -114,7 +114,7 @@ pub enum PhaseState {
 
 /// A phase of a run as it stands.
 #[derive(Debug, Clone)]
-pub struct PhaseLook {
+pub struct PhaseSnapshot {
     /// The phase.
     pub step: Step,
     /// How far it is.
@@ -129,7 +129,7 @@ pub struct PhaseLook {
 #[derive(Debug, Default)]
 pub struct Live {
     tracks: Mutex<Vec<LiveTrack>>,
-    phases: Mutex<Vec<PhaseLook>>,
+    phases: Mutex<Vec<PhaseSnapshot>>,
 }
 
 impl Live {
@@ -168,10 +168,10 @@ impl Live {
     }
 
     /// The tracks that run.
-    pub fn tracks(&self) -> Vec<TrackLook> {
+    pub fn tracks(&self) -> Vec<TrackSnapshot> {
         let look = |track: &LiveTrack| {
             let gauges = &track.gauges;
-            TrackLook {
+            TrackSnapshot {
                 source: gauges.source,
                 total: gauges.total,
                 processed: read(&gauges.processed),
@@ -196,7 +196,7 @@ impl Live {
                 Decision::Run(_) => (PhaseState::Waiting, String::new()),
                 Decision::Leave(skip) => (PhaseState::LeftOut, run::skip(skip)),
             };
-            PhaseLook { step: planned.step, state, seconds: 0.0, note }
+            PhaseSnapshot { step: planned.step, state, seconds: 0.0, note }
         };
         *lock(&self.phases) = plan.0.iter().map(look).collect();
     }
@@ -222,7 +222,7 @@ impl Live {
     }
 
     /// The phases of the run, none where there is no run.
-    pub fn phases(&self) -> Vec<PhaseLook> {
+    pub fn phases(&self) -> Vec<PhaseSnapshot> {
         lock(&self.phases).clone()
     }
 }

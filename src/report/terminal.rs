@@ -1,7 +1,7 @@
 //! [`Terminal`]: progress as an operator sees it, bars on a terminal, the guide's block every 30 seconds elsewhere.
 
-mod board;
-mod pace;
+mod dashboard;
+mod notice_limiter;
 mod screen;
 
 use std::collections::HashMap;
@@ -9,11 +9,11 @@ use std::io::{IsTerminal, Write};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use board::Canvas;
-use pace::Pace;
+use dashboard::Canvas;
+use notice_limiter::NoticeLimiter;
 use screen::Screen;
 
-use super::live::{Live, TrackLook};
+use super::live::{Live, TrackSnapshot};
 use super::text::{percent1, thousands};
 use super::{events, run, track};
 use crate::foreign;
@@ -43,7 +43,7 @@ pub enum ProgressMode {
 
 /// What the command line says of how things are told.
 #[derive(Debug, Clone, Copy)]
-pub struct Manner {
+pub struct OutputOptions {
     /// How progress is shown.
     pub progress: ProgressMode,
     /// Results, warnings and errors alone.
@@ -56,17 +56,17 @@ pub struct Manner {
 
 /// Shows progress on standard error, or, for the guide's blocks in a text report, on standard output.
 pub struct Terminal {
-    manner: Manner,
+    manner: OutputOptions,
     colours: bool,
     live: Arc<Live>,
     screen: Arc<Screen>,
-    pace: Pace,
+    notice_limiter: NoticeLimiter,
     beat: OnceLock<tokio::task::JoinHandle<()>>,
 }
 
 impl Terminal {
     /// Looks at what standard error is, and at `TERM` and `NO_COLOR`.
-    pub fn new(manner: Manner) -> Self {
+    pub fn new(manner: OutputOptions) -> Self {
         let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
         let able = std::io::stderr().is_terminal() && !dumb;
         let progress = match manner.progress {
@@ -76,11 +76,11 @@ impl Terminal {
         };
         let colours = able && std::env::var_os("NO_COLOR").is_none_or(|text| text.is_empty());
         Self {
-            manner: Manner { progress, ..manner },
+            manner: OutputOptions { progress, ..manner },
             colours,
             live: Arc::default(),
             screen: Arc::default(),
-            pace: Pace::default(),
+            notice_limiter: NoticeLimiter::default(),
             beat: OnceLock::new(),
         }
     }
@@ -116,7 +116,7 @@ impl Terminal {
 
     /// Tells something that the operator should know, a line.
     pub fn notice(&self, text: &str) {
-        let Some(text) = self.pace.pass(text) else { return };
+        let Some(text) = self.notice_limiter.pass(text) else { return };
         tracing::warn!(target: "backfill::notice", "{text}");
         if !self.manner.json_logs {
             self.above(|| tell(&text, true));
@@ -233,11 +233,11 @@ async fn draw(live: Arc<Live>, screen: Arc<Screen>, colours: bool) {
 fn redraw(live: &Live, screen: &Screen, colours: bool) {
     let (columns, rows) = Screen::size();
     let canvas = Canvas { columns, rows, colours };
-    screen.show(&board::lines(&live.phases(), &live.tracks(), Instant::now(), canvas));
+    screen.show(&dashboard::lines(&live.phases(), &live.tracks(), Instant::now(), canvas));
 }
 
 /// Keeps the rates current, and prints the blocks of each track where they are wanted.
-async fn watch(live: Arc<Live>, blocks: bool, manner: Manner) {
+async fn watch(live: Arc<Live>, blocks: bool, manner: OutputOptions) {
     let mut beat = tokio::time::interval(Duration::from_secs(1));
     let mut seen: HashMap<Source, Instant> = HashMap::new();
     loop {
@@ -253,7 +253,7 @@ async fn watch(live: Arc<Live>, blocks: bool, manner: Manner) {
             }
             *last += BLOCK;
             if manner.json_logs {
-                let TrackLook { source, total, processed, inserted, rate, active, .. } = track;
+                let TrackSnapshot { source, total, processed, inserted, rate, active, .. } = track;
                 let (track, rate) = (source.name(), (rate * 10.0).round() / 10.0);
                 tracing::info!(target: "backfill::progress", track, processed, total, inserted, rate, active, "progress");
             } else {
@@ -265,7 +265,7 @@ async fn watch(live: Arc<Live>, blocks: bool, manner: Manner) {
 }
 
 /// The guide's block; where several tracks are at work, with the name of the one.
-fn block(track: &TrackLook, time: &str, several: bool) -> String {
+fn block(track: &TrackSnapshot, time: &str, several: bool) -> String {
     let whose = if several { format!(" ({})", track.source.title()) } else { String::new() };
     format!(
         "[{time}] Progress{whose}:\n  Processed: {} / {}\n  Inserted: {} ({} coverage)\n  Rate: {:.1} tokens/sec\n  \

@@ -9,7 +9,7 @@ use crate::report::text::thousands;
 
 /// A colour by its role; the stylesheet says what it looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ink {
+pub enum Colour {
     /// Words and axes.
     Text,
     /// Lines behind the data.
@@ -24,7 +24,7 @@ pub enum Ink {
     Limit,
 }
 
-impl Ink {
+impl Colour {
     const ALL: [Self; 6] = [Self::Text, Self::Grid, Self::Good, Self::Bad, Self::Main, Self::Limit];
 
     /// A colour that stands for the role until the drawing is done; nothing else in it has one like it.
@@ -50,7 +50,7 @@ pub struct Bar {
     /// What it stands for.
     pub label: String,
     /// Its parts and their lengths.
-    pub parts: Vec<(Ink, f64)>,
+    pub parts: Vec<(Colour, f64)>,
 }
 
 impl Bar {
@@ -128,10 +128,10 @@ fn svg(chart: &Chart, size: Size) -> Markup {
     }
     // Inside of HTML the namespace is implied.
     let mut text = text.replace(" xmlns=\"http://www.w3.org/2000/svg\"", "");
-    for ink in Ink::ALL {
-        let RGBColor(red, green, blue) = ink.placeholder();
-        text =
-            text.replace(&format!("\"#{red:02X}{green:02X}{blue:02X}\""), &format!("\"{}\"", ink.variable()));
+    for colour in Colour::ALL {
+        let RGBColor(red, green, blue) = colour.placeholder();
+        text = text
+            .replace(&format!("\"#{red:02X}{green:02X}{blue:02X}\""), &format!("\"{}\"", colour.variable()));
     }
     // The backend escapes what it is given.
     PreEscaped(text)
@@ -169,22 +169,22 @@ fn draw_waterfall<'a>(from: f64, steps: &[f64], size: Size, area: &Area<'a>) -> 
     chart
         .configure_mesh()
         .disable_x_mesh()
-        .bold_line_style(Ink::Grid.placeholder())
+        .bold_line_style(Colour::Grid.placeholder())
         .light_line_style(TRANSPARENT)
-        .axis_style(Ink::Grid.placeholder())
+        .axis_style(Colour::Grid.placeholder())
         .label_style(letters(size))
         .y_labels(4)
         .x_label_formatter(&|place| place_in_waterfall(*place, bars))
         .y_label_formatter(&|amount| short(*amount))
         .draw()?;
-    let bar = |place: usize, low: f64, high: f64, ink: Ink| {
+    let bar = |place: usize, low: f64, high: f64, colour: Colour| {
         let corners = [(place as f64 + 0.15, low), (place as f64 + 0.85, high)];
-        Rectangle::new(corners, ink.placeholder().filled())
+        Rectangle::new(corners, colour.placeholder().filled())
     };
     let way = steps.iter().zip(&levels).enumerate().map(|(number, (step, level))| {
-        bar(number + 1, *level, level + step, if *step < 0.0 { Ink::Bad } else { Ink::Good })
+        bar(number + 1, *level, level + step, if *step < 0.0 { Colour::Bad } else { Colour::Good })
     });
-    let ends = [bar(0, bottom, from, Ink::Main), bar(bars - 1, bottom, last, Ink::Main)];
+    let ends = [bar(0, bottom, from, Colour::Main), bar(bars - 1, bottom, last, Colour::Main)];
     chart.draw_series(way.chain(ends))?;
     Ok(())
 }
@@ -199,7 +199,7 @@ fn place_in_waterfall(place: f64, bars: usize) -> String {
 }
 
 fn letters(size: Size) -> TextStyle<'static> {
-    ("sans-serif", size.letters).into_font().color(&Ink::Text.placeholder())
+    ("sans-serif", size.letters).into_font().color(&Colour::Text.placeholder())
 }
 
 fn draw_rate<'a>(points: &[(f64, f64)], ceiling: Option<f64>, size: Size, area: &Area<'a>) -> Drawn<'a> {
@@ -214,22 +214,22 @@ fn draw_rate<'a>(points: &[(f64, f64)], ceiling: Option<f64>, size: Size, area: 
     chart
         .configure_mesh()
         .disable_x_mesh()
-        .bold_line_style(Ink::Grid.placeholder())
+        .bold_line_style(Colour::Grid.placeholder())
         .light_line_style(TRANSPARENT)
-        .axis_style(Ink::Grid.placeholder())
+        .axis_style(Colour::Grid.placeholder())
         .label_style(letters(size))
         .x_labels(if size.width < 500 { 4 } else { 9 })
         .y_labels(4)
         .x_label_formatter(&|seconds| time(*seconds))
         .y_label_formatter(&|rate| short(*rate))
         .draw()?;
-    let main = Ink::Main.placeholder();
+    let main = Colour::Main.placeholder();
     chart.draw_series(
         AreaSeries::new(points.iter().copied(), 0.0, main.mix(0.15)).border_style(main.stroke_width(2)),
     )?;
     if let Some(ceiling) = ceiling {
         let line = [(0.0, ceiling), (last, ceiling)];
-        let style = Ink::Limit.placeholder().stroke_width(2);
+        let style = Colour::Limit.placeholder().stroke_width(2);
         chart.draw_series(DashedLineSeries::new(line, 7, 5, style))?;
     }
     Ok(())
@@ -273,9 +273,9 @@ fn draw_columns<'a>(bars: &[Bar], size: Size, area: &Area<'a>) -> Drawn<'a> {
     chart
         .configure_mesh()
         .disable_x_mesh()
-        .bold_line_style(Ink::Grid.placeholder())
+        .bold_line_style(Colour::Grid.placeholder())
         .light_line_style(TRANSPARENT)
-        .axis_style(Ink::Grid.placeholder())
+        .axis_style(Colour::Grid.placeholder())
         .label_style(letters(size))
         .x_labels(bars.len())
         .y_labels(4)
@@ -284,9 +284,9 @@ fn draw_columns<'a>(bars: &[Bar], size: Size, area: &Area<'a>) -> Drawn<'a> {
         .draw()?;
     for (place, bar) in bars.iter().enumerate() {
         let mut below = 0.0;
-        for (ink, length) in &bar.parts {
+        for (colour, length) in &bar.parts {
             let corners = [(place as f64, below), (place as f64 + 1.0, below + length)];
-            let mut part = Rectangle::new(corners, ink.placeholder().filled());
+            let mut part = Rectangle::new(corners, colour.placeholder().filled());
             let gap = if bars.len() > 60 { 0 } else { 2 };
             part.set_margin(0, 0, gap, gap);
             chart.draw_series([part])?;
@@ -309,9 +309,9 @@ fn draw_percentages<'a>(bars: &[Bar], target: Option<f64>, size: Size, area: &Ar
     chart
         .configure_mesh()
         .disable_y_mesh()
-        .bold_line_style(Ink::Grid.placeholder())
+        .bold_line_style(Colour::Grid.placeholder())
         .light_line_style(TRANSPARENT)
-        .axis_style(Ink::Grid.placeholder())
+        .axis_style(Colour::Grid.placeholder())
         .label_style(letters(size))
         .x_labels(6)
         .y_labels(bars.len())
@@ -320,9 +320,9 @@ fn draw_percentages<'a>(bars: &[Bar], target: Option<f64>, size: Size, area: &Ar
         .draw()?;
     for (place, bar) in bars.iter().enumerate() {
         let mut before = 0.0;
-        for (ink, length) in &bar.parts {
+        for (colour, length) in &bar.parts {
             let corners = [(before, at(place) as f64), (before + length, at(place) as f64 + 1.0)];
-            let mut part = Rectangle::new(corners, ink.placeholder().filled());
+            let mut part = Rectangle::new(corners, colour.placeholder().filled());
             part.set_margin(5, 5, 0, 0);
             chart.draw_series([part])?;
             before += length;
@@ -330,7 +330,7 @@ fn draw_percentages<'a>(bars: &[Bar], target: Option<f64>, size: Size, area: &Ar
     }
     if let Some(target) = target {
         let line = [(target, 0.0), (target, bars.len() as f64)];
-        chart.draw_series(DashedLineSeries::new(line, 6, 4, Ink::Limit.placeholder().stroke_width(2)))?;
+        chart.draw_series(DashedLineSeries::new(line, 6, 4, Colour::Limit.placeholder().stroke_width(2)))?;
     }
     Ok(())
 }
@@ -346,9 +346,9 @@ fn draw_amounts<'a>(amounts: &[f64], size: Size, area: &Area<'a>) -> Drawn<'a> {
     chart
         .configure_mesh()
         .disable_x_mesh()
-        .bold_line_style(Ink::Grid.placeholder())
+        .bold_line_style(Colour::Grid.placeholder())
         .light_line_style(TRANSPARENT)
-        .axis_style(Ink::Grid.placeholder())
+        .axis_style(Colour::Grid.placeholder())
         .label_style(letters(size))
         .x_labels(0)
         .y_labels(5)
@@ -357,9 +357,9 @@ fn draw_amounts<'a>(amounts: &[f64], size: Size, area: &Area<'a>) -> Drawn<'a> {
         })
         .draw()?;
     let bars = amounts.iter().enumerate().map(|(place, amount)| {
-        let ink = if *amount > 0.0 { Ink::Good } else { Ink::Bad };
+        let colour = if *amount > 0.0 { Colour::Good } else { Colour::Bad };
         let corners = [(place as f64 + 0.1, 0.0), (place as f64 + 0.9, *amount)];
-        Rectangle::new(corners, ink.placeholder().filled())
+        Rectangle::new(corners, colour.placeholder().filled())
     });
     chart.draw_series(bars)?;
     Ok(())
@@ -400,8 +400,10 @@ mod tests {
 
     #[test]
     fn charts_have_the_pages_colours_and_load_nothing() {
-        let bars =
-            vec![Bar { label: "<b>2024-01".to_owned(), parts: vec![(Ink::Good, 3.0), (Ink::Bad, 1.0)] }];
+        let bars = vec![Bar {
+            label: "<b>2024-01".to_owned(),
+            parts: vec![(Colour::Good, 3.0), (Colour::Bad, 1.0)],
+        }];
         let charts = [
             Chart::Rate { points: vec![(0.0, 0.0), (1.0, 5.0)], ceiling: Some(5.0) },
             Chart::Columns(bars.clone()),

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::chart::{Bar, Chart, Ink, figure};
+use super::chart::{Bar, Chart, Colour, figure};
 use super::numbers::words;
 use super::part::{Column, cell, table};
 use super::read::Results;
@@ -59,7 +59,7 @@ pub fn section(results: &Results) -> Markup {
         .or(results.merge.as_ref().map(|it| it.target_pct.0));
     let bar = |it: &Measured| Bar {
         label: it.name.to_owned(),
-        parts: vec![(Ink::Good, it.percent.0), (Ink::Grid, 100.0 - it.percent.0)],
+        parts: vec![(Colour::Good, it.percent.0), (Colour::Grid, 100.0 - it.percent.0)],
     };
     let chart = Chart::Percentages { bars: found.iter().map(bar).collect(), target };
     let row = |it: &Measured| {
@@ -95,7 +95,7 @@ fn by_month(verify: &Verify) -> Markup {
     }
     let bars = months.iter().map(|month| {
         let (total, mapped) = (month.total as f64, month.mapped as f64);
-        let parts = vec![(Ink::Good, mapped), (Ink::Bad, (total - mapped).max(0.0))];
+        let parts = vec![(Colour::Good, mapped), (Colour::Bad, (total - mapped).max(0.0))];
         Bar { label: month.month.clone(), parts }
     });
     let chart = Chart::Columns(bars.collect());
@@ -132,7 +132,7 @@ pub fn gap(results: &Results) -> Markup {
     let unmapped = verify.global.unmapped;
     let bars = gap.causes.iter().map(|(name, weight)| {
         let share = if unmapped > 0 { 100.0 * weight.tokens as f64 / unmapped as f64 } else { 0.0 };
-        Bar { label: words(name), parts: vec![(Ink::Bad, share)] }
+        Bar { label: words(name), parts: vec![(Colour::Bad, share)] }
     });
     let chart = Chart::Percentages { bars: bars.collect(), target: None };
     let columns =

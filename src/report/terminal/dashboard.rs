@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::phases::steps::Step;
 use crate::report::events;
-use crate::report::live::{PhaseLook, PhaseState, TrackLook};
+use crate::report::live::{PhaseSnapshot, PhaseState, TrackSnapshot};
 use crate::report::text::{percent1, thousands};
 use crate::source::Source;
 use crate::track::UnderWay;
@@ -16,7 +16,7 @@ const WIDE: usize = 130;
 
 /// How a piece of text looks where colours are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ink {
+enum Colour {
     Plain,
     Dim,
     Good,
@@ -24,7 +24,7 @@ enum Ink {
     Accent,
 }
 
-impl Ink {
+impl Colour {
     const fn code(self) -> &'static str {
         match self {
             Self::Plain => "",
@@ -38,11 +38,11 @@ impl Ink {
 
 /// A line, put together of pieces. Every character is one column wide.
 #[derive(Debug, Default)]
-struct Line(Vec<(Ink, String)>);
+struct Line(Vec<(Colour, String)>);
 
 impl Line {
-    fn with(mut self, ink: Ink, text: impl Into<String>) -> Self {
-        self.0.push((ink, text.into()));
+    fn with(mut self, colour: Colour, text: impl Into<String>) -> Self {
+        self.0.push((colour, text.into()));
         self
     }
 
@@ -53,11 +53,11 @@ impl Line {
     /// The line as it is written, cut off at `width`.
     fn render(&self, width: usize, colours: bool) -> String {
         let (mut out, mut left) = (String::new(), width);
-        for (ink, text) in &self.0 {
+        for (colour, text) in &self.0 {
             let text: String = text.chars().take(left).collect();
             left -= text.chars().count();
-            if colours && *ink != Ink::Plain && !text.is_empty() {
-                out.push_str(&format!("\x1b[{}m{text}\x1b[0m", ink.code()));
+            if colours && *colour != Colour::Plain && !text.is_empty() {
+                out.push_str(&format!("\x1b[{}m{text}\x1b[0m", colour.code()));
             } else {
                 out.push_str(&text);
             }
@@ -79,7 +79,12 @@ pub struct Canvas {
 
 /// All lines, none where nothing is under way. Where the terminal is too low, the phases share a line, and then the
 /// last lines go.
-pub fn lines(phases: &[PhaseLook], tracks: &[TrackLook], now: Instant, canvas: Canvas) -> Vec<String> {
+pub fn lines(
+    phases: &[PhaseSnapshot],
+    tracks: &[TrackSnapshot],
+    now: Instant,
+    canvas: Canvas,
+) -> Vec<String> {
     let mut below: Vec<Line> = tracks.iter().flat_map(|track| track_lines(track, canvas.columns)).collect();
     if !tracks.is_empty() {
         below.push(slowest(tracks, now));
@@ -98,41 +103,41 @@ pub fn lines(phases: &[PhaseLook], tracks: &[TrackLook], now: Instant, canvas: C
     all.iter().map(|line| line.render(canvas.columns, canvas.colours)).collect()
 }
 
-fn mark(state: PhaseState) -> (Ink, &'static str) {
+fn mark(state: PhaseState) -> (Colour, &'static str) {
     match state {
-        PhaseState::Waiting => (Ink::Dim, "·"),
-        PhaseState::Running(_) => (Ink::Accent, "▸"),
-        PhaseState::Done => (Ink::Good, "✓"),
-        PhaseState::LeftOut => (Ink::Dim, "–"),
-        PhaseState::NotWell => (Ink::Warn, "!"),
+        PhaseState::Waiting => (Colour::Dim, "·"),
+        PhaseState::Running(_) => (Colour::Accent, "▸"),
+        PhaseState::Done => (Colour::Good, "✓"),
+        PhaseState::LeftOut => (Colour::Dim, "–"),
+        PhaseState::NotWell => (Colour::Warn, "!"),
     }
 }
 
-fn phase_line(phase: &PhaseLook, now: Instant) -> Line {
-    let (ink, mark) = mark(phase.state);
+fn phase_line(phase: &PhaseSnapshot, now: Instant) -> Line {
+    let (colour, mark) = mark(phase.state);
     let time = match phase.state {
         PhaseState::Waiting | PhaseState::LeftOut => String::new(),
         PhaseState::Running(since) => clock(now.saturating_duration_since(since)),
         PhaseState::Done | PhaseState::NotWell => clock(Duration::from_secs_f64(phase.seconds.max(0.0))),
     };
     let faint = matches!(phase.state, PhaseState::Waiting | PhaseState::LeftOut);
-    let text = if faint { Ink::Dim } else { Ink::Plain };
+    let text = if faint { Colour::Dim } else { Colour::Plain };
     Line::default()
-        .with(ink, format!("{mark} "))
+        .with(colour, format!("{mark} "))
         .with(text, format!("{:<9}", phase.step.name()))
-        .with(Ink::Dim, format!("{time:>8}  "))
+        .with(Colour::Dim, format!("{time:>8}  "))
         .with(text, phase.note.clone())
 }
 
-fn phases_in_one(phases: &[PhaseLook]) -> Line {
+fn phases_in_one(phases: &[PhaseSnapshot]) -> Line {
     phases.iter().fold(Line::default(), |line, phase| {
-        let (ink, mark) = mark(phase.state);
-        line.with(ink, format!("{mark} ")).with(Ink::Plain, format!("{}  ", phase.step.name()))
+        let (colour, mark) = mark(phase.state);
+        line.with(colour, format!("{mark} ")).with(Colour::Plain, format!("{}  ", phase.step.name()))
     })
 }
 
 /// A bar with what matters most, and the details on the same line or the next.
-fn track_lines(track: &TrackLook, columns: usize) -> Vec<Line> {
+fn track_lines(track: &TrackSnapshot, columns: usize) -> Vec<Line> {
     let width = name_width();
     let name = format!("{:>width$} ", Step::Track(track.source).name());
     let left = track.total.saturating_sub(track.processed);
@@ -151,9 +156,10 @@ fn track_lines(track: &TrackLook, columns: usize) -> Vec<Line> {
         let used =
             name.len() + share.len() + numbers.iter().map(String::len).sum::<usize>() + details.width();
         let bar = bar(track, columns.saturating_sub(used + 2).min(60));
-        let mut line = Line::default().with(Ink::Plain, name);
+        let mut line = Line::default().with(Colour::Plain, name);
         line.0.extend(bar.0);
-        line = line.with(Ink::Plain, share).with(Ink::Plain, numbers.concat()).with(Ink::Plain, "  ");
+        line =
+            line.with(Colour::Plain, share).with(Colour::Plain, numbers.concat()).with(Colour::Plain, "  ");
         line.0.extend(details.0);
         return vec![line];
     }
@@ -163,10 +169,10 @@ fn track_lines(track: &TrackLook, columns: usize) -> Vec<Line> {
         kept.pop();
     }
     let used = name.len() + kept.iter().map(String::len).sum::<usize>();
-    let mut first = Line::default().with(Ink::Plain, name);
+    let mut first = Line::default().with(Colour::Plain, name);
     first.0.extend(bar(track, columns.saturating_sub(used).min(40)).0);
-    first = kept.into_iter().fold(first, |line, text| line.with(Ink::Plain, text));
-    let mut second = Line::default().with(Ink::Plain, inset.clone());
+    first = kept.into_iter().fold(first, |line, text| line.with(Colour::Plain, text));
+    let mut second = Line::default().with(Colour::Plain, inset.clone());
     second.0.extend(details(track, columns.saturating_sub(inset.len())).0);
     vec![first, second]
 }
@@ -175,7 +181,7 @@ fn name_width() -> usize {
     Source::ALL.iter().map(|source| source.name().len()).max().unwrap_or_default()
 }
 
-fn bar(track: &TrackLook, columns: usize) -> Line {
+fn bar(track: &TrackSnapshot, columns: usize) -> Line {
     // The last piece is for the end itself, when the track goes from here.
     let most = columns.saturating_sub(1);
     let done = if track.total == 0 {
@@ -183,32 +189,32 @@ fn bar(track: &TrackLook, columns: usize) -> Line {
     } else {
         (u128::from(track.processed.min(track.total)) * most as u128 / u128::from(track.total)) as usize
     };
-    Line::default().with(Ink::Accent, "━".repeat(done)).with(Ink::Dim, "─".repeat(columns - done))
+    Line::default().with(Colour::Accent, "━".repeat(done)).with(Colour::Dim, "─".repeat(columns - done))
 }
 
 /// What fits of: inserted, rate, workers, throttled, retries. The last are the first to go.
-fn details(track: &TrackLook, columns: usize) -> Line {
-    let warn = |count: u64| if count > 0 { Ink::Warn } else { Ink::Dim };
+fn details(track: &TrackSnapshot, columns: usize) -> Line {
+    let warn = |count: u64| if count > 0 { Colour::Warn } else { Colour::Dim };
     let pieces = [
-        (Ink::Plain, format!("{} inserted", thousands(track.inserted))),
-        (Ink::Plain, format!("{:.0}/s", track.rate)),
-        (Ink::Dim, at_work(track)),
+        (Colour::Plain, format!("{} inserted", thousands(track.inserted))),
+        (Colour::Plain, format!("{:.0}/s", track.rate)),
+        (Colour::Dim, at_work(track)),
         (warn(track.throttled), format!("{} throttled", thousands(track.throttled))),
         (warn(track.retries), format!("{} retries", thousands(track.retries))),
     ];
     let mut line = Line::default();
-    for (ink, text) in pieces {
+    for (colour, text) in pieces {
         let space = if line.0.is_empty() { "" } else { "  " };
         if line.width() + space.len() + text.chars().count() > columns {
             break;
         }
-        line = line.with(Ink::Plain, space).with(ink, text);
+        line = line.with(Colour::Plain, space).with(colour, text);
     }
     line
 }
 
 /// How many workers have a request under way; where none has, what is waited for.
-fn at_work(track: &TrackLook) -> String {
+fn at_work(track: &TrackSnapshot) -> String {
     match (track.active, track.opens_in) {
         (0, _) if track.processed >= track.total => "the last rows are written".to_owned(),
         (0, Some(wait)) => format!("the limit opens in {:.1}s", wait.as_secs_f64()),
@@ -217,7 +223,7 @@ fn at_work(track: &TrackLook) -> String {
     }
 }
 
-fn slowest(tracks: &[TrackLook], now: Instant) -> Line {
+fn slowest(tracks: &[TrackSnapshot], now: Instant) -> Line {
     let under_way = tracks.iter().filter_map(|track| {
         let (worker, job) = track.slowest.as_ref()?;
         Some((track.source, *worker, job))
@@ -236,7 +242,7 @@ fn slowest(tracks: &[TrackLook], now: Instant) -> Line {
         }
         None => "slowest request: none under way".to_owned(),
     };
-    Line::default().with(Ink::Dim, text)
+    Line::default().with(Colour::Dim, text)
 }
 
 /// `4.2s`, `3m 07s`, `2h 05m`.
@@ -272,8 +278,8 @@ mod tests {
     use super::*;
     use crate::track::Gauges;
 
-    fn track(total: u64, processed: u64) -> TrackLook {
-        TrackLook {
+    fn track(total: u64, processed: u64) -> TrackSnapshot {
+        TrackSnapshot {
             source: Source::Goldsky,
             total,
             processed,
@@ -289,9 +295,13 @@ mod tests {
         }
     }
 
-    fn phases() -> Vec<PhaseLook> {
-        let look =
-            |step, state| PhaseLook { step, state, seconds: 1.5, note: "a note of some length".repeat(4) };
+    fn phases() -> Vec<PhaseSnapshot> {
+        let look = |step, state| PhaseSnapshot {
+            step,
+            state,
+            seconds: 1.5,
+            note: "a note of some length".repeat(4),
+        };
         vec![
             look(Step::Setup, PhaseState::Done),
             look(Step::Track(Source::Goldsky), PhaseState::Running(Instant::now())),
@@ -351,7 +361,7 @@ mod tests {
     #[test]
     fn while_a_track_is_not_at_its_end_its_bar_is_not_full_and_says_what_it_waits_for() {
         let idle = |total, processed, opens_in| {
-            let look = TrackLook { active: 0, opens_in, ..track(total, processed) };
+            let look = TrackSnapshot { active: 0, opens_in, ..track(total, processed) };
             lines(&[], &[look], Instant::now(), Canvas { columns: 97, rows: 20, colours: false }).join("\n")
         };
         let all = idle(500, 500, None);

@@ -1,4 +1,4 @@
-//! [`Pace`]: notices that say the same again and again are told a few times a minute, with how many were left out.
+//! [`NoticeLimiter`]: notices that say the same again and again are told a few times a minute, with how many were left out.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -9,26 +9,26 @@ use governor::clock::{Clock, DefaultClock};
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
 
-/// So often a notice of one kind is told before it is paced.
+/// So often a notice of one kind is told before it is limited.
 const AT_ONCE: NonZeroU32 = NonZeroU32::new(3).expect("three is not zero");
 
 /// After that, one a time of this length.
 const THEN_EVERY: Duration = Duration::from_secs(20);
 
 /// Lets the first notices of a kind pass, and then one now and again. A kind is a text without its numbers.
-pub struct Pace<C: Clock = DefaultClock> {
+pub struct NoticeLimiter<C: Clock = DefaultClock> {
     limiter:
         RateLimiter<String, HashMapStateStore<String>, C, governor::middleware::NoOpMiddleware<C::Instant>>,
     left_out: Mutex<HashMap<String, u64>>,
 }
 
-impl Default for Pace {
+impl Default for NoticeLimiter {
     fn default() -> Self {
         Self::with_clock(DefaultClock::default())
     }
 }
 
-impl<C: Clock> Pace<C> {
+impl<C: Clock> NoticeLimiter<C> {
     fn with_clock(clock: C) -> Self {
         // A period of nothing would be none; this one is not.
         let quota = Quota::with_period(THEN_EVERY).unwrap_or_else(|| Quota::per_minute(AT_ONCE));
@@ -59,17 +59,17 @@ mod tests {
     #[test]
     fn the_same_again_is_told_now_and_again_with_how_many_there_were() {
         let clock = FakeRelativeClock::default();
-        let pace = Pace::with_clock(clock.clone());
+        let limiter = NoticeLimiter::with_clock(clock.clone());
         let told: Vec<_> =
-            (0..100).filter_map(|n| pace.pass(&format!("Dome: {n} token(s) failed"))).collect();
+            (0..100).filter_map(|n| limiter.pass(&format!("Dome: {n} token(s) failed"))).collect();
         assert_eq!(told.len(), 3);
-        assert_eq!(pace.pass("Goldsky: 1 token(s) failed").as_deref(), Some("Goldsky: 1 token(s) failed"));
+        assert_eq!(limiter.pass("Goldsky: 1 token(s) failed").as_deref(), Some("Goldsky: 1 token(s) failed"));
         clock.advance(THEN_EVERY);
-        let told = pace.pass("Dome: 7 token(s) failed");
+        let told = limiter.pass("Dome: 7 token(s) failed");
         assert_eq!(told.as_deref(), Some("Dome: 7 token(s) failed (and 97 more like this)"));
-        assert_eq!(pace.pass("Dome: 8 token(s) failed"), None);
+        assert_eq!(limiter.pass("Dome: 8 token(s) failed"), None);
         clock.advance(THEN_EVERY);
-        let told = pace.pass("Dome: 9 token(s) failed");
+        let told = limiter.pass("Dome: 9 token(s) failed");
         assert_eq!(told.as_deref(), Some("Dome: 9 token(s) failed (and 1 more like this)"));
     }
 }
