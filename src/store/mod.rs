@@ -297,6 +297,9 @@ impl Store {
             .with_setting("insert_distributed_sync", "1")
             // An error in the middle of a statement must reach us as one, not as the end of the answer.
             .with_setting("wait_end_of_query", "1");
+        // Whichever replica answers has every write that was acknowledged: shared storage waits for it, a server alone
+        // has nothing to wait for.
+        let client = client.with_setting("select_sequential_consistency", "1");
         // A limit of a user's profile is an error, never a shorter answer.
         let client = OVERFLOW_MODES.iter().fold(client, |client, mode| client.with_setting(*mode, "throw"));
         // What a profile may set, and what changes the meaning of a statement.

@@ -12,6 +12,9 @@ use crate::source::Source;
 /// next run.
 const TEMPORARY: &str = "backfill_tmp_";
 
+/// What the comment of a workload begins with; the number of its tokens follows.
+const LISTED: &str = "tokens listed by setup: ";
+
 /// The columns and the engine of a workload.
 const WORKLOAD: &str = "(asset_id String) ENGINE = MergeTree ORDER BY asset_id";
 
@@ -155,8 +158,11 @@ impl Store {
         self.run(doing, self.query(&format!("CREATE TABLE {fresh} {columns}"))).await?;
         self.run(doing, self.query(&format!("INSERT INTO {fresh} {select}"))).await?;
         self.run(doing, self.query(&format!("CREATE TABLE IF NOT EXISTS {table} {columns}"))).await?;
-        let kept = self.workload_in(&table).await? == self.workload_in(&fresh).await?;
+        let listed = self.workload_in(&fresh).await?;
+        let kept = self.workload_in(&table).await? == listed;
         if !kept {
+            let comment = format!("ALTER TABLE {fresh} MODIFY COMMENT '{LISTED}{}'", listed.total);
+            self.run(doing, self.query(&comment)).await?;
             self.run(doing, self.query(&format!("EXCHANGE TABLES {table} AND {fresh}"))).await?;
         }
         self.run(doing, self.query(&format!("DROP TABLE IF EXISTS {fresh} SYNC"))).await?;
@@ -179,10 +185,27 @@ impl Store {
     /// [`StoreError`].
     pub async fn workload(&self, source: Source) -> Result<Option<Workload>, StoreError> {
         let table = self.staging_table(&source.workload_table());
-        match self.columns(&table).await? {
-            Some(_) => self.workload_in(&table).await.map(Some),
-            None => Ok(None),
+        if self.columns(&table).await?.is_none() {
+            return Ok(None);
         }
+        let workload = self.workload_in(&table).await?;
+        let listed = self.listed_in(&table).await?.unwrap_or(workload.total);
+        if workload.total < listed {
+            let what = "tokens that `setup` has listed, and those that stand in the list";
+            return Err(StoreError::SumsDisagree { what, one: listed, other: workload.total });
+        }
+        Ok(Some(workload))
+    }
+
+    /// How many tokens `setup` has written to a list. It stands in the table's comment: what a table is, a cluster changes
+    /// everywhere at once, when its rows are still on their way to other replicas.
+    async fn listed_in(&self, table: &Table) -> Result<Option<u64>, StoreError> {
+        let query = self
+            .query("SELECT comment FROM system.tables WHERE database = {database:String} AND name = {name:String}")
+            .param("database", &table.database)
+            .param("name", &table.name);
+        let comments: Vec<String> = self.rows("reading how many tokens are listed", query).await?;
+        Ok(comments.first().and_then(|comment| comment.strip_prefix(LISTED)?.parse().ok()))
     }
 
     async fn workload_in(&self, table: &Table) -> Result<Workload, StoreError> {

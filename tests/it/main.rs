@@ -30,6 +30,7 @@ mod pipeline;
 mod prove;
 mod redirects;
 mod repair;
+mod replicas;
 mod rounds;
 mod run;
 mod settings;
