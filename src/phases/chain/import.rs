@@ -120,7 +120,7 @@ async fn check_columns(context: &Context, file: &ChainFile, shape: FileShape) ->
         let what = if rows == 0 { "has no rows".to_owned() } else { format!("lacks {}", lacks.join(", ")) };
         let payouts = if shape.payouts { " and payout_numerators" } else { "" };
         return Err(Failure::File(format!(
-            "{} {what}; its columns are id (137_BLOCK_LOGINDEX), condition_id, oracle, question_id, outcome_slot_count{payouts}",
+            "a file of the chain's events cannot be used: {} {what}; its columns are id (137_BLOCK_LOGINDEX), condition_id, oracle, question_id, outcome_slot_count{payouts}",
             file.name()
         )));
     }
