@@ -108,11 +108,9 @@ pub async fn locate(search: &Search, notices: Notices<'_>) -> Result<Engine, Emb
 /// Whether nobody but user `us` and the superuser can write a file or folder; if others can, what to do.
 fn only_ours(path: &Path, us: u32) -> Result<(), String> {
     let found = path.metadata().map_err(|error| error.to_string())?;
-    let foreign = ![us, 0].contains(&found.uid());
-    if foreign || found.mode() & 0o022 != 0 {
-        let whose = if foreign { "belongs to another user" } else { "can be written by others" };
+    if ![us, 0].contains(&found.uid()) || found.mode() & 0o022 != 0 {
         return Err(format!(
-            "{} {whose}, who could put other code there; remove the cache's folder, and the engine is fetched again",
+            "others than this user can write {}, and could put other code there; remove that folder, and the engine is fetched again",
             path.display()
         ));
     }
@@ -201,11 +199,11 @@ mod tests {
         assert_eq!(only_ours(&library, us), Ok(()));
         for mode in [0o664, 0o646, 0o666] {
             set(mode);
-            assert!(only_ours(&library, us).unwrap_err().contains("written by others"), "{mode:o}");
+            assert!(only_ours(&library, us).unwrap_err().contains("can write"), "{mode:o}");
         }
         set(0o644);
         if us != 0 {
-            assert!(only_ours(&library, us + 1).unwrap_err().contains("another user"));
+            assert!(only_ours(&library, us + 1).unwrap_err().contains("can write"));
         }
     }
 
