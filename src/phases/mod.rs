@@ -68,10 +68,16 @@ impl Context {
         started: Instant,
     ) -> Result<Self, StoreError> {
         let store = Store::connect(&settings.store, settings.work.give_up_after).await?;
-        let since = jiff::Timestamp::now().saturating_sub(settings.work.not_found_ttl);
+        Ok(Self { settings, store, progress, stop, started }.as_of_now())
+    }
+
+    /// The same, in which an answer without a mapping counts if it is not older than `NOT_FOUND_TTL` at this moment.
+    #[must_use]
+    pub fn as_of_now(self) -> Self {
+        let since = jiff::Timestamp::now().saturating_sub(self.settings.work.not_found_ttl);
         // A time to live that reaches back beyond all time is one without an end.
-        let store = store.with_answers_since(since.unwrap_or(jiff::Timestamp::UNIX_EPOCH));
-        Ok(Self { settings, store, progress, stop, started })
+        let since = since.unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        Self { store: self.store.with_answers_since(since), ..self }
     }
 
     /// Tells that the next part of a phase begins.

@@ -78,6 +78,7 @@ pub async fn run(
             () = context.stop.cancelled() => return Ok(()),
             _ = clock.tick() => {}
         }
+        let context = &context.clone().as_of_now();
         let tick = Tick { context, options, watermark: watermark.as_ref(), began: Instant::now() };
         let ended = tokio::select! {
             biased;
@@ -160,7 +161,9 @@ impl Tick<'_> {
             let progress = context.progress.clone();
             let listener: ChainListener =
                 Arc::new(move |event| progress.on_phase_event(&PhaseEvent::Chain(&event)));
-            chain::run(context, &ChainOptions::default(), &listener).await?;
+            // A first full read of the chain takes an hour, and is `backfill chain`'s.
+            let options = ChainOptions { new_only: true, ..ChainOptions::default() };
+            chain::run(context, &options, &listener).await?;
         }
         if store.list_pending().await? == 0 && !full {
             return Ok(MappedTokens::default());
