@@ -9,6 +9,7 @@ use axum::response::Response;
 use serde_json::json;
 
 use crate::common::{Scene, small_universe};
+use backfill::source::Source;
 
 /// Reads that hold `of` see `behind` where they name `table`: what a replica has that is not there yet.
 struct Balancer {
@@ -99,4 +100,30 @@ async fn sums_that_do_not_agree_end_setup_and_merge_with_1_and_both_numbers() {
     // What was written stays, and the next merge, which sees it, adds nothing.
     let (again, said) = scene.json(0, &["merge"]).await;
     assert_eq!((&again["added"], &again["duplicates"]), (&json!(0), &json!(0)), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_track_whose_list_lacks_rows_that_setup_wrote_ends_with_1_and_both_numbers() {
+    let scene = Scene::new(&small_universe(62), &[Source::Dome], |_, _| {}).await;
+    scene.json(0, &["setup"]).await;
+    let count = "SELECT count() FROM {s}.unmapped_tokens_dome";
+    let listed: u64 = scene.world.one(count).await;
+    // A replica that has none of the rows yet, and one that has some.
+    for kept in ["sipHash64(asset_id) % 3 = 0", "false"] {
+        let lose = format!(
+            "ALTER TABLE {{s}}.unmapped_tokens_dome DELETE WHERE NOT ({kept}) SETTINGS mutations_sync = 2"
+        );
+        scene.world.run(&lose).await;
+        let there: u64 = scene.world.one(count).await;
+        assert!(there < listed);
+        let output = scene.output(&["dome"]).await;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let sums = format!(
+            "sums do not agree: tokens that `setup` has listed, and those that stand in the list: {listed} and {there}"
+        );
+        assert!(output.status.code() == Some(1) && said.contains(&sums), "{:?}: {said}", output.status);
+    }
+    // The next setup lists them again.
+    scene.json(0, &["setup"]).await;
+    scene.json(0, &["dome"]).await;
 }
