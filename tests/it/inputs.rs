@@ -1,9 +1,8 @@
 //! The users' tables in other types, under other names and of other engines: read where they can be, refused whole and
 //! before anything is written where they cannot.
 
-use crate::common::World;
-use backfill::ctf;
-use backfill::ids::{ConditionId, TokenId};
+use crate::common::{World, condition, token};
+use backfill::ids::TokenId;
 use backfill::phases::merge::{self, MergeOptions};
 use backfill::phases::setup::{self, SetupOptions};
 use backfill::phases::validate::{self, Baseline, ValidateOptions, WalletResult};
@@ -13,14 +12,6 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 const WALLET: &str = "0xcce2b7c71f21e358b8e5e797e586cbc03160d58b";
-
-fn condition(number: u8) -> ConditionId {
-    ConditionId::from_bytes([number; 32])
-}
-
-fn token(number: u8, index: u8) -> TokenId {
-    ctf::token_id(&condition(number), index, &ctf::default_collaterals()[0].address)
-}
 
 /// A column: its name, and the types that it may have; the first is the facts' own.
 type Types = (&'static str, &'static [&'static str]);

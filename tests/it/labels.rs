@@ -1,15 +1,13 @@
 //! Labels: taken where they fit their place, listed where sources differ, corrected from the catalogue where that is asked
 //! for.
 
-use backfill::ctf;
-use backfill::ids::{ConditionId, TokenId};
 use backfill::phases::merge::{self, MergeOptions, MergeResult};
 use backfill::report::Report;
 use backfill::results::Merge;
 use backfill::source::Source;
 use serde_json::json;
 
-use crate::common::World;
+use crate::common::{World, condition, token};
 
 const LABELS: MergeOptions = MergeOptions {
     dry_run: false,
@@ -19,14 +17,6 @@ const LABELS: MergeOptions = MergeOptions {
     resolutions: false,
     check: false,
 };
-
-fn condition(number: u8) -> ConditionId {
-    ConditionId::from_bytes([number; 32])
-}
-
-fn token(number: u8, index: u8) -> TokenId {
-    ctf::token_id(&condition(number), index, &ctf::default_collaterals()[0].address)
-}
 
 /// A world with this map, fills of the tokens 1 to 12 of both outcomes, and a catalogue that nobody has read yet.
 async fn world(map: &str) -> World {

@@ -2,19 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::common::World;
-use backfill::ctf;
-use backfill::ids::{ConditionId, TokenId};
+use crate::common::{self, World, condition};
+use backfill::ids::TokenId;
 use backfill::phases::merge::{self, MergeOptions};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-fn condition(number: u8) -> ConditionId {
-    ConditionId::from_bytes([number; 32])
-}
-
 fn token(number: u8) -> TokenId {
-    ctf::token_id(&condition(number), 0, &ctf::default_collaterals()[0].address)
+    common::token(number, 0)
 }
 
 /// A world with this map and the fills of tokens 1 to `tokens`.

@@ -1,9 +1,7 @@
 //! `merge --metadata`: empty questions and slugs of the map are filled from what sources have told, and nothing else of it
 //! changes.
 
-use crate::common::{Scene, World, small_universe};
-use backfill::ctf;
-use backfill::ids::{ConditionId, TokenId};
+use crate::common::{Scene, World, condition, small_universe, token};
 use backfill::phases::merge::{self, MergeOptions};
 use backfill::source::Source;
 use backfill::store::metadata::MetadataCounts;
@@ -16,14 +14,6 @@ const METADATA: MergeOptions = MergeOptions {
     resolutions: false,
     check: false,
 };
-
-fn condition(number: u8) -> ConditionId {
-    ConditionId::from_bytes([number; 32])
-}
-
-fn token(number: u8, index: u8) -> TokenId {
-    ctf::token_id(&condition(number), index, &ctf::default_collaterals()[0].address)
-}
 
 /// A map with these columns behind its own, a row of each outcome of the conditions 1 to 4, and facts of the first three.
 async fn world(columns: &str, engine: &str) -> World {

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::common::World;
-use backfill::ctf;
+use crate::common::{World, condition, token};
 use backfill::demo::{Universe, UniverseOptions};
-use backfill::ids::{ConditionId, TokenId};
+use backfill::ids::TokenId;
 use backfill::phases::merge::{self, MergeOptions, MergeResult};
 
 /// Token to condition, index, label, source and question; only one row a token may be left.
@@ -36,14 +35,6 @@ async fn map(world: &World) -> Map {
     let map: Map = rows.into_iter().map(|(token, c, i, l, q)| (token, (c, i, l, q))).collect();
     assert_eq!(map.len(), count, "a token stands twice in the map");
     map
-}
-
-fn condition(number: u8) -> ConditionId {
-    ConditionId::from_bytes([number; 32])
-}
-
-fn token(number: u8, index: u8) -> TokenId {
-    ctf::token_id(&condition(number), index, &ctf::default_collaterals()[0].address)
 }
 
 /// An empty world whose map has a column of its own and this engine, and is merged only when that is asked for.

@@ -13,8 +13,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use backfill::cli::Cli;
+use backfill::ctf;
 use backfill::demo::{Universe, load};
 use backfill::embedded::{Server, ServerOptions};
+use backfill::ids::{ConditionId, TokenId};
 use backfill::phases::Context;
 use backfill::phases::events::{PhaseEvent, PhaseListener};
 use backfill::settings::Settings;
@@ -36,21 +38,26 @@ pub async fn engine() -> &'static str {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let root = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
         clear_leftovers(&root);
-        let options = ServerOptions {
-            data: root.join(format!("clickhouse-{}", std::process::id())),
-            http_port: 0,
-            tcp_port: None,
-            config: None,
-            engine: None,
-            launcher: BACKFILL.into(),
-        };
-        let server = Server::start(options, &|text| eprintln!("{text}")).await.expect("the engine starts");
-        let url = server.url();
-        // It ends with this process, whose end closes its standard input.
-        std::mem::forget(server);
-        url
+        start_engine(root.join(format!("clickhouse-{}", std::process::id()))).await
     };
     ENGINE.get_or_init(start).await
+}
+
+/// Starts an engine whose data is in `data`, and answers its URL. It ends with this process, whose end closes its standard
+/// input.
+pub async fn start_engine(data: PathBuf) -> String {
+    let options = ServerOptions {
+        data,
+        http_port: 0,
+        tcp_port: None,
+        config: None,
+        engine: None,
+        launcher: BACKFILL.into(),
+    };
+    let server = Server::start(options, &|text| eprintln!("{text}")).await.expect("the engine starts");
+    let url = server.url();
+    std::mem::forget(server);
+    url
 }
 
 /// Data of test processes that are gone.
@@ -62,6 +69,16 @@ fn clear_leftovers(root: &std::path::Path) {
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }
+}
+
+/// A condition of a test's own, by its number.
+pub fn condition(number: u8) -> ConditionId {
+    ConditionId::from_bytes([number; 32])
+}
+
+/// The token of that condition's outcome.
+pub fn token(number: u8, index: u8) -> TokenId {
+    ctf::token_id(&condition(number), index, &ctf::default_collaterals()[0].address)
 }
 
 /// A name that no other test has.

@@ -8,12 +8,11 @@ mod proxy;
 use std::sync::Arc;
 
 use backfill::demo::{Universe, UniverseOptions, load};
-use backfill::embedded::{Server, ServerOptions};
 use backfill::source::Source;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use crate::common::{BACKFILL, Scene, World, engine, unique};
+use crate::common::{Scene, World, engine, start_engine, unique};
 use proxy::Choice;
 
 static SECOND: OnceCell<String> = OnceCell::const_new();
@@ -23,18 +22,7 @@ async fn second() -> &'static str {
     let start = || async {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let root = std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-        let options = ServerOptions {
-            data: root.join(format!("clickhouse-{}", std::process::id())).join("second"),
-            http_port: 0,
-            tcp_port: None,
-            config: None,
-            engine: None,
-            launcher: BACKFILL.into(),
-        };
-        let server = Server::start(options, &|text| eprintln!("{text}")).await.expect("a second engine");
-        let url = server.url();
-        std::mem::forget(server);
-        url
+        start_engine(root.join(format!("clickhouse-{}", std::process::id())).join("second")).await
     };
     SECOND.get_or_init(start).await
 }
