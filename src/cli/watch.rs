@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::values::duration;
+
 /// `watch`
 #[derive(Debug, Args)]
 pub struct WatchArgs {
     /// From the beginning of a tick to the beginning of the next
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub every: Duration,
     /// How far behind the newest fill is read again, since rows arrive late
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration)]
@@ -20,7 +22,7 @@ pub struct WatchArgs {
     #[arg(long, value_name = "COLUMN")]
     pub watermark: Option<String>,
     /// /healthz answers 503 where no tick has come to its end for so long
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
     pub max_lag: Duration,
     /// Also read the chain in each tick, before tokens are derived
     #[arg(long)]

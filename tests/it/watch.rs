@@ -122,3 +122,15 @@ async fn what_cannot_be_derived_is_asked_for_once_and_merged() {
         .await;
     assert_eq!(twice, 0);
 }
+
+#[test]
+fn a_time_that_no_clock_can_tick_is_refused_on_the_command_line() {
+    use clap::Parser;
+    for flag in ["--every", "--max-lag"] {
+        for time in ["0s", "", "-1s", "25h", "x"] {
+            let parsed = backfill::cli::Cli::try_parse_from(["backfill", "watch", flag, time]);
+            assert!(parsed.is_err(), "{flag} {time:?}");
+        }
+        assert!(backfill::cli::Cli::try_parse_from(["backfill", "watch", flag, "30s"]).is_ok());
+    }
+}
