@@ -39,7 +39,7 @@ pub const FIRST_BLOCK: u64 = 4_023_686;
 /// Polygon's chain id.
 pub const CHAIN_ID: u64 = 137;
 
-const fn word(digits: &str) -> Word {
+pub(in crate::chain) const fn word(digits: &str) -> Word {
     const fn nibble(digit: u8) -> u8 {
         match digit {
             b'0'..=b'9' => digit - b'0',

@@ -12,6 +12,7 @@ pub mod dataset;
 mod decode;
 pub mod event;
 pub mod filter;
+pub mod flows;
 pub mod log;
 mod module_event;
 
