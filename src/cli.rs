@@ -81,6 +81,15 @@ pub enum Command {
         after_help = "Examples:\n  backfill chain && backfill derive && backfill merge\n  CHAIN_URL=https://polygon-bor-rpc.publicnode.com,https://rpc-mainnet.matic.quiknode.pro backfill chain --check 0.05\n  backfill chain --follow             stays at the head until Ctrl-C\n  backfill chain --preparations preparations.parquet --resolutions resolutions.parquet"
     )]
     Chain(chain::ChainCommandArgs),
+    /// What baseline wallets did beside trading, from the chain: splits, merges, redemptions, conversions, transfers, fees
+    ///
+    /// Needs no key and no setup. Reads the events that name a wallet, of both generations, and of transactions that went
+    /// through an adapter or the router the rest of their blocks. The rows go to STAGING_DATABASE.wallet_flows, which
+    /// `validate` counts; interrupted, it goes on with what is missing.
+    #[command(
+        after_help = "Examples:\n  backfill flows && backfill validate\n  backfill flows --wallets wallets.csv"
+    )]
+    Flows(chain::FlowsArgs),
     /// Phase 3: staging into production
     #[command(
         after_help = "Examples:\n  backfill merge --dry-run            only says what would be done\n  backfill merge --repair             also replaces rows that the hash proves wrong\n  backfill merge --labels             also fills empty labels from what `backfill clob` has read"
@@ -218,6 +227,7 @@ impl Command {
             Self::Track(track) => track.source.name(),
             Self::Clob(_) => "clob",
             Self::Chain(_) => "chain",
+            Self::Flows(_) => "flows",
             Self::Merge(_) => "merge",
             Self::Verify(_) => "verify",
             Self::Validate(_) => "validate",
@@ -482,6 +492,9 @@ pub struct ValidateArgs {
     /// What shares from other wallets cost, and what shares to others bring in
     #[arg(long, value_enum, default_value_t)]
     pub transfers: TransferRule,
+    /// Ask the chain for the wallets' own fills, and compare them with the table fill by fill
+    #[arg(long)]
+    pub audit: bool,
 }
 
 /// Who is asked for the expected P&L.

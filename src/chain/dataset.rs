@@ -54,6 +54,7 @@ impl DatasetRow {
             topics: vec![event, condition, abi::address_word(&oracle), question],
             data: data.concat(),
             tx_hash: [0; 32],
+            time: 0,
         })
     }
 }

@@ -72,6 +72,7 @@ mod tests {
             topics: topics.iter().map(|it| [*it; 32]).collect(),
             data: Vec::new(),
             tx_hash: [0; 32],
+            time: 0,
         }
     }
 

@@ -27,6 +27,8 @@ pub struct Log {
     pub data: Vec<u8>,
     /// The transaction.
     pub tx_hash: Word,
+    /// When its block was made, in seconds since 1970; 0 where the provider does not say so.
+    pub time: u32,
 }
 
 impl Log {
@@ -75,6 +77,8 @@ pub struct Record {
     transaction_hash: Hex<32>,
     log_index: Quantity,
     #[serde(default)]
+    block_timestamp: Option<Quantity>,
+    #[serde(default)]
     removed: Option<bool>,
 }
 
@@ -107,6 +111,7 @@ impl Record {
             topics: self.topics.into_iter().map(|topic| topic.0).collect(),
             data: self.data.0,
             tx_hash: self.transaction_hash.0,
+            time: self.block_timestamp.and_then(|it| u32::try_from(it.0).ok()).unwrap_or_default(),
         })
     }
 }

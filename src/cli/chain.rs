@@ -1,5 +1,7 @@
 //! The options of `chain`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use crate::chain::BlockRange;
@@ -54,4 +56,16 @@ impl ChainCommandArgs {
 fn share(text: &str) -> Result<f64, String> {
     let share = text.parse::<f64>().ok().filter(|share| *share > 0.0 && *share <= 1.0);
     share.ok_or_else(|| "expected a share above 0 and at most 1, such as 0.05".to_owned())
+}
+
+/// `flows`
+#[derive(Debug, Args)]
+pub struct FlowsArgs {
+    /// Read these wallets (CSV with a column wallet; several proxies of one person in one line, joined with +) instead of
+    /// BASELINE_WALLET
+    #[arg(long, value_name = "FILE")]
+    pub wallets: Option<PathBuf>,
+    /// The same, as validate calls it
+    #[arg(long, value_name = "FILE", conflicts_with = "wallets")]
+    pub baselines: Option<PathBuf>,
 }

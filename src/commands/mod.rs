@@ -9,6 +9,7 @@ pub mod config;
 mod demo;
 mod derive;
 mod doctor;
+mod flows;
 mod merge;
 mod prove;
 mod report_file;
@@ -67,6 +68,7 @@ async fn command(session: &Session, command: Command) -> Result<Outcome, Failure
         Command::Track(track) => track::run(session, track.source, &track.args).await,
         Command::Clob(args) => clob::run(session, &args).await,
         Command::Chain(args) => chain::run(session, args).await,
+        Command::Flows(args) => flows::run(session, args).await,
         Command::Merge(args) => merge::run(session, &args).await,
         Command::Verify(args) => verify::run(session, args).await,
         Command::Validate(args) => validate::run(session, args).await,

@@ -39,6 +39,7 @@ pub async fn run(session: &Session, args: ValidateArgs) -> Result<Outcome, Failu
             detail: args.detail,
             method: args.method,
             transfers: args.transfers,
+            audit: args.audit,
         };
         Ok(Validate::from(&session.phase(validate::run(&context, &options)).await?))
     };

@@ -55,6 +55,8 @@ struct Entry {
 pub struct ChainWorld {
     layout: ChainLayout,
     entries: Vec<Entry>,
+    /// Logs of wallets beside those of the markets, in order.
+    more: Vec<Log>,
     conditions: u64,
     resolutions: u64,
 }
@@ -129,7 +131,15 @@ impl ChainWorld {
             next = if entry.block == block { next + 1 } else { mix(entry.block ^ seed) as u32 % 300 };
             (block, entry.log_index) = (entry.block, next);
         }
-        Self { layout, entries, conditions, resolutions }
+        Self { layout, entries, more: Vec::new(), conditions, resolutions }
+    }
+
+    /// The same chain with logs of wallets on it, which stand behind the markets' own in their blocks.
+    #[must_use]
+    pub fn with_logs(mut self, mut logs: Vec<Log>) -> Self {
+        logs.sort_unstable_by_key(|log| (log.block, log.log_index));
+        self.more = logs;
+        self
     }
 
     /// How it is laid out.
@@ -149,11 +159,29 @@ impl ChainWorld {
 
     /// Logs of all kinds.
     pub fn log_count(&self) -> u64 {
-        self.entries.len() as u64
+        (self.entries.len() + self.more.len()) as u64
     }
 
     /// The logs of a range, in order.
-    pub fn logs(&self, range: BlockRange) -> impl ExactSizeIterator<Item = Log> + '_ {
+    pub fn logs(&self, range: BlockRange) -> impl Iterator<Item = Log> + '_ {
+        let from = self.more.partition_point(|log| log.block < range.from);
+        let to = self.more.partition_point(|log| log.block <= range.to);
+        let mut more = self.more[from..to.max(from)].iter().peekable();
+        let mut own = self.own_logs(range).peekable();
+        std::iter::from_fn(move || match (own.peek(), more.peek()) {
+            (Some(log), Some(other)) if other.block < log.block => more.next().cloned(),
+            (None, _) => more.next().cloned(),
+            _ => own.next(),
+        })
+    }
+
+    /// How many logs a range has.
+    pub fn count(&self, range: BlockRange) -> usize {
+        let more = |block| self.more.partition_point(|log| log.block < block);
+        self.own_logs(range).len() + more(range.to.saturating_add(1)).saturating_sub(more(range.from))
+    }
+
+    fn own_logs(&self, range: BlockRange) -> impl ExactSizeIterator<Item = Log> + '_ {
         let from = self.entries.partition_point(|entry| entry.block < range.from);
         let to = self.entries.partition_point(|entry| entry.block <= range.to);
         self.entries[from..to.max(from)].iter().map(Entry::log)
@@ -200,8 +228,14 @@ impl Entry {
             tx_hash: keccak256(&[&self.block.to_be_bytes(), &self.log_index.to_be_bytes()]),
             topics,
             data: data.concat(),
+            time: time_of(self.block),
         }
     }
+}
+
+/// When a block was made, in seconds since 1970: one a second, as even seconds.
+pub(super) const fn time_of(block: u64) -> u32 {
+    (1_590_000_000 + 2 * (block / 2)) as u32
 }
 
 fn market_prepared(seed: u64, number: usize) -> (Address, Vec<Word>, Vec<Word>) {

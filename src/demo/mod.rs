@@ -7,6 +7,7 @@ pub mod chain_world;
 pub mod load;
 pub mod stand_in;
 pub mod universe;
+pub mod wallet_logs;
 
 pub use chain_world::{ChainLayout, ChainWorld};
 pub use stand_in::{ChainHabits, ChainStandIn, StandIn, StandInOptions};

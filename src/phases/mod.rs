@@ -1,6 +1,7 @@
 //! One file a subcommand. A phase is a short sequence of named steps that returns a typed result: it holds no SQL, no
 //! HTTP and no printing.
 
+mod audit;
 pub mod chain;
 pub mod clob;
 mod combos;
@@ -8,6 +9,7 @@ pub mod derive;
 pub(crate) mod doctor;
 pub mod events;
 mod exclusive;
+pub mod flows;
 pub mod lines;
 pub mod merge;
 pub(crate) mod plan;

@@ -351,6 +351,7 @@ fn verdict(result: &PhaseResult) -> Outcome {
         PhaseResult::Track(result) => result.outcome,
         PhaseResult::Catalogue(result) => result.track.outcome,
         PhaseResult::Chain(result) => result.outcome,
+        PhaseResult::Flows(result) => result.outcome,
         PhaseResult::Setup(_) | PhaseResult::Derive(_) | PhaseResult::Merge(_) => Outcome::Done,
     }
 }

@@ -9,21 +9,25 @@ mod fees;
 pub mod positions_file;
 mod result;
 mod signs;
-mod waterfall;
+pub(super) mod waterfall;
 
+pub use super::audit::finding::{AuditFinding, AuditRun, Audited};
 pub use assess::{AssessRules, assess_holdings};
 pub use baselines::Baseline;
 pub use explain::Explanation;
 pub use fees::{FeeSource, Fees};
-pub use result::{Audited, EvidenceTables, Status, ValidateResult, WalletResult};
+pub use result::{EvidenceTables, Status, ValidateResult, WalletResult};
 pub use signs::Signs;
 pub use waterfall::{Cause, Step, Table};
 
 use super::Context;
+use super::audit::Fills;
 use super::events::Activity;
 use crate::failure::Failure;
 use crate::ids::Wallet;
 use crate::pnl::{Method, TransferRule};
+use crate::store::flows::WalletFlows;
+use crate::store::positions::Holdings;
 use positions_file::PositionsFile;
 
 /// How phase 5 is run.
@@ -39,6 +43,8 @@ pub struct ValidateOptions {
     pub method: Option<Method>,
     /// What shares from other wallets cost.
     pub transfers: TransferRule,
+    /// Compare the fills with those on the chain.
+    pub audit: bool,
 }
 
 /// Runs phase 5: one pass over the fills, however many wallets there are. It writes nothing but the file asked for.
@@ -49,7 +55,7 @@ pub async fn run(context: &Context, options: &ValidateOptions) -> Result<Validat
     let limit = context.settings.thresholds.variance_limit;
     super::combos::take_in(context).await?;
     context.begins(Activity::AddingUpPositions);
-    let wallets: Vec<Wallet> = options.baselines.iter().map(|baseline| baseline.wallet).collect();
+    let wallets: Vec<Wallet> = options.baselines.iter().flat_map(Baseline::proxies).collect();
     let holdings = context.store.holdings(&wallets).await?;
     let rules = AssessRules {
         limit,
@@ -59,9 +65,21 @@ pub async fn run(context: &Context, options: &ValidateOptions) -> Result<Validat
     };
     let priced = options.transfers == TransferRule::Market;
     let flows = context.store.wallet_flows(&wallets, priced).await?;
-    let wallets: Vec<WalletResult> = (options.baselines.iter().zip(holdings).zip(&flows))
-        .map(|((baseline, holdings), flows)| assess_holdings(baseline, holdings, flows, None, rules))
-        .collect();
+    let mut audit = match options.audit {
+        true => Some(Fills::read(context, &wallets).await?),
+        false => None,
+    };
+    let (mut holdings, mut flows) = (holdings.into_iter(), flows.into_iter());
+    let mut results = Vec::with_capacity(options.baselines.len());
+    for baseline in &options.baselines {
+        // The proxies of one person are one wallet.
+        let proxies = baseline.proxies().count();
+        let holdings = Holdings::of_person(holdings.by_ref().take(proxies), baseline.wallet);
+        let flows = WalletFlows::of_person(flows.by_ref().take(proxies));
+        let audited = audit.as_mut().map(|fills| fills.audit(baseline.proxies(), &holdings));
+        results.push(assess_holdings(baseline, holdings, &flows, audited, rules));
+    }
+    let wallets: Vec<WalletResult> = results;
     if let Some(file) = &options.positions_file {
         file.write(&context.store, &wallets).await?;
     }
@@ -70,6 +88,7 @@ pub async fn run(context: &Context, options: &ValidateOptions) -> Result<Validat
         limit,
         tables: evidence_tables(context),
         detail: options.detail,
+        audit: audit.map(|fills| fills.run),
         positions_file: options.positions_file.as_ref().map(|file| file.path().to_owned()),
         elapsed_seconds: context.elapsed(),
     })

@@ -45,7 +45,7 @@ impl Trade {
     }
 
     /// Whether shares were bought.
-    pub(super) fn is_purchase(&self) -> bool {
+    pub fn is_purchase(&self) -> bool {
         self.shares.is_positive()
     }
 }

@@ -7,6 +7,7 @@ mod config;
 mod derive;
 mod doctor;
 pub mod events;
+mod flows;
 pub mod html;
 pub(crate) mod live;
 mod merge;
@@ -53,6 +54,7 @@ macro_rules! of_each {
             PhaseResult::Track(it) => it.$call(),
             PhaseResult::Catalogue(it) => it.$call(),
             PhaseResult::Chain(it) => it.$call(),
+            PhaseResult::Flows(it) => it.$call(),
             PhaseResult::Merge(it) => it.$call(),
             PhaseResult::Verify(it) => it.$call(),
             PhaseResult::Validate(it) => it.$call(),

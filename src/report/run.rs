@@ -153,6 +153,12 @@ pub fn numbers(result: &PhaseResult) -> String {
         PhaseResult::Catalogue(it) => {
             format!("{} markets on {} pages", thousands(it.markets), thousands(it.pages))
         }
+        PhaseResult::Flows(it) => format!(
+            "{} flows of {} wallets, read up to block {}",
+            thousands(it.rows.values().sum()),
+            thousands(it.wallets),
+            it.to_block
+        ),
         PhaseResult::Chain(it) => format!(
             "{} conditions, {} with a payout, read up to block {}",
             thousands(it.conditions),

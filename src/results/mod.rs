@@ -6,6 +6,7 @@ mod amounts;
 mod chain;
 mod config;
 mod doctor;
+mod flows;
 mod merge;
 mod payouts;
 mod pnl_details;
@@ -27,11 +28,12 @@ pub use amounts::{Percentage, Seconds, floored_percent};
 pub use chain::{Chain, ChainCheck, ChainProvider, ImportedFile};
 pub use config::{Failed, PhaseRun, Runs, Setting};
 pub use doctor::{Check, Doctor, Health};
+pub use flows::Flows;
 pub use merge::{Conflict, Covered, Evidence, MapProof, Merge, MergedPayouts};
 pub use payouts::{ChainContradiction, ChainContradictions, PayoutOrigins};
 pub use pnl_details::{
-    DefinitionGap, DefinitionTotals, Differences, FeeTotals, PnlDetails, SignCounts, StepEvidence,
-    WaterfallStep,
+    AuditDefect, AuditTotals, DefinitionGap, DefinitionTotals, Differences, FeeTotals, PnlDetails,
+    SignCounts, StepEvidence, WaterfallStep,
 };
 pub use prove::{Proof, Proofs};
 pub use run::{Planned, Run, Summary};
@@ -39,7 +41,7 @@ pub use setup::{Derive, Setup, Workload};
 pub use status::{Known, PhaseStatus, Saved, State, Status, TrackProgress, TrackStatus};
 pub use track::{Catalogue, ENOUGH_PROCESSED, RoundCounts, STALLED_SECONDS, Track};
 pub use validate::{
-    Count, Explanation, OddSide, Outcomes, Position, Validate, WalletStatus, WalletValidation,
+    AuditRequests, Count, Explanation, OddSide, Outcomes, Position, Validate, WalletStatus, WalletValidation,
 };
 pub use verify::{Gap, Generation, Global, Month, Positions, Unmapped, Verify, WalletCoverage, Weight};
 pub use verify_chain::{ChainKnowledge, UnknownToken};
@@ -59,6 +61,8 @@ pub enum PhaseResult {
     Catalogue(Catalogue),
     /// The chain.
     Chain(Box<Chain>),
+    /// The wallets' flows.
+    Flows(Box<Flows>),
     /// Phase 3.
     Merge(Box<Merge>),
     /// Phase 4.
@@ -80,6 +84,7 @@ impl PhaseResult {
             "setup" => read(value).map(Self::Setup),
             "derive" => read(value).map(Self::Derive),
             "chain" => read(value).map(|it| Self::Chain(Box::new(it))),
+            "flows" => read(value).map(|it| Self::Flows(Box::new(it))),
             "merge" => read(value).map(|it| Self::Merge(Box::new(it))),
             "verify" => read(value).map(|it| Self::Verify(Box::new(it))),
             "validate" => read(value).map(|it| Self::Validate(Box::new(it))),
@@ -94,9 +99,12 @@ impl PhaseResult {
             Self::Setup(it) => Some((it.total_asset_ids, it.mapped)),
             Self::Merge(it) => Some((it.total_asset_ids, it.after.mapped)),
             Self::Verify(it) => Some((it.global.total, it.global.mapped)),
-            Self::Derive(_) | Self::Track(_) | Self::Catalogue(_) | Self::Chain(_) | Self::Validate(_) => {
-                None
-            }
+            Self::Derive(_)
+            | Self::Track(_)
+            | Self::Catalogue(_)
+            | Self::Chain(_)
+            | Self::Flows(_)
+            | Self::Validate(_) => None,
         }
     }
 }

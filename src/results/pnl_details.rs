@@ -25,8 +25,37 @@ pub struct PnlDetails {
     pub flows_without_position: u64,
     /// Signs that something is missing.
     pub signs: SignCounts,
+    /// What an audit of the fills against the chain found; null where none was made.
+    pub audit: Option<AuditTotals>,
     /// From the expected to the computed total; the amounts add up to their difference exactly.
     pub waterfall: Vec<WaterfallStep>,
+}
+
+/// What an audit of a wallet's fills found.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct AuditTotals {
+    /// The wallet's fills on the chain.
+    pub chain_fills: u64,
+    /// Its fills in the table, each once.
+    pub table_fills: u64,
+    /// Where they differ, by kind.
+    pub findings: Vec<AuditDefect>,
+}
+
+/// Fills of one kind of defect.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct AuditDefect {
+    /// `missing_fills`, `doubled_fills`, `fills_with_another_price_or_size`, `fills_for_the_wrong_side` or
+    /// `fills_unknown_to_the_chain`.
+    pub cause: String,
+    /// How many.
+    pub fills: u64,
+    /// What they add to the computed total at what their conditions pay; those of open ones nothing.
+    pub amount: Usd,
+    /// The first ten, in words.
+    pub first: Vec<String>,
 }
 
 /// A wallet's P&L by each definition.

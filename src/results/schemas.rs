@@ -3,8 +3,8 @@
 use schemars::{Schema, schema_for};
 
 use super::{
-    Catalogue, Chain, Derive, Doctor, Failed, Merge, Proof, Proofs, Run, Runs, Setting, Setup, Status, Track,
-    Validate, Verify, Watch,
+    Catalogue, Chain, Derive, Doctor, Failed, Flows, Merge, Proof, Proofs, Run, Runs, Setting, Setup, Status,
+    Track, Validate, Verify, Watch,
 };
 
 /// A result: the word for it, the commands that print it, and its schema.
@@ -27,6 +27,7 @@ pub fn all() -> Vec<Described> {
         described("catalogue", "`clob`", schema_for!(Catalogue)),
         described("derive", "`derive`", schema_for!(Derive)),
         described("chain", "`chain`", schema_for!(Chain)),
+        described("flows", "`flows`", schema_for!(Flows)),
         described("merge", "`merge`", schema_for!(Merge)),
         described("verify", "`verify`", schema_for!(Verify)),
         described("validate", "`validate`", schema_for!(Validate)),

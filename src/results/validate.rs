@@ -22,6 +22,8 @@ pub struct Validate {
     pub variance_limit_pct: Percentage,
     /// The wallets, in the order of the baselines.
     pub wallets: Vec<WalletValidation>,
+    /// How the chain was asked for the audit; null where none was made.
+    pub audit: Option<AuditRequests>,
     /// Where every position was written; null where that was not asked for.
     pub positions_file: Option<PathBuf>,
     /// From the process's start.
@@ -29,6 +31,20 @@ pub struct Validate {
     /// Whether the page shows each wallet whole, however many there are.
     #[serde(skip)]
     pub detail: bool,
+}
+
+/// How the chain was asked for an audit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct AuditRequests {
+    /// Requests of all wallets together.
+    pub requests: u64,
+    /// Of them, refused for being too fast.
+    pub throttled: u64,
+    /// The first block that was read.
+    pub from_block: u64,
+    /// The last one.
+    pub to_block: u64,
 }
 
 impl Validate {

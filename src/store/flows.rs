@@ -6,7 +6,7 @@ use clickhouse::Row;
 use serde::Deserialize;
 
 use super::input::InputTable;
-use super::wallets::long;
+use super::wallets::{listed, long};
 use super::{Column, Store, StoreError, Table};
 use crate::ids::{TokenId, Wallet};
 use crate::pnl::{Flow, FlowKind, Leg, Micro};
@@ -32,6 +32,36 @@ impl WalletFlows {
             *counts.entry(flow.kind).or_default() += 1;
         }
         counts
+    }
+}
+
+impl WalletFlows {
+    /// The flows of a person's proxies as those of one wallet: shares that went from one to another stayed.
+    pub fn of_person(proxies: impl Iterator<Item = Self>) -> Self {
+        let mut all = Self { known: true, fees: true, ..Self::default() };
+        let mut count = 0;
+        for proxy in proxies {
+            count += 1;
+            all.known &= proxy.known;
+            all.fees &= proxy.fees;
+            all.unreadable += proxy.unreadable;
+            all.flows.extend(proxy.flows);
+        }
+        if count > 1 {
+            all.flows.sort_by_key(|flow| flow.place);
+            let mut moved: HashMap<((u64, u32), TokenId), Micro> = HashMap::new();
+            let transfers = |flow: &Flow| {
+                let leg = flow.legs.first().filter(|_| flow.kind == FlowKind::Transfer)?;
+                Some(((flow.place, leg.token), leg.shares.clone()))
+            };
+            for (key, shares) in all.flows.iter().filter_map(transfers) {
+                let sum = moved.entry(key).or_insert_with(Micro::zero);
+                *sum = sum.plus(&shares);
+            }
+            let stayed = |flow: &Flow| transfers(flow).is_some_and(|(key, _)| moved[&key].is_zero());
+            all.flows.retain(|flow| !stayed(flow));
+        }
+        all
     }
 }
 
@@ -117,10 +147,9 @@ impl Store {
     }
 }
 
-/// The condition that a row is of one of the wallets. Hex digits by their type, they need no quoting.
+/// The condition that a row is of one of the wallets.
 fn among(wallets: &[Wallet]) -> String {
-    let texts: Vec<String> = wallets.iter().map(|wallet| format!("'{wallet}'")).collect();
-    if texts.is_empty() { "false".to_owned() } else { format!("lower(wallet) IN ({})", texts.join(", ")) }
+    listed("lower(wallet)", wallets)
 }
 
 /// One row a part of a flow, the newest where it was written more than once, in the order of the chain.
@@ -179,5 +208,31 @@ impl WalletFlows {
             }
             _ => self.flows.push(Flow { time: line.time, place, kind, legs: vec![leg], cash }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_that_went_from_one_proxy_of_a_person_to_another_stayed() {
+        let flow = |place, shares| Flow {
+            time: 0,
+            place,
+            kind: FlowKind::Transfer,
+            legs: vec![Leg {
+                token: TokenId::from_be_bytes([1; 32]),
+                shares: Micro::whole(shares),
+                price: None,
+            }],
+            cash: Micro::zero(),
+        };
+        let of = |flows| WalletFlows { flows, known: true, fees: true, unreadable: 1 };
+        let gave = of(vec![flow((5, 1), -100), flow((7, 1), -3)]);
+        let got = of(vec![flow((5, 1), 100)]);
+        let person = WalletFlows::of_person([gave.clone(), got].into_iter());
+        assert_eq!(person, WalletFlows { flows: vec![flow((7, 1), -3)], unreadable: 2, ..gave.clone() });
+        assert_eq!(WalletFlows::of_person([gave.clone()].into_iter()), gave);
     }
 }

@@ -1,6 +1,7 @@
 //! Everything that is SQL. [`Store`] is the shared ClickHouse client; the modules beside it hold one subject each,
 //! in functions named after what they answer.
 
+pub mod audit;
 pub(crate) mod catalogue;
 pub mod chain;
 pub(crate) mod combos;
@@ -13,6 +14,7 @@ pub(crate) mod examine;
 mod export;
 pub(crate) mod facts;
 mod fees;
+pub mod flow_tables;
 pub(crate) mod flows;
 pub mod gaps;
 pub mod input;
@@ -22,6 +24,7 @@ pub mod lease;
 mod map_row;
 pub(crate) mod merge;
 pub mod metadata;
+mod person;
 pub(crate) mod positions;
 mod promise;
 pub(crate) mod repair;

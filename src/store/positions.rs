@@ -481,7 +481,7 @@ impl Traded {
 }
 
 impl Holdings {
-    fn empty(wallet: Wallet) -> Self {
+    pub(super) fn empty(wallet: Wallet) -> Self {
         Self {
             wallet,
             positions: Vec::new(),

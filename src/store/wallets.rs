@@ -17,6 +17,12 @@ pub(super) fn among(wallets: &[Wallet]) -> String {
     format!("{}lower(proxy_wallet) IN ('{}')", index_hint(&texts), texts.join("', '"))
 }
 
+/// The condition that `expr` is one of the wallets. Hex digits by their type, they need no quoting.
+pub(super) fn listed(expr: &str, wallets: &[Wallet]) -> String {
+    let texts: Vec<String> = wallets.iter().map(|wallet| format!("'{wallet}'")).collect();
+    if texts.is_empty() { "false".to_owned() } else { format!("{expr} IN ({})", texts.join(", ")) }
+}
+
 /// Lets a statement with [`among`] in it be as long as many wallets make it.
 pub(super) fn long(query: Query) -> Query {
     query.with_setting("max_query_size", "64000000")

@@ -2,6 +2,8 @@
 
 mod adding_up;
 mod common;
+mod pnl_audit;
+mod pnl_chain;
 mod pnl_definitions;
 mod pnl_flows;
 mod pnl_world;
@@ -42,6 +44,7 @@ mod sums;
 mod tracks;
 mod traps;
 mod validate;
+mod validate_files;
 mod verify;
 mod watch;
 mod workers;

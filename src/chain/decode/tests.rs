@@ -86,7 +86,7 @@ fn a_changed_word_of_what_the_hash_covers_is_refused() {
 }
 
 fn log(address: Address, topics: Vec<Word>, data: &[Word]) -> Log {
-    Log { block: 9, log_index: 1, address, topics, data: data.concat(), tx_hash: [0; 32] }
+    Log { block: 9, log_index: 1, address, topics, data: data.concat(), tx_hash: [0; 32], time: 0 }
 }
 
 #[test]
@@ -240,7 +240,7 @@ proptest! {
         let signature = filter.topics()[0].get(event).copied().unwrap_or([0; 32]);
         let topics: Vec<Word> = std::iter::once(signature).chain(topics).collect();
         let words: Vec<Word> = small.into_iter().map(abi::word).collect();
-        let mut log = Log { block: 0, log_index: 0, address, topics, data, tx_hash: [0; 32] };
+        let mut log = Log { block: 0, log_index: 0, address, topics, data, tx_hash: [0; 32], time: 0 };
         let _ = decode(&log);
         log.data = words.concat();
         let _ = decode(&log);

@@ -37,6 +37,8 @@ pub struct FlowRow {
     pub fee: i128,
     /// The transaction.
     pub tx_hash: Word,
+    /// When its block was made, in seconds since 1970; 0 where no log of it says so.
+    pub time: u32,
 }
 
 /// What a transaction's logs do not say.
@@ -143,6 +145,7 @@ impl Work<'_> {
             cash: 0,
             fee: 0,
             tx_hash: log.tx_hash,
+            time: log.time,
         }
     }
 

@@ -4,7 +4,8 @@
 use super::signatures as sig;
 use crate::chain::abi::address_word;
 use crate::chain::contracts::{
-    binary_module, combinatorial_module, conditional_tokens, neg_risk_adapter, neg_risk_module,
+    MARKET_PREPARED, binary_module, combinatorial_module, conditional_tokens, neg_risk_adapter,
+    neg_risk_module,
 };
 use crate::chain::log::read_hex;
 use crate::chain::{LogFilter, Word};
@@ -77,6 +78,17 @@ pub fn stakeholder_filter(wallets: &[Wallet]) -> [LogFilter; 3] {
         LogFilter::new(trading, vec![by_maker, Vec::new(), topics(wallets)]),
         LogFilter::new(FlowContracts::tokens(), vec![transfers, Vec::new(), Vec::new(), topics(wallets)]),
     ]
+}
+
+/// The filter that takes every fill of an order of `wallets`.
+pub fn fills_filter(wallets: &[Wallet]) -> LogFilter {
+    let fills = vec![sig::ORDER_FILLED, sig::ORDER_FILLED_SINCE_APRIL_2026];
+    LogFilter::new(exchanges(), vec![fills, Vec::new(), topics(wallets)])
+}
+
+/// The filter that takes what negative-risk markets cost to convert in.
+pub fn market_filter(markets: &[Word]) -> LogFilter {
+    LogFilter::new(vec![neg_risk_adapter()], vec![vec![MARKET_PREPARED], markets.to_vec()])
 }
 
 /// The filter that takes, of a single block, every event by which shares change form, whoever it names.

@@ -9,11 +9,13 @@
 mod assign;
 mod event;
 mod filters;
-mod signatures;
+pub mod signatures;
 
 pub use assign::{FlowRow, FlowRules, flows_of};
 pub use event::{ChainFill, Change, FlowEvent, decode_flow};
-pub use filters::{FlowContracts, changes_filter, exchanges, stakeholder_filter, topic_of};
+pub use filters::{
+    FlowContracts, changes_filter, exchanges, fills_filter, market_filter, stakeholder_filter, topic_of,
+};
 
 #[cfg(test)]
 mod tests;

@@ -47,7 +47,7 @@ impl Transaction {
     fn log(mut self, address: Address, topics: Vec<Word>, data: Vec<Word>) -> Self {
         let log_index = 10 + self.0.len() as u32;
         let data = data.concat();
-        self.0.push(Log { block: 7, log_index, address, topics, data, tx_hash: [7; 32] });
+        self.0.push(Log { block: 7, log_index, address, topics, data, tx_hash: [7; 32], time: 9 });
         self
     }
 
@@ -330,7 +330,7 @@ proptest! {
         let signatures = [&sig::ALL_CHANGES[..], &[sig::TRANSFER_SINGLE, sig::TRANSFER_BATCH, sig::ORDER_FILLED, sig::ORDER_FILLED_SINCE_APRIL_2026]].concat();
         let address = [conditional_tokens(), neg_risk_adapter(), binary_module(), exchanges()[0]][at];
         let topics: Vec<Word> = std::iter::once(signatures[which]).chain(topics).collect();
-        let log = Log { block: 1, log_index: 1, address, topics, data, tx_hash: [0; 32] };
+        let log = Log { block: 1, log_index: 1, address, topics, data, tx_hash: [0; 32], time: 0 };
         if let Some(event) = decode_flow(&log, &default_collaterals()) {
             let (collaterals, fee_bips) = (default_collaterals(), BTreeMap::new());
             let _ = flows_of(wallet(), &[(&log, event)], &FlowRules { collaterals: &collaterals, fee_bips: &fee_bips });

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::provider::{ChainAnswer, ChainShared, write_fields};
 use crate::chain::log::{Quantity, read_hex};
 use crate::chain::{BlockRange, LogFilter, Word};
+use crate::demo::chain_world::time_of;
 use crate::demo::universe::mix;
 use crate::ids::Address;
 
@@ -73,6 +74,10 @@ fn one(shared: &ChainShared, call: &Call, head: u64) -> ChainAnswer {
             Some("finalized") if shared.habits.knows_finalized => {
                 done(json!({"number": format!("0x{head:x}"), "hash": "0x"}))
             }
+            Some(number) if number.starts_with("0x") => {
+                let block = u64::from_str_radix(&number[2..], 16).unwrap_or_default();
+                done(json!({"number": number, "timestamp": format!("0x{:x}", time_of(block))}))
+            }
             _ => error(&call.id, 200, -32602, "hex string without 0x prefix"),
         },
         "eth_getLogs" => match call.params.first().map(Filter::deserialize) {
@@ -105,7 +110,7 @@ fn logs(shared: &ChainShared, id: &Value, wanted: &Filter, head: u64) -> ChainAn
     if habits.most_blocks.is_some_and(|most| range.blocks() > most) {
         return too_wide(shared, id, range);
     }
-    if habits.most_logs.is_some_and(|most| shared.world.logs(range).len() > most) {
+    if habits.most_logs.is_some_and(|most| shared.world.count(range) > most) {
         return too_wide(shared, id, range);
     }
     if let Some((first, says_so)) = habits.pruned_below.filter(|(first, _)| range.from < *first) {

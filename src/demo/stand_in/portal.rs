@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::provider::{ChainAnswer, ChainShared, write_fields};
 use crate::chain::log::read_hex;
 use crate::chain::{BlockRange, LogFilter, Word};
+use crate::demo::chain_world::time_of;
 use crate::ids::Address;
 
 #[derive(Deserialize)]
@@ -100,7 +101,7 @@ fn header(body: &mut String, block: u64) {
     let _ = write!(
         body,
         "{{\"header\":{{\"number\":{block},\"hash\":\"0x{block:064x}\",\"timestamp\":{}}}",
-        1_590_000_000 + 2 * (block / 2)
+        time_of(block)
     );
 }
 

@@ -9,7 +9,7 @@ mod follow;
 mod import;
 mod open;
 pub mod rows;
-mod write;
+pub(super) mod write;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ use crate::chain::{BlockRange, Decoded, Log, LogFilter, decode};
 use crate::failure::Failure;
 use crate::outcome::Outcome;
 use crate::process_lock::ProcessIdentity;
-use crate::results::{Chain, ChainCheck, ChainProvider, Seconds};
+use crate::results::{Chain, ChainCheck, Seconds};
 use crate::track::blocks::{Avoided, BlockReader, Provider, ReadOptions};
 use write::{ChainWriter, WRITER};
 
@@ -285,22 +285,12 @@ impl<'a> Reading<'a> {
             removed: written.removed,
             contradicting: counts.contradicting,
             holes: missing.len() as u64,
-            providers: self.providers.list.iter().map(|provider| told(provider)).collect(),
+            providers: self.providers.told(),
             files: Vec::new(),
             check,
             work_seconds: Seconds((worked.as_secs_f64() * 1000.0).round() / 1000.0),
             elapsed_seconds: Seconds(self.context.elapsed()),
         })
-    }
-}
-
-fn told(provider: &Provider) -> ChainProvider {
-    ChainProvider {
-        name: provider.name().to_owned(),
-        kind: provider.kind().name().to_owned(),
-        head: provider.head(),
-        requests: provider.requests(),
-        throttled: provider.throttled(),
     }
 }
 

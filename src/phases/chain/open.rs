@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::events::{ChainEvent, ChainListener};
 use crate::failure::Failure;
 use crate::phases::Context;
+use crate::results::ChainProvider;
 use crate::track::blocks::Provider;
 use crate::upstream::chain::{self, LogReader, ProviderUrl, ReadError};
 
@@ -80,6 +81,18 @@ impl Providers {
         for provider in self.list.iter() {
             provider.refresh_head().await;
         }
+    }
+
+    /// Each as it was asked.
+    pub(in crate::phases) fn told(&self) -> Vec<ChainProvider> {
+        let told = |provider: &Arc<Provider>| ChainProvider {
+            name: provider.name().to_owned(),
+            kind: provider.kind().name().to_owned(),
+            head: provider.head(),
+            requests: provider.requests(),
+            throttled: provider.throttled(),
+        };
+        self.list.iter().map(told).collect()
     }
 
     /// Requests of all, and how many were refused for being too fast.

@@ -11,7 +11,7 @@ use super::events::{ChainEvent, ChainListener};
 use super::rows::{Rows, Told};
 use crate::chain::BlockRange;
 use crate::store::chain::{ChainTable, RangeLedger, RangeRow};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Table};
 use crate::track::backoff::pause;
 use crate::track::blocks::RangeRead;
 
@@ -188,38 +188,55 @@ impl ChainWriter {
         self.insert_ranges(rows).await
     }
 
-    /// Repeats an insert until ClickHouse has acknowledged it, for as long as an outage may last. Repeated rows leave no
-    /// second copy.
     async fn insert<T>(&self, table: ChainTable, rows: &[T]) -> Result<(), StoreError>
     where
         T: RowOwned + RowWrite + Serialize,
     {
-        if rows.is_empty() {
-            return Ok(());
-        }
         let table = self.store.chain_table(table);
-        let mut failures = 0;
-        let mut failing: Option<Instant> = None;
-        loop {
-            match self.store.insert(&table, WRITER, rows).await {
-                Ok(()) => {
-                    if failing.is_some() {
-                        (self.listener)(ChainEvent::StoreBack);
-                    }
-                    return Ok(());
+        insert(&self.store, &table, WRITER, rows, self.give_up_after, &self.listener).await
+    }
+}
+
+/// Repeats an insert until ClickHouse has acknowledged it, for as long as an outage may last. Repeated rows leave no
+/// second copy.
+///
+/// # Errors
+/// ClickHouse failed for longer than that.
+pub(in crate::phases) async fn insert<T>(
+    store: &Store,
+    table: &Table,
+    writer: &str,
+    rows: &[T],
+    give_up_after: Duration,
+    listener: &ChainListener,
+) -> Result<(), StoreError>
+where
+    T: RowOwned + RowWrite + Serialize,
+{
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut failures = 0;
+    let mut failing: Option<Instant> = None;
+    loop {
+        match store.insert(table, writer, rows).await {
+            Ok(()) => {
+                if failing.is_some() {
+                    listener(ChainEvent::StoreBack);
                 }
-                Err(error) => {
-                    let since = *failing.get_or_insert_with(|| {
-                        (self.listener)(ChainEvent::StoreDown(error.to_string()));
-                        Instant::now()
-                    });
-                    failures += 1;
-                    let pause = pause(failures);
-                    if !error.may_pass() || since.elapsed() + pause > self.give_up_after {
-                        return Err(error);
-                    }
-                    tokio::time::sleep(pause).await;
+                return Ok(());
+            }
+            Err(error) => {
+                let since = *failing.get_or_insert_with(|| {
+                    listener(ChainEvent::StoreDown(error.to_string()));
+                    Instant::now()
+                });
+                failures += 1;
+                let pause = pause(failures);
+                if !error.may_pass() || since.elapsed() + pause > give_up_after {
+                    return Err(error);
                 }
+                tokio::time::sleep(pause).await;
             }
         }
     }

@@ -4,8 +4,8 @@ use super::margin::target;
 use crate::phases::validate::{Status, ValidateResult, WalletResult};
 use crate::pnl::{self, Usd};
 use crate::results::{
-    Count, Explanation, OddSide, Outcomes, PayoutOrigins, Percentage, PnlDetails, Position, Seconds,
-    Validate, WalletStatus, WalletValidation,
+    AuditRequests, Count, Explanation, OddSide, Outcomes, PayoutOrigins, Percentage, PnlDetails, Position,
+    Seconds, Validate, WalletStatus, WalletValidation,
 };
 
 /// How many winners and losers are shown.
@@ -27,6 +27,12 @@ impl From<&ValidateResult> for Validate {
             passed: found.passes(),
             variance_limit_pct: target(found.limit),
             wallets: found.wallets.iter().map(|wallet| of_wallet(found, wallet)).collect(),
+            audit: found.audit.map(|it| AuditRequests {
+                requests: it.requests,
+                throttled: it.throttled,
+                from_block: it.from_block,
+                to_block: it.to_block,
+            }),
             positions_file: found.positions_file.clone(),
             elapsed_seconds: Seconds(found.elapsed_seconds),
             detail: found.detail,
@@ -39,7 +45,7 @@ fn of_wallet(found: &ValidateResult, wallet: &WalletResult) -> WalletValidation 
     let resolved = wallet.resolved().count() as u64;
     let [zero, one] = [0, 1].map(|index| by_outcome(wallet, index));
     WalletValidation {
-        wallet: wallet.baseline.wallet.to_string(),
+        wallet: wallet.baseline.name(),
         label: wallet.baseline.label.clone(),
         expected: wallet.baseline.expected.clone(),
         total: wallet.total.clone(),

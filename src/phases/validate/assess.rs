@@ -3,10 +3,11 @@
 use super::baselines::Baseline;
 use super::explain::{explain, prove};
 use super::fees::{FeeSource, Fees};
-use super::result::{Audited, Status, WalletResult};
+use super::result::{Status, WalletResult};
 use super::signs::signs;
 use super::waterfall::{Evidence, waterfall};
 use crate::ctf::Collateral;
+use crate::phases::audit::finding::Audited;
 use crate::pnl::{
     Appraisal, Flow, FlowKind, Method, Position, Redemptions, TransferRule, Usd, Variance, add_flows,
     appraise,
@@ -63,6 +64,9 @@ pub fn assess_holdings(
         (false, false) => FeeSource::Unknown,
     };
     let fees = Fees::of(&positions, source, estimated_fees);
+    let findings = audited.iter().flat_map(|audited| &audited.findings);
+    let audit: Vec<_> =
+        findings.map(|it| (it.cause, it.amount.clone(), it.fills, it.tokens.clone())).collect();
     let waterfall = waterfall(&Evidence {
         expected: &baseline.expected,
         total: &total,
@@ -73,7 +77,7 @@ pub fn assess_holdings(
         unmapped: &unmapped,
         proofs: &proofs,
         fees: &fees,
-        audit: audited.as_ref().map_or(&[], |audited| &audited.steps),
+        audit: &audit,
     });
     WalletResult {
         baseline: baseline.clone(),

@@ -1,5 +1,6 @@
 //! [`Baseline`] files: wallets and the P&L that is expected of them, as CSV.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use crate::atomic_file;
@@ -11,8 +12,10 @@ use crate::pnl::{Method, Usd};
 /// A wallet whose realized P&L is known from elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Baseline {
-    /// The wallet.
+    /// The wallet; of a person's proxies the first.
     pub wallet: Wallet,
+    /// The person's other proxies.
+    pub others: Vec<Wallet>,
     /// Its expected realized P&L.
     pub expected: Usd,
     /// What it is called, where it is called something.
@@ -24,15 +27,27 @@ pub struct Baseline {
 impl Baseline {
     /// A wallet and what is expected of it.
     pub fn new(wallet: Wallet, expected: Usd) -> Self {
-        Self { wallet, expected, label: None, method: None }
+        Self { wallet, others: Vec::new(), expected, label: None, method: None }
+    }
+
+    /// The wallet, or a person's proxies joined with `+`.
+    pub fn name(&self) -> String {
+        self.proxies().map(|it| it.to_string()).collect::<Vec<_>>().join("+")
+    }
+
+    /// All proxies of the person.
+    pub fn proxies(&self) -> impl Iterator<Item = Wallet> + '_ {
+        std::iter::once(self.wallet).chain(self.others.iter().copied())
     }
 }
 
 /// A wallet of a file, of which nothing may be expected yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
-    /// The wallet.
+    /// The wallet; of a person's proxies the first.
     pub wallet: Wallet,
+    /// The person's other proxies.
+    pub others: Vec<Wallet>,
     /// Its expected realized P&L, where the file has the column and the line a value.
     pub expected: Option<Usd>,
     /// What it is called, where it is called something.
@@ -44,16 +59,23 @@ pub struct Listed {
 impl Listed {
     /// A wallet alone.
     pub fn new(wallet: Wallet) -> Self {
-        Self { wallet, expected: None, label: None, method: None }
+        Self { wallet, others: Vec::new(), expected: None, label: None, method: None }
+    }
+
+    /// All proxies of the person.
+    pub fn proxies(&self) -> impl Iterator<Item = Wallet> + '_ {
+        std::iter::once(self.wallet).chain(self.others.iter().copied())
     }
 
     /// The wallet with what is expected of it.
     pub fn baseline(self, expected: Usd) -> Baseline {
-        Baseline { wallet: self.wallet, expected, label: self.label, method: self.method }
+        let Self { wallet, others, label, method, .. } = self;
+        Baseline { wallet, others, expected, label, method }
     }
 }
 
-/// Reads `wallet[,expected_pnl][,label][,method]`, the columns in any order.
+/// Reads `wallet[,expected_pnl][,label][,method]`, the columns in any order; several proxies of one person are joined
+/// with `+`.
 ///
 /// # Errors
 /// The file, and the line that cannot be read.
@@ -76,12 +98,12 @@ pub fn read_wallets(path: &Path) -> Result<Vec<Listed>, Failure> {
         let line = record.position().map_or(0, csv::Position::line);
         let at = |error: String| failed(format!("line {line}: {error}"));
         let field = |column: usize| record.get(column).filter(|field| !field.is_empty());
-        let wallet: Wallet =
-            field(wallet).unwrap_or_default().parse().map_err(|error| at(format!("{error}")))?;
+        let (wallet, others) = proxies(field(wallet).unwrap_or_default()).map_err(at)?;
         let expected = expected.and_then(field).map(str::parse).transpose();
         let expected = expected.map_err(|error| at(format!("expected_pnl: {error}")))?;
-        if listed.iter().any(|other| other.wallet == wallet) {
-            return Err(at(format!("{wallet} stands there twice")));
+        let mut all: HashSet<Wallet> = listed.iter().flat_map(Listed::proxies).collect();
+        if let Some(twice) = std::iter::once(&wallet).chain(&others).find(|it| !all.insert(**it)) {
+            return Err(at(format!("{twice} stands there twice")));
         }
         let unknown = |name: &str| {
             format!("method: {name:?} is none, give resolved, certain or average-cost, or leave it empty")
@@ -89,9 +111,24 @@ pub fn read_wallets(path: &Path) -> Result<Vec<Listed>, Failure> {
         let method = (method.and_then(field))
             .map(|name| Method::of_name(name).ok_or_else(|| at(unknown(name))))
             .transpose()?;
-        listed.push(Listed { wallet, expected, label: label.and_then(field).map(str::to_owned), method });
+        listed.push(Listed {
+            wallet,
+            others,
+            expected,
+            label: label.and_then(field).map(str::to_owned),
+            method,
+        });
     }
     if listed.is_empty() { Err(failed("no wallet stands in it".to_owned())) } else { Ok(listed) }
+}
+
+/// The proxies of one person, joined with `+`: the first and the others.
+fn proxies(text: &str) -> Result<(Wallet, Vec<Wallet>), String> {
+    let wallets =
+        text.split('+').map(|part| part.trim().parse::<Wallet>().map_err(|error| error.to_string()));
+    let mut wallets: Vec<Wallet> = wallets.collect::<Result<_, _>>()?;
+    let first = wallets.remove(0);
+    Ok((first, wallets))
 }
 
 /// Reads `wallet,expected_pnl[,label]`: as [`read_wallets`], and something has to be expected of each.
@@ -121,7 +158,7 @@ pub fn write(path: &Path, baselines: &[Baseline]) -> Result<(), Failure> {
         file.write_record(["wallet", "expected_pnl", "label", "method"])?;
         for baseline in baselines {
             let (wallet, label) =
-                (baseline.wallet.to_string(), foreign::cell(baseline.label.as_deref().unwrap_or_default()));
+                (baseline.name(), foreign::cell(baseline.label.as_deref().unwrap_or_default()));
             let method = baseline.method.map_or("", Method::name);
             file.write_record([wallet.as_str(), &baseline.expected.exact(), &label, method])?;
         }

@@ -5,10 +5,11 @@ use super::fees::Fees;
 use super::result::{EvidenceTables, WalletResult};
 use super::signs::Signs;
 use super::waterfall::Step;
+use crate::phases::audit::finding::AuditFinding;
 use crate::pnl::{Definitions, Gap};
 use crate::results::{
-    DefinitionGap, DefinitionTotals, Differences, FeeTotals, PnlDetails, SignCounts, StepEvidence,
-    WaterfallStep,
+    AuditDefect, AuditTotals, DefinitionGap, DefinitionTotals, Differences, FeeTotals, PnlDetails,
+    SignCounts, StepEvidence, WaterfallStep,
 };
 
 impl PnlDetails {
@@ -35,6 +36,12 @@ impl PnlDetails {
                 tokens: step.examples.clone(),
             },
         };
+        let defect = |found: &AuditFinding| AuditDefect {
+            cause: found.cause.name().to_owned(),
+            fills: found.fills,
+            amount: found.amount.clone(),
+            first: found.first.clone(),
+        };
         Self {
             method: wallet.method.name().to_owned(),
             definitions: DefinitionTotals {
@@ -58,6 +65,11 @@ impl PnlDetails {
                 last_fill,
                 held_at_the_end,
             },
+            audit: wallet.audited.as_ref().map(|audited| AuditTotals {
+                chain_fills: audited.chain_fills,
+                table_fills: audited.table_fills,
+                findings: audited.findings.iter().map(defect).collect(),
+            }),
             waterfall: wallet.waterfall.iter().map(step).collect(),
         }
     }

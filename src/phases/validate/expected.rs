@@ -7,6 +7,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::baselines::{Baseline, Listed};
 use crate::failure::Failure;
+use crate::ids::Wallet;
 use crate::phases::Context;
 use crate::phases::events::{Activity, PhaseEvent};
 use crate::pnl::Usd;
@@ -44,7 +45,12 @@ pub async fn ask_dome(context: &Context, wallets: Vec<Listed>) -> Result<Vec<Bas
     };
     let answers: Vec<(Listed, Option<Usd>)> = stream::iter(wallets)
         .map(|listed| async {
-            let expected = asker.realized_pnl(&listed).await?;
+            let mut expected: Option<Usd> = None;
+            for proxy in listed.proxies() {
+                if let Some(more) = asker.realized_pnl(&proxy).await? {
+                    expected = Some(expected.unwrap_or_default() + more);
+                }
+            }
             Ok::<_, UpstreamError>((listed, expected))
         })
         .buffered(AT_ONCE)
@@ -92,12 +98,12 @@ struct Asker {
 
 impl Asker {
     /// Asks for one wallet until there is an answer, or none to be had.
-    async fn realized_pnl(&self, listed: &Listed) -> Result<Option<Usd>, UpstreamError> {
+    async fn realized_pnl(&self, wallet: &Wallet) -> Result<Option<Usd>, UpstreamError> {
         let began = self.requester.now();
         let mut attempts = 0;
         loop {
             let ticket = self.requester.another_ticket().await;
-            let answer = self.requester.ask(ticket, self.dome.realized_pnl(&listed.wallet)).await;
+            let answer = self.requester.ask(ticket, self.dome.realized_pnl(wallet)).await;
             let (ticket, error) = match answer {
                 Ok(expected) => return Ok(expected),
                 Err(failed) => failed,

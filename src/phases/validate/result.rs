@@ -7,7 +7,8 @@ use super::baselines::Baseline;
 use super::explain::Explanation;
 use super::fees::Fees;
 use super::signs::Signs;
-use super::waterfall::{Cause, Step, Table};
+use super::waterfall::{Step, Table};
+use crate::phases::audit::finding::{AuditRun, Audited};
 use crate::pnl::{Appraisal, FlowKind, Method, Position, Usd, Variance};
 use crate::store::positions::{OddSide, Oddities, Unmapped};
 use crate::values::Percent;
@@ -36,13 +37,6 @@ impl EvidenceTables {
             Table::None => "",
         }
     }
-}
-
-/// What an audit of a wallet's fills against the chain found, as steps of its waterfall: cause, amount, rows, examples.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Audited {
-    /// The steps.
-    pub steps: Vec<(Cause, Usd, u64, Vec<String>)>,
 }
 
 /// How a wallet's validation ended.
@@ -118,6 +112,8 @@ pub struct ValidateResult {
     pub tables: EvidenceTables,
     /// Whether to print the guide's page for each wallet.
     pub detail: bool,
+    /// How the chain was asked, where the fills were audited.
+    pub audit: Option<AuditRun>,
     /// Where every position was written.
     pub positions_file: Option<PathBuf>,
     /// From the process's start.

@@ -201,10 +201,8 @@ impl Evidence<'_> {
         }
         for (cause, amount, rows, examples) in self.audit {
             let group = 40 + found.len() as u32;
-            found.push((
-                Candidate { group, cause: *cause, amount: amount.clone(), rows: *rows },
-                examples.clone(),
-            ));
+            let candidate = Candidate { group, cause: *cause, amount: amount.clone(), rows: *rows };
+            found.push((candidate, examples.clone()));
         }
         found
     }

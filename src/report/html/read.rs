@@ -43,7 +43,13 @@ impl Results {
                 Some(PhaseResult::Merge(it)) => results.merge = Some(it),
                 Some(PhaseResult::Verify(it)) => results.verify = Some(it),
                 Some(PhaseResult::Validate(it)) => results.validate = Some(it),
-                Some(PhaseResult::Track(_) | PhaseResult::Catalogue(_) | PhaseResult::Chain(_)) | None => {}
+                Some(
+                    PhaseResult::Track(_)
+                    | PhaseResult::Catalogue(_)
+                    | PhaseResult::Chain(_)
+                    | PhaseResult::Flows(_),
+                )
+                | None => {}
             }
         }
         let track = |source: Source| Some((source, result(history, source.name())?));

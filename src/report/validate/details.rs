@@ -3,7 +3,7 @@
 
 use super::super::text::{Page, thousands};
 use crate::pnl::Usd;
-use crate::results::{DefinitionGap, PnlDetails, WaterfallStep};
+use crate::results::{AuditTotals, DefinitionGap, PnlDetails, WaterfallStep};
 
 /// Width of a line's words before its amount.
 const WORDS: usize = 44;
@@ -12,6 +12,27 @@ const WORDS: usize = 44;
 pub(super) fn sections(page: &mut Page, details: &PnlDetails, expected: &Usd, total: &Usd) {
     definitions(page, details);
     waterfall(page, details, expected, total);
+    if let Some(found) = &details.audit {
+        audit(page, found);
+    }
+}
+
+fn audit(page: &mut Page, found: &AuditTotals) {
+    page.blank().line("[6] Audit of the Fills against the Chain").rule().blank();
+    page.line(format!(
+        "{} fills on the chain, {} in the table",
+        thousands(found.chain_fills),
+        thousands(found.table_fills)
+    ));
+    for defect in &found.findings {
+        amount(page, &words(&defect.cause), &defect.amount, &format!("{} fills", thousands(defect.fills)));
+        for one in &defect.first {
+            page.line(format!("  {one}"));
+        }
+    }
+    if found.findings.is_empty() {
+        page.line("✅ Every fill is in both, with the same price, size and side");
+    }
 }
 
 fn amount(page: &mut Page, words: &str, amount: &Usd, rest: &str) {

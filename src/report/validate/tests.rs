@@ -73,6 +73,7 @@ fn guide() -> ValidateResult {
         transfers: TransferRule::Free,
     };
     ValidateResult {
+        audit: None,
         wallets: vec![assess_holdings(&baseline, holdings, &WalletFlows::default(), None, rules)],
         limit: Percent::whole(2),
         tables: EvidenceTables::default(),

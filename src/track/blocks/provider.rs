@@ -99,6 +99,14 @@ impl Provider {
         }
     }
 
+    /// When a block was made, in seconds since 1970, where its logs do not say so.
+    ///
+    /// # Errors
+    /// [`ReadError`]; the request counts either way.
+    pub async fn time_of(&self, block: u64) -> Result<u32, ReadError> {
+        self.ask(self.reader.time_of(block)).await
+    }
+
     /// Requests sent so far.
     pub fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)

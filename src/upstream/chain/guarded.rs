@@ -51,6 +51,10 @@ impl<R: LogReader> LogReader for Guarded<R> {
         self.reader.latest().map(|answer| answer.map_err(|error| guard(&self.url, error))).boxed()
     }
 
+    fn time_of(&self, block: u64) -> BoxFuture<'_, Result<u32, ReadError>> {
+        self.reader.time_of(block).map(|answer| answer.map_err(|error| guard(&self.url, error))).boxed()
+    }
+
     fn logs<'a>(
         &'a self,
         filter: &'a LogFilter,

@@ -229,6 +229,18 @@ impl LogReader for Node {
         Box::pin(self.latest_block())
     }
 
+    fn time_of(&self, block: u64) -> BoxFuture<'_, Result<u32, ReadError>> {
+        #[derive(Deserialize)]
+        struct Header {
+            timestamp: Quantity,
+        }
+        Box::pin(async move {
+            let params = json!([format!("0x{block:x}"), false]);
+            let header: Header = self.ask("eth_getBlockByNumber", &params).await?;
+            Ok(u32::try_from(header.timestamp.0).unwrap_or_default())
+        })
+    }
+
     fn logs<'a>(
         &'a self,
         filter: &'a LogFilter,

@@ -150,6 +150,9 @@ pub trait LogReader: Send + Sync {
     /// One request: the last block that it knows. Of a portal the same as [`LogReader::finalized`].
     fn latest(&self) -> BoxFuture<'_, Result<u64, ReadError>>;
 
+    /// One request: when a block was made, in seconds since 1970. A portal's logs say it themselves.
+    fn time_of(&self, block: u64) -> BoxFuture<'_, Result<u32, ReadError>>;
+
     /// One request: the logs of a range. A portal may reach less far than asked; a node reaches all of it or refuses.
     /// With `bound` a node is asked for its head in the same request, where it takes several calls in one.
     fn logs<'a>(
