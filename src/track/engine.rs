@@ -18,7 +18,7 @@ use super::events::{TrackEvent, TrackEventKind, TrackListener};
 use super::gauges::{Gauges, UnderWay, WorkStart, add, read};
 use super::odd::OddRecords;
 use super::quota::TrackTime;
-use super::requester::{Dispatch, MOST_WORKERS, Requester, StopReason, Ticket};
+use super::requester::{Dispatch, MOST_WORKERS, Requester, StopReason, Ticket, workers_for};
 use super::retry_queue::{Job, Missed, NextJob};
 use super::writer::{AnswerRows, InsertBatch, Writer};
 use crate::proof::ProofPolicy;
@@ -27,8 +27,9 @@ use crate::store::{Store, StoreError};
 use crate::upstream::{OddRecord, UpstreamError};
 use crate::values::RateLimit;
 
-/// Workers of a pool that sizes itself, until the first answers were timed.
-pub const FIRST_WORKERS: usize = 16;
+/// The latency for which a pool that sizes itself begins, until the first answers were timed: as long as a far host
+/// takes, so that the first window of the limit is not lost to waiting.
+const ASSUMED_LATENCY: Duration = Duration::from_millis(300);
 
 /// How long a worker may be at one job before the operator is told.
 const STALLED: Duration = Duration::from_secs(60);
@@ -55,7 +56,7 @@ pub struct TrackConfig {
 impl TrackConfig {
     /// Workers at the beginning.
     pub fn first_workers(&self) -> usize {
-        self.workers.unwrap_or(FIRST_WORKERS)
+        self.workers.unwrap_or_else(|| workers_for(&self.rate_limit, ASSUMED_LATENCY))
     }
 }
 

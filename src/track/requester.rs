@@ -262,13 +262,10 @@ impl Requester {
         self.host.lock().take(now);
     }
 
-    /// As many workers as the quota and the measured latency need, by Little's law: those that are busy at once while a
-    /// window that has opened is used up within a second, and some for answers that take longer than most.
+    /// As many workers as the limit and the measured latency need, 0 before the first answer.
     fn wanted_workers(&self) -> usize {
-        let Some(latency) = self.host.lock().latency else { return 0 };
-        let pace = |window: &Window| window.requests as f64 / window.window.as_secs_f64().min(1.0);
-        let pace = self.rate_limit.0.iter().map(pace).fold(f64::INFINITY, f64::min);
-        ((pace * latency.as_secs_f64() * SPARE_WORKERS).ceil() + 1.0).min(MOST_WORKERS as f64) as usize
+        let latency = self.host.lock().latency;
+        latency.map_or(0, |latency| workers_for(&self.rate_limit, latency))
     }
 
     /// Until more workers are needed than there are; answers how many.
@@ -527,6 +524,14 @@ impl Requester {
         let times = self.times.lock();
         times.last_acknowledged.saturating_sub(times.first_sent.unwrap_or_default())
     }
+}
+
+/// As many workers as a limit needs at a latency, by Little's law: those that are busy at once while a window that has
+/// opened is used up within a second, and some for answers that take longer than most.
+pub fn workers_for(limit: &RateLimit, latency: Duration) -> usize {
+    let pace = |window: &Window| window.requests as f64 / window.window.as_secs_f64().min(1.0);
+    let pace = limit.0.iter().map(pace).fold(f64::INFINITY, f64::min);
+    ((pace * latency.as_secs_f64() * SPARE_WORKERS).ceil() + 1.0).min(MOST_WORKERS as f64) as usize
 }
 
 /// What a failure says of the job. While the host is down its silence says nothing of the size, and an answer too large to

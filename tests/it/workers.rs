@@ -131,6 +131,16 @@ async fn scripted(
 
 /// A track with a thousand tokens left and sixty-four workers.
 async fn start(world: &World, source: Box<dyn Upstream>, folder: &Path) -> tokio::task::JoinHandle<Track> {
+    start_with(world, source, folder, Some(WORKERS), "100000/1s").await
+}
+
+async fn start_with(
+    world: &World,
+    source: Box<dyn Upstream>,
+    folder: &Path,
+    workers: Option<usize>,
+    rate_limit: &str,
+) -> tokio::task::JoinHandle<Track> {
     let store = world.store().await;
     store.create_staging().await.unwrap();
     world
@@ -142,10 +152,10 @@ async fn start(world: &World, source: Box<dyn Upstream>, folder: &Path) -> tokio
         ))
         .await;
     let config = TrackConfig {
-        workers: Some(WORKERS),
+        workers,
         batch_size: None,
         probed: false,
-        rate_limit: "100000/1s".parse().unwrap(),
+        rate_limit: rate_limit.parse().unwrap(),
         give_up_after: Duration::from_secs(60),
         policy: ProofPolicy::new(ctf::default_collaterals()),
         started: Instant::now(),
@@ -182,6 +192,19 @@ async fn no_worker_asks_twice_and_none_idles_while_work_waits() {
     assert_eq!(distinct.len(), TOKENS, "a token was asked for twice");
     assert_eq!((result.outcome, result.not_found), (Outcome::Done, TOKENS as u64));
     assert_eq!((result.requests, result.retries), (requests as u64, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pool_of_no_set_size_begins_with_what_the_limit_needs_at_the_latency_of_a_far_host() {
+    const ROOM: usize = 10;
+    let (world, gate) = (World::new().await, Gate::new(ROOM));
+    let source = Box::new(Held(gate.clone()));
+    let run = start_with(&world, source, world.folder.path(), None, "160/1s").await;
+    // 160 a second at 300 ms keep 48 workers busy, a quarter more answer what takes longer, and one is there in any case.
+    let workers = 160 * 3 / 10 * 5 / 4 + 1;
+    gate.holds(workers, workers * ROOM).await;
+    gate.answers.add_permits(TOKENS);
+    assert_eq!(end(run).await.not_found, TOKENS as u64);
 }
 
 #[tokio::test(flavor = "multi_thread")]
