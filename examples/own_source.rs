@@ -9,7 +9,7 @@ use backfill::ids::TokenId;
 use backfill::proof::ProofPolicy;
 use backfill::source::Source;
 use backfill::track::claims::classify;
-use backfill::upstream::{Answer, Claim, Room, Upstream, UpstreamError};
+use backfill::upstream::{Answer, Claim, RequestLimits, Upstream, UpstreamError};
 use futures_util::future::BoxFuture;
 
 /// What the file says, by token.
@@ -21,8 +21,8 @@ impl Upstream for ListOfMine {
         Source::Derived
     }
 
-    fn room(&self) -> Room {
-        Room { tokens: 1_000, bytes: usize::MAX, overhead: 0 }
+    fn request_limits(&self) -> RequestLimits {
+        RequestLimits { tokens: 1_000, bytes: usize::MAX, overhead: 0 }
     }
 
     fn ask<'a>(

@@ -134,7 +134,7 @@ async fn probe(context: &Context, source: Source) -> Result<u64, Failure> {
     match answer.unwrap_or(Err(UpstreamError::Timeout(PROBE))) {
         // Who is busy is there.
         Ok(_) | Err(UpstreamError::Throttled { .. }) => {
-            let pace = chosen.settings.rate_limit.per_second() * chosen.room_tokens() as f64;
+            let pace = chosen.settings.rate_limit.per_second() * chosen.request_tokens() as f64;
             Ok((pace * 1000.0).round().max(1.0) as u64)
         }
         Err(error) => Err(error.into()),

@@ -34,8 +34,8 @@ pub(super) struct Chosen {
 
 impl Chosen {
     /// Tokens of a full request.
-    pub(super) fn room_tokens(&self) -> usize {
-        let full = self.upstream.room().full();
+    pub(super) fn request_tokens(&self) -> usize {
+        let full = self.upstream.request_limits().full();
         self.batch_size.map_or(full, |size| size.min(full))
     }
 }

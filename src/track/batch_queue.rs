@@ -12,7 +12,7 @@ use super::fingerprints::StagedTokens;
 use super::quota::TrackTime;
 use super::retry_queue::{FailureKind, Job, Missed, NextJob, RetryDecision, RetryQueue};
 use crate::ids::TokenId;
-use crate::upstream::Room;
+use crate::upstream::RequestLimits;
 
 /// Tokens that are asked for together.
 pub type Batch = Job<Vec<TokenId>>;
@@ -47,7 +47,7 @@ pub struct BatchQueue {
     jobs: RetryQueue<Vec<TokenId>>,
     doubted: HashMap<TokenId, u8>,
     failed: Vec<Gap>,
-    limits: Room,
+    limits: RequestLimits,
     all_read: bool,
     last_taken: Option<TokenId>,
     /// What the tracks beside this one have staged: it need not be asked for.
@@ -57,7 +57,7 @@ pub struct BatchQueue {
 
 impl BatchQueue {
     /// An empty queue whose requests take so much.
-    pub fn new(limits: Room) -> Self {
+    pub fn new(limits: RequestLimits) -> Self {
         Self {
             pending: VecDeque::new(),
             open: HashSet::new(),
@@ -103,7 +103,7 @@ impl BatchQueue {
     }
 
     /// What a request takes at the moment.
-    pub fn limits(&self) -> Room {
+    pub fn limits(&self) -> RequestLimits {
         self.limits
     }
 

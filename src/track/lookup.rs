@@ -77,7 +77,7 @@ impl LookupTrack {
         add(&gauges.inserted, tally.inserted);
         add(&gauges.not_found, tally.not_found);
         add(&gauges.rejected, tally.rejected);
-        let mut limits = upstream.room();
+        let mut limits = upstream.request_limits();
         limits.tokens = config.batch_size.map_or(limits.tokens, |size| size.min(limits.tokens));
         let mut queue = BatchQueue::new(limits);
         queue.ask_last(found.iter().flat_map(Checkpoint::failed_tokens));

@@ -9,8 +9,8 @@ use serde_json::value::RawValue;
 use super::probe::Probed;
 use super::record::{Cost, Field, List, OddRecord, frame, read};
 use super::{
-    Answer, ApiInfo, Claim, Freshness, Http, KeyInfo, OpenFn, PublicService, Room, SettingInfo, SourceInfo,
-    SourceSettings, Upstream, UpstreamError,
+    Answer, ApiInfo, Claim, Freshness, Http, KeyInfo, OpenFn, PublicService, RequestLimits, SettingInfo,
+    SourceInfo, SourceSettings, Upstream, UpstreamError,
 };
 use crate::foreign::LONGEST_CURSOR;
 use crate::ids::{TokenId, Wallet};
@@ -109,10 +109,10 @@ impl Upstream for Dome {
         Source::Dome
     }
 
-    fn room(&self) -> Room {
+    fn request_limits(&self) -> RequestLimits {
         let fixed =
             self.http.url().endpoint().path().len() + "GET /polymarket/markets?limit=100 HTTP/1.1".len();
-        Room {
+        RequestLimits {
             tokens: LIMIT,
             bytes: REQUEST_LINE.saturating_sub(fixed).max(100),
             overhead: "&token_id=".len(),

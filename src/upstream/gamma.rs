@@ -20,8 +20,8 @@ use super::http::Exchange;
 use super::probe::Probed;
 use super::record::{Cost, Field, List, OddRecord, frame, read};
 use super::{
-    Answer, ApiInfo, Claim, Freshness, Http, ModeInfo, OpenFn, PublicService, Room, SettingInfo, SourceInfo,
-    SourceSettings, TokenFacts, Upstream, UpstreamError,
+    Answer, ApiInfo, Claim, Freshness, Http, ModeInfo, OpenFn, PublicService, RequestLimits, SettingInfo,
+    SourceInfo, SourceSettings, TokenFacts, Upstream, UpstreamError,
 };
 use crate::ids::TokenId;
 use crate::source::Source;
@@ -255,10 +255,10 @@ impl Upstream for Gamma {
         Source::Gamma
     }
 
-    fn room(&self) -> Room {
+    fn request_limits(&self) -> RequestLimits {
         let fixed = self.http.url().endpoint().path().len()
             + "GET /markets/keyset?closed=false&limit=100 HTTP/1.1".len();
-        Room {
+        RequestLimits {
             tokens: LIMIT,
             bytes: REQUEST_LINE.saturating_sub(fixed).max(100),
             overhead: "&clob_token_ids=".len(),

@@ -11,8 +11,8 @@ use super::graphql;
 use super::probe::Probed;
 use super::record::{Cost, Field, List, OddRecord, read};
 use super::{
-    Answer, ApiInfo, Claim, Freshness, Http, KeyInfo, OpenFn, PublicService, Room, SettingInfo, SourceInfo,
-    SourceSettings, Upstream, UpstreamError,
+    Answer, ApiInfo, Claim, Freshness, Http, KeyInfo, OpenFn, PublicService, RequestLimits, SettingInfo,
+    SourceInfo, SourceSettings, Upstream, UpstreamError,
 };
 use crate::ids::TokenId;
 use crate::source::Source;
@@ -100,8 +100,8 @@ impl Upstream for Goldsky {
         Source::Goldsky
     }
 
-    fn room(&self) -> Room {
-        Room { tokens: FIRST, bytes: usize::MAX, overhead: 0 }
+    fn request_limits(&self) -> RequestLimits {
+        RequestLimits { tokens: FIRST, bytes: usize::MAX, overhead: 0 }
     }
 
     fn ask<'a>(

@@ -41,7 +41,7 @@ use crate::source::Source;
 
 /// How much one request of an API takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
+pub struct RequestLimits {
     /// Tokens at the most, since an answer holds so many rows.
     pub tokens: usize,
     /// Bytes for all tokens together, where they stand in the request line.
@@ -78,7 +78,7 @@ pub struct Answer {
     pub again: bool,
 }
 
-impl Room {
+impl RequestLimits {
     /// Tokens of a full request, where their ids have as many digits as there can be.
     pub fn full(self) -> usize {
         /// Digits of the longest id.
@@ -97,7 +97,7 @@ pub trait Upstream: Send + Sync {
     fn source(&self) -> Source;
 
     /// What one request takes.
-    fn room(&self) -> Room;
+    fn request_limits(&self) -> RequestLimits;
 
     /// Asks for these tokens, or, with `page`, for the rest of an answer about them.
     fn ask<'a>(

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::facts::{PAYS_ALL, other_label, payout};
 use super::record::{Cost, Field, List, OddRecord, frame, read};
 use super::{
-    Answer, ApiInfo, Claim, Freshness, Http, OpenFn, PublicService, Room, SettingInfo, SourceInfo,
+    Answer, ApiInfo, Claim, Freshness, Http, OpenFn, PublicService, RequestLimits, SettingInfo, SourceInfo,
     SourceSettings, TokenFacts, Upstream, UpstreamError,
 };
 use crate::ids::TokenId;
@@ -86,10 +86,14 @@ impl Upstream for Tokens {
         Source::Tokens
     }
 
-    fn room(&self) -> Room {
+    fn request_limits(&self) -> RequestLimits {
         // A comma is three bytes of the line.
         let fixed = self.http.url().endpoint().path().len() + "GET /v2/tokens?token_id= HTTP/1.1".len();
-        Room { tokens: LIMIT, bytes: REQUEST_LINE.saturating_sub(fixed).max(100), overhead: "%2C".len() }
+        RequestLimits {
+            tokens: LIMIT,
+            bytes: REQUEST_LINE.saturating_sub(fixed).max(100),
+            overhead: "%2C".len(),
+        }
     }
 
     fn ask<'a>(

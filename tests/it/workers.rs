@@ -16,7 +16,7 @@ use backfill::source::Source;
 use backfill::track::engine::TrackConfig;
 use backfill::track::lookup::LookupTrack;
 use backfill::track::rounds;
-use backfill::upstream::{Answer, Claim, Room, Upstream, UpstreamError};
+use backfill::upstream::{Answer, Claim, RequestLimits, Upstream, UpstreamError};
 use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -84,8 +84,8 @@ impl Upstream for Held {
         Source::Goldsky
     }
 
-    fn room(&self) -> Room {
-        Room { tokens: self.0.room, bytes: usize::MAX, overhead: 0 }
+    fn request_limits(&self) -> RequestLimits {
+        RequestLimits { tokens: self.0.room, bytes: usize::MAX, overhead: 0 }
     }
 
     fn ask<'a>(
@@ -105,8 +105,8 @@ impl<F: Fn(usize, &[TokenId]) -> Result<Answer, UpstreamError> + Send + Sync> Up
         Source::Goldsky
     }
 
-    fn room(&self) -> Room {
-        Room { tokens: 10, bytes: usize::MAX, overhead: 0 }
+    fn request_limits(&self) -> RequestLimits {
+        RequestLimits { tokens: 10, bytes: usize::MAX, overhead: 0 }
     }
 
     fn ask<'a>(

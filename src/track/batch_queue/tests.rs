@@ -9,7 +9,7 @@ fn tokens(from: u64, count: u64) -> Vec<TokenId> {
 }
 
 fn queue(count: u64, room: usize) -> BatchQueue {
-    let mut queue = BatchQueue::new(Room { tokens: room, bytes: usize::MAX, overhead: 0 });
+    let mut queue = BatchQueue::new(RequestLimits { tokens: room, bytes: usize::MAX, overhead: 0 });
     queue.load(tokens(1, count));
     queue.all_read();
     queue
@@ -51,7 +51,7 @@ fn no_two_workers_are_given_the_same_token_and_all_tokens_are_given_out() {
 
 #[test]
 fn a_batch_is_as_full_as_its_bytes_allow() {
-    let mut queue = BatchQueue::new(Room { tokens: 100, bytes: 8_000 - 60, overhead: 10 });
+    let mut queue = BatchQueue::new(RequestLimits { tokens: 100, bytes: 8_000 - 60, overhead: 10 });
     let longest: TokenId = "1".repeat(78).parse().unwrap();
     let near = (0..200u8).map(|n| {
         let mut bytes = longest.to_be_bytes();
@@ -122,7 +122,7 @@ fn one_poisonous_token_is_isolated_whatever_the_size_of_the_list_and_its_neighbo
 
 #[test]
 fn what_failed_before_is_asked_for_last_and_without_others() {
-    let mut queue = BatchQueue::new(Room { tokens: 5, bytes: usize::MAX, overhead: 0 });
+    let mut queue = BatchQueue::new(RequestLimits { tokens: 5, bytes: usize::MAX, overhead: 0 });
     queue.ask_last(tokens(1, 2));
     queue.load(tokens(1, 6));
     assert_eq!(take(&mut queue, Duration::ZERO).part, tokens(3, 4));
