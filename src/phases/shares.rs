@@ -11,7 +11,7 @@ use super::{Context, track};
 use crate::failure::Failure;
 use crate::source::Source;
 use crate::store::workload::Share;
-use crate::upstream::{NOBODY, UpstreamError};
+use crate::upstream::{PROBE_TOKEN, UpstreamError};
 use crate::values::Percent;
 
 /// How long a probe waits for its answer.
@@ -130,7 +130,7 @@ async fn by_limits(context: &Context) -> Result<Vec<Share>, Failure> {
 /// What a source can do: thousandths of tokens a second, in full requests, in the long run.
 async fn probe(context: &Context, source: Source) -> Result<u64, Failure> {
     let chosen = track::choose(&context.settings, source)?;
-    let answer = tokio::time::timeout(PROBE, chosen.upstream.ask(&[NOBODY], None)).await;
+    let answer = tokio::time::timeout(PROBE, chosen.upstream.ask(&[PROBE_TOKEN], None)).await;
     match answer.unwrap_or(Err(UpstreamError::Timeout(PROBE))) {
         // Who is busy is there.
         Ok(_) | Err(UpstreamError::Throttled { .. }) => {

@@ -25,7 +25,7 @@ use crate::proof::Mapping;
 use crate::results::RoundCounts;
 use crate::store::StoreError;
 use crate::store::staging::{NotFoundRow, RejectedRow, StagedRow};
-use crate::upstream::{Answer, NOBODY, TokenFacts, Upstream, UpstreamError};
+use crate::upstream::{Answer, PROBE_TOKEN, TokenFacts, Upstream, UpstreamError};
 
 /// Tokens that are read from a list at once.
 const PAGE: u64 = 20_000;
@@ -282,7 +282,7 @@ impl Work for LookupWork {
 
     fn start_of(&self, tokens: &Vec<TokenId>) -> WorkStart {
         // A batch is made of at least one token.
-        WorkStart::Token(tokens.first().copied().unwrap_or(NOBODY))
+        WorkStart::Token(tokens.first().copied().unwrap_or(PROBE_TOKEN))
     }
 
     /// Asks for a batch, following an answer that says it has more.
@@ -309,7 +309,7 @@ impl Work for LookupWork {
     }
 
     async fn probe(&self) -> Result<(), UpstreamError> {
-        self.upstream.ask(&[NOBODY], None).await.map(|_| ())
+        self.upstream.ask(&[PROBE_TOKEN], None).await.map(|_| ())
     }
 
     /// Sorts an answer and makes rows of it.

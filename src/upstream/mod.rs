@@ -89,7 +89,7 @@ impl RequestLimits {
 }
 
 /// No market has it, and every API takes it for a token.
-pub const NOBODY: TokenId = TokenId::from_be_bytes([1; 32]);
+pub const PROBE_TOKEN: TokenId = TokenId::from_be_bytes([1; 32]);
 
 /// An API that is asked for tokens and answers with mappings.
 pub trait Upstream: Send + Sync {
@@ -111,7 +111,7 @@ pub trait Upstream: Send + Sync {
     fn probe(&self) -> BoxFuture<'_, probe::Probed> {
         Box::pin(async move {
             let began = Instant::now();
-            let answer = self.ask(&[NOBODY], None).await.map(|_| "answers".to_owned());
+            let answer = self.ask(&[PROBE_TOKEN], None).await.map(|_| "answers".to_owned());
             probe::Probed::new(answer, None, began, &|text| text)
         })
     }
