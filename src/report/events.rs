@@ -152,7 +152,8 @@ mod tests {
 
     #[test]
     fn every_notice_names_its_source_and_what_happens_next() {
-        let (token, down) = ("7".repeat(77).parse().unwrap(), UpstreamError::Broken("HTTP 503".to_owned()));
+        let (token, down) =
+            ("7".repeat(77).parse().unwrap(), UpstreamError::Transient("HTTP 503".to_owned()));
         let (limit, place) = ("50/10s".parse().unwrap(), PageCursor::At(3_000));
         let said = |kind| notice(&TrackEvent { source: Source::Goldsky, kind });
         let told = [

@@ -303,9 +303,10 @@ impl Work for CatalogueWork {
         let (work, at) = (self.clone(), unix_time());
         // A thousand markets are twenty milliseconds of hashing: not on the threads that wait for the network.
         let proven = tokio::task::spawn_blocking(move || work.prove(&markets, at)).await;
-        let proven = proven.map_err(|_| UpstreamError::Broken("a page that cannot be proven".to_owned()))?;
+        let proven =
+            proven.map_err(|_| UpstreamError::Transient("a page that cannot be proven".to_owned()))?;
         if let Reception::Doubted(why) = self.queue.lock().answered(page, count, content, next.as_ref()) {
-            return Err(UpstreamError::Broken(why.to_owned()));
+            return Err(UpstreamError::Transient(why.to_owned()));
         }
         let mut rows = AnswerRows { job: page.number, markets: count as u64, ..AnswerRows::default() };
         let fresh = proven.mappings.into_iter().filter(|it| self.staged.insert(it.token.fingerprint()));

@@ -215,7 +215,7 @@ impl LookupWork {
         if unanswered.is_empty() {
             return;
         }
-        let error = UpstreamError::Broken("an answer that names only what nobody asked for".to_owned());
+        let error = UpstreamError::Transient("an answer that names only what nobody asked for".to_owned());
         let count = unanswered.len() as u64;
         self.queue.lock().fail(unanswered, &error.to_string());
         self.count_failed(count, &error);
@@ -299,7 +299,10 @@ impl Work for LookupWork {
             let circle = more.is_some() && pages.last().is_some_and(|page| page.more == more);
             pages.push(answer);
             if circle || pages.len() > batch.part.len() + 1 {
-                return Err((ticket, UpstreamError::Broken("an answer whose pages do not end".to_owned())));
+                return Err((
+                    ticket,
+                    UpstreamError::Transient("an answer whose pages do not end".to_owned()),
+                ));
             }
             if more.is_none() {
                 return Ok(LookupAnswer { pages, control });

@@ -481,7 +481,7 @@ impl Requester {
     /// once (`at_start`) a few of them are enough.
     fn give_up_or_go_on(&self, ticket: Ticket, error: &UpstreamError, at_start: bool, breaker: &Breaker) {
         let failures = breaker.failures_in_a_row();
-        let unusable = matches!(error, UpstreamError::Shut(_))
+        let unusable = matches!(error, UpstreamError::Permanent(_))
             || breaker.unanswered_in_a_row() >= UNANSWERED_IN_A_ROW
             || at_start
                 && match error {
@@ -545,8 +545,8 @@ fn kind_of(error: &UpstreamError, attempts: u32, shrinks: bool, host: Host) -> F
         UpstreamError::TooLarge(_)
         | UpstreamError::Timeout(_)
         | UpstreamError::Unreachable(_)
-        | UpstreamError::Broken(_)
-        | UpstreamError::Shut(_) => FailureKind::Passing,
+        | UpstreamError::Transient(_)
+        | UpstreamError::Permanent(_) => FailureKind::Passing,
     }
 }
 

@@ -51,7 +51,7 @@ impl PageCursor {
             0..=LONGEST_CURSOR => Ok(Self::Text(text)),
             length => {
                 let why = format!("a page whose next cursor has {length} bytes, more than {LONGEST_CURSOR}");
-                Err(UpstreamError::Broken(why))
+                Err(UpstreamError::Transient(why))
             }
         }
     }

@@ -83,7 +83,7 @@ pub(super) fn page(text: &str) -> Result<CataloguePage, UpstreamError> {
     let page: Page<'_> = frame(text)?;
     if page.next_cursor.is_empty() {
         // It would lead to the beginning again.
-        return Err(UpstreamError::Broken("a page without a cursor to the next one".to_owned()));
+        return Err(UpstreamError::Transient("a page without a cursor to the next one".to_owned()));
     }
     let (records, next) = (page.data.0.len(), behind(page.next_cursor)?);
     let mut read_page = CataloguePage { records, next, ..CataloguePage::default() };
@@ -132,7 +132,7 @@ impl Catalogue for Clob {
         // A page is a megabyte and more; the time is ten bytes.
         let understood = |body: &[u8]| {
             let seconds = std::str::from_utf8(body).ok().and_then(|text| text.trim().parse::<u64>().ok());
-            let broken = || UpstreamError::Broken("an answer that is not the CLOB's time".to_owned());
+            let broken = || UpstreamError::Transient("an answer that is not the CLOB's time".to_owned());
             seconds.map(|_| "answers".to_owned()).ok_or_else(broken)
         };
         Box::pin(self.http.probe(self.http.get("/time", &[]), understood))

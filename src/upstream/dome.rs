@@ -100,7 +100,9 @@ impl Dome {
         let last = pnl.pnl_over_time.into_iter().max_by_key(|point| point.timestamp);
         // As text the float is its shortest decimal, without an exponent.
         let amount = |point: PnlPoint| point.pnl_to_date.to_string().parse();
-        last.map(amount).transpose().map_err(|error| UpstreamError::Broken(format!("pnl_to_date: {error}")))
+        last.map(amount)
+            .transpose()
+            .map_err(|error| UpstreamError::Transient(format!("pnl_to_date: {error}")))
     }
 }
 
@@ -143,7 +145,7 @@ pub(super) fn answer(text: &str) -> Result<Answer, UpstreamError> {
     let more = match (page.pagination.has_more, page.pagination.pagination_key) {
         (false, _) => None,
         (true, Some(key)) if key.len() > LONGEST_CURSOR => {
-            return Err(UpstreamError::Broken(
+            return Err(UpstreamError::Transient(
                 "more markets than one page, and an endless key to them".to_owned(),
             ));
         }

@@ -22,13 +22,13 @@ pub enum UpstreamError {
     Unreachable(String),
     /// Something broke that may work the next time: a 5xx, a reset, a body cut short, an answer of another form.
     #[error("{0}")]
-    Broken(String),
+    Transient(String),
     /// The request itself is refused; the same request would be again.
     #[error("the request was refused: {0}")]
     BadRequest(String),
     /// We are not let in, or the service is gone: nothing that is asked will be answered.
     #[error("{0}")]
-    Shut(String),
+    Permanent(String),
 }
 
 /// What an error means for whoever asked.
@@ -52,9 +52,9 @@ impl UpstreamError {
         match self {
             Self::Throttled { .. } => ErrorClass::Throttled,
             Self::TooLarge(_) => ErrorClass::TooLarge,
-            Self::Timeout(_) | Self::Unreachable(_) | Self::Broken(_) => ErrorClass::Passing,
+            Self::Timeout(_) | Self::Unreachable(_) | Self::Transient(_) => ErrorClass::Passing,
             Self::BadRequest(_) => ErrorClass::ThisRequest,
-            Self::Shut(_) => ErrorClass::Permanent,
+            Self::Permanent(_) => ErrorClass::Permanent,
         }
     }
 
@@ -67,7 +67,7 @@ impl UpstreamError {
             Self::TooLarge(_) => "lower BATCH_SIZE",
             Self::Timeout(_) => "it is slow or hangs: try again, or raise REQUEST_TIMEOUT",
             Self::Unreachable(_) => "check its URL, this machine's network and its proxy settings",
-            Self::Broken(_) | Self::BadRequest(_) | Self::Shut(_) => {
+            Self::Transient(_) | Self::BadRequest(_) | Self::Permanent(_) => {
                 "try again; where it stays, check its URL"
             }
         };
@@ -85,9 +85,9 @@ impl UpstreamError {
             Self::TooLarge(_) => 1,
             Self::Timeout(_) => 2,
             Self::Unreachable(_) => 3,
-            Self::Broken(_) => 4,
+            Self::Transient(_) => 4,
             Self::BadRequest(_) => 5,
-            Self::Shut(_) => 6,
+            Self::Permanent(_) => 6,
         }
     }
 }

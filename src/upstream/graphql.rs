@@ -23,7 +23,7 @@ pub(super) fn data<'a, T: Deserialize<'a>>(
         let worst = errors.pop().unwrap_or_default();
         return Err(worst.means(&foreign::said(&worst.message, 200, without_key)));
     }
-    let data = || UpstreamError::Broken("an answer with neither data nor errors".to_owned());
+    let data = || UpstreamError::Transient("an answer with neither data nor errors".to_owned());
     reply.data.object().ok_or_else(data)
 }
 
@@ -161,22 +161,24 @@ impl Told {
     fn means(&self, shown: &str) -> UpstreamError {
         let shown = if shown.trim().is_empty() { "an error without words" } else { shown }.to_owned();
         match self.weight() {
-            Meaning::Passing => UpstreamError::Broken(shown),
+            Meaning::Passing => UpstreamError::Transient(shown),
             Meaning::Throttled => UpstreamError::Throttled { retry_after: None },
             Meaning::TooLarge => UpstreamError::TooLarge(shown),
             Meaning::BadQuery => {
                 UpstreamError::BadRequest(format!("{shown}; is GOLDSKY_URL a positions subgraph?"))
             }
-            Meaning::NotFound => UpstreamError::Shut(format!(
+            Meaning::NotFound => UpstreamError::Permanent(format!(
                 "{shown}; check GOLDSKY_URL, its project, its subgraph and its version"
             )),
-            Meaning::Paused => UpstreamError::Shut(format!(
+            Meaning::Paused => UpstreamError::Permanent(format!(
                 "{shown}; start the subgraph again where it is hosted, set GOLDSKY_URL to another one, or use the other tracks"
             )),
-            Meaning::Payment => UpstreamError::Shut(format!(
+            Meaning::Payment => UpstreamError::Permanent(format!(
                 "{shown}; the plan behind GOLDSKY_API_KEY is used up: settle it with the provider, or use the other tracks"
             )),
-            Meaning::Key => UpstreamError::Shut(format!("{shown}; check GOLDSKY_API_KEY and GOLDSKY_URL")),
+            Meaning::Key => {
+                UpstreamError::Permanent(format!("{shown}; check GOLDSKY_API_KEY and GOLDSKY_URL"))
+            }
         }
     }
 }
@@ -200,7 +202,7 @@ mod tests {
         for passes in
             ["unexpected error", "Unexpected end of file", "block 0x12 not found", "Store error: x", ""]
         {
-            assert!(matches!(of_message(passes), UpstreamError::Broken(_)), "{passes}");
+            assert!(matches!(of_message(passes), UpstreamError::Transient(_)), "{passes}");
         }
         for stays in
             ["Type `Query` has no field `tokenIdConditions`", "query parse error: Parse error at 1:1"]
@@ -222,7 +224,7 @@ mod tests {
         ];
         for (message, advice) in told {
             let error = of_message(message);
-            assert!(matches!(error, UpstreamError::Shut(_)), "{message}: {error}");
+            assert!(matches!(error, UpstreamError::Permanent(_)), "{message}: {error}");
             let text = error.to_string();
             assert!(text.contains(advice) && !text.contains("s3cret"), "{text}");
         }
@@ -239,11 +241,11 @@ mod tests {
             r#"{"errors":[{"message":null,"extensions":{"code":"UNAUTHENTICATED"}}]}"#,
         ];
         for text in shut {
-            assert!(matches!(error(text), UpstreamError::Shut(_)), "{text}: {}", error(text));
+            assert!(matches!(error(text), UpstreamError::Permanent(_)), "{text}: {}", error(text));
         }
         for text in [r#"{"errors":[null]}"#, r#"{"errors":[5]}"#, "{}", r#"{"data":null,"errors":[]}"#, "[]"]
         {
-            assert!(matches!(error(text), UpstreamError::Broken(_)), "{text}: {}", error(text));
+            assert!(matches!(error(text), UpstreamError::Transient(_)), "{text}: {}", error(text));
         }
     }
 }

@@ -40,7 +40,7 @@ impl Http {
             .redirect(reqwest::redirect::Policy::none())
             .tcp_nodelay(true)
             .build()
-            .map_err(|error| UpstreamError::Shut(cause(&error)))?;
+            .map_err(|error| UpstreamError::Permanent(cause(&error)))?;
         Ok(Self { client, url, key, key_setting, timeout })
     }
 
@@ -134,7 +134,7 @@ impl Http {
         } else if error.is_builder() {
             UpstreamError::BadRequest(cause(error))
         } else {
-            UpstreamError::Broken(format!("the connection broke ({})", cause(error)))
+            UpstreamError::Transient(format!("the connection broke ({})", cause(error)))
         }
     }
 
@@ -152,21 +152,21 @@ impl Http {
         let url = &self.url;
         match status {
             429 => UpstreamError::Throttled { retry_after: retry_after(headers) },
-            401..=403 => UpstreamError::Shut(format!(
+            401..=403 => UpstreamError::Permanent(format!(
                 "{url} does not let us in (HTTP {status}{said}); check {}",
                 self.key_setting
             )),
-            410 => UpstreamError::Shut(format!(
+            410 => UpstreamError::Permanent(format!(
                 "{url} is gone for good (HTTP 410{said}); set the URL of a service that is still there, or use the other tracks"
             )),
             413 | 414 => UpstreamError::TooLarge(format!("HTTP {status}")),
-            300..400 | 404 | 405 => UpstreamError::Shut(format!(
+            300..400 | 404 | 405 => UpstreamError::Permanent(format!(
                 "nothing answers under {url} (HTTP {status}{said}); check the URL"
             )),
-            400..500 if body.retryable.is_true() => UpstreamError::Broken(format!("HTTP {status}{said}")),
+            400..500 if body.retryable.is_true() => UpstreamError::Transient(format!("HTTP {status}{said}")),
             400..500 => UpstreamError::BadRequest(format!("HTTP {status}{said}")),
             _ if body.is_final() => UpstreamError::BadRequest(format!("HTTP {status}{said}")),
-            _ => UpstreamError::Broken(format!("HTTP {status}{said}")),
+            _ => UpstreamError::Transient(format!("HTTP {status}{said}")),
         }
     }
 }

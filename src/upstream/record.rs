@@ -46,7 +46,7 @@ pub enum Cost {
 /// It is not the documented JSON: the answer as a whole says nothing.
 pub(super) fn frame<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, UpstreamError> {
     serde_json::from_str(text).map_err(|error| {
-        UpstreamError::Broken(format!("an answer that is not the documented JSON ({})", misfit(&error)))
+        UpstreamError::Transient(format!("an answer that is not the documented JSON ({})", misfit(&error)))
     })
 }
 

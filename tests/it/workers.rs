@@ -256,7 +256,7 @@ async fn a_worker_that_panics_ends_the_track_and_nobody_waits_for_it() {
 async fn a_first_request_that_is_refused_for_one_token_is_no_source_that_refuses_everything() {
     // Whatever it is refused with, from the very first request on.
     for error in
-        [UpstreamError::BadRequest("HTTP 422".to_owned()), UpstreamError::Broken("HTTP 500".to_owned())]
+        [UpstreamError::BadRequest("HTTP 422".to_owned()), UpstreamError::Transient("HTTP 500".to_owned())]
     {
         let poison: TokenId = "1000007".parse().unwrap();
         let (result, _, notices) = scripted(move |_, tokens| match tokens.contains(&poison) {

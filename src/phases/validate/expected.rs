@@ -113,7 +113,7 @@ impl Asker {
                 // The quota knows for how long to be still.
                 FailureKind::Throttled if !self.requester.is_stopped() => {}
                 FailureKind::Passing
-                    if !matches!(error, UpstreamError::Shut(_))
+                    if !matches!(error, UpstreamError::Permanent(_))
                         && self.requester.now() + failure.pause < began + self.give_up_after =>
                 {
                     tokio::time::sleep(failure.pause).await;
