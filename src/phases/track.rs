@@ -25,14 +25,14 @@ pub struct TrackOptions {
 }
 
 /// One source with the settings that the engine needs of it.
-pub(super) struct Chosen {
+pub(super) struct ConfiguredSource {
     pub(super) upstream: Box<dyn Upstream>,
     pub(super) settings: SourceSettings,
     workers: Option<usize>,
     batch_size: Option<usize>,
 }
 
-impl Chosen {
+impl ConfiguredSource {
     /// Tokens of a full request.
     pub(super) fn request_tokens(&self) -> usize {
         let full = self.upstream.request_limits().full();
@@ -61,14 +61,14 @@ pub(super) fn not_asked(source: Source) -> Failure {
 }
 
 /// Opens a source: the one place where the clients of the APIs are made.
-pub(super) fn choose(settings: &Settings, source: Source) -> Result<Chosen, Failure> {
+pub(super) fn choose(settings: &Settings, source: Source) -> Result<ConfiguredSource, Failure> {
     check(settings, source)?;
     let (Some(api), Some(of)) = (source.lookup(), settings.source(source)) else {
         return Err(not_asked(source));
     };
     let OpenFn::Lookup(open) = api.open else { return Err(not_asked(source)) };
     let work = &settings.work;
-    Ok(Chosen {
+    Ok(ConfiguredSource {
         upstream: open(of, work.request_timeout)?,
         settings: of.clone(),
         workers: work.worker_count.map(NonZeroUsize::get),
