@@ -83,7 +83,7 @@ async fn of_source(settings: &Settings, source: Source, timeout: Duration) -> Ch
     let Some(api) = &source.info().api else { return good(subject, "asks nobody") };
     // What the public service still knows is worth knowing whether or not it answers.
     let worn_out = api.worn_out(of);
-    if let Some(public) = worn_out.filter(|public| public.standing == Freshness::Ended) {
+    if let Some(public) = worn_out.filter(|public| public.freshness == Freshness::Ended) {
         let (detail, advice) = public.told.split_once("; ").unwrap_or((public.told, ""));
         return note(subject, format!("the public service has ended on {}: {detail}", public.date), advice);
     }

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::settings::Settings;
 use crate::source::Source;
 use crate::store::Needs;
-use crate::store::standing::Standing;
+use crate::store::progress::StagingProgress;
 
 /// The tracks of `sources` that can be asked with these settings, and why the others cannot.
 pub fn usable(settings: &Settings, sources: &[Source]) -> (Vec<Source>, Vec<(Source, String)>) {
@@ -29,10 +29,10 @@ pub fn usable(settings: &Settings, sources: &[Source]) -> (Vec<Source>, Vec<(Sou
 pub async fn make(context: &Context, sources: &[Source], span: Span) -> Result<Plan, Failure> {
     context.store.check_tables(Needs::Merge).await?;
     let (usable, unusable) = usable(&context.settings, sources);
-    let standing = context.store.standing(&usable).await?;
+    let progress = context.store.staging_progress(&usable).await?;
     let track = |source: &Source| match unusable.iter().find(|(of, _)| of == source) {
         Some((_, reason)) => Decision::Leave(Skip::NotUsable(reason.clone())),
-        None => of_track(*source, standing.as_ref(), span),
+        None => of_track(*source, progress.as_ref(), span),
     };
     let mut steps = vec![Planned { step: Step::Setup, decision: Decision::Run(Due::Always) }];
     if let Some(read_up_to) = super::chain::read_up_to(context).await? {
@@ -40,7 +40,7 @@ pub async fn make(context: &Context, sources: &[Source], span: Span) -> Result<P
     }
     steps.extend(sources.iter().map(|it| Planned { step: Step::Track(*it), decision: track(it) }));
     let merge =
-        if span.from == Stage::Merge { of_merge(standing.as_ref()) } else { Decision::Run(Due::AfterOthers) };
+        if span.from == Stage::Merge { of_merge(progress.as_ref()) } else { Decision::Run(Due::AfterOthers) };
     steps.push(Planned { step: Step::Merge, decision: merge });
     for step in [Step::Verify, Step::Validate] {
         steps.push(Planned { step, decision: Decision::Run(Due::Always) });
@@ -54,43 +54,43 @@ pub async fn make(context: &Context, sources: &[Source], span: Span) -> Result<P
 }
 
 /// What a track is planned for. Where setup runs before it, only what is open now is sure: setup may find more.
-fn of_track(source: Source, standing: Option<&Standing>, span: Span) -> Decision {
-    let Some(standing) = standing else { return Decision::Run(Due::AfterOthers) };
-    match tracks_are_done(standing) {
-        true if span.from == Stage::Tracks => leave_track(source, standing),
+fn of_track(source: Source, progress: Option<&StagingProgress>, span: Span) -> Decision {
+    let Some(progress) = progress else { return Decision::Run(Due::AfterOthers) };
+    match tracks_are_done(progress) {
+        true if span.from == Stage::Tracks => leave_track(source, progress),
         true => Decision::Run(Due::AfterOthers),
-        false => due_track(source, standing),
+        false => due_track(source, progress),
     }
 }
 
 /// Whether no track has anything to ask. As long as one has, the others help it; and what one did not find the others
 /// try, once each, which an interruption may have kept them from.
-pub fn tracks_are_done(standing: &Standing) -> bool {
-    standing.tracks.iter().all(|it| it.open() == 0 && it.untried == 0)
+pub fn tracks_are_done(progress: &StagingProgress) -> bool {
+    progress.tracks.iter().all(|it| it.open() == 0 && it.untried == 0)
 }
 
 /// Why a track with work is run.
-pub fn due_track(source: Source, standing: &Standing) -> Decision {
-    Decision::Run(match standing.tracks.iter().find(|it| it.source == source) {
-        Some(track) if track.open() > 0 => Due::Open { open: track.open(), total: track.tally.total },
+pub fn due_track(source: Source, progress: &StagingProgress) -> Decision {
+    Decision::Run(match progress.tracks.iter().find(|it| it.source == source) {
+        Some(track) if track.open() > 0 => Due::Open { open: track.open(), total: track.counts.total },
         track => Due::Helps(track.map_or(0, |track| track.untried)),
     })
 }
 
 /// Why a track is left out when all are done.
-pub fn leave_track(source: Source, standing: &Standing) -> Decision {
-    let total = standing.tracks.iter().find(|it| it.source == source).map_or(0, |it| it.tally.total);
+pub fn leave_track(source: Source, progress: &StagingProgress) -> Decision {
+    let total = progress.tracks.iter().find(|it| it.source == source).map_or(0, |it| it.counts.total);
     Decision::Leave(if total == 0 { Skip::NothingToAsk } else { Skip::AllAnswered(total) })
 }
 
 /// What a merge has to do.
-pub fn of_merge(standing: Option<&Standing>) -> Decision {
-    match standing {
+pub fn of_merge(progress: Option<&StagingProgress>) -> Decision {
+    match progress {
         None => Decision::Run(Due::Always),
-        Some(standing) if standing.unmerged + standing.outranked > 0 => {
-            Decision::Run(Due::Unmerged(standing.unmerged + standing.outranked))
+        Some(progress) if progress.unmerged + progress.outranked > 0 => {
+            Decision::Run(Due::Unmerged(progress.unmerged + progress.outranked))
         }
-        Some(standing) if standing.staged == 0 => Decision::Leave(Skip::NothingStaged),
-        Some(standing) => Decision::Leave(Skip::AllMerged(standing.staged)),
+        Some(progress) if progress.staged == 0 => Decision::Leave(Skip::NothingStaged),
+        Some(progress) => Decision::Leave(Skip::AllMerged(progress.staged)),
     }
 }

@@ -211,11 +211,11 @@ impl Run<'_> {
     async fn tracks(&mut self, sources: &[Source], options: &RunOptions) -> Result<Option<Failure>, Failure> {
         let context = self.context;
         context.store.complete_staging(sources).await?;
-        if let Some(standing) = context.store.standing(sources).await?
-            && plan::tracks_are_done(&standing)
+        if let Some(progress) = context.store.staging_progress(sources).await?
+            && plan::tracks_are_done(&progress)
         {
             for source in sources {
-                if let Decision::Leave(skip) = plan::leave_track(*source, &standing) {
+                if let Decision::Leave(skip) = plan::leave_track(*source, &progress) {
                     self.leave(Step::Track(*source), &skip);
                 }
             }
@@ -275,8 +275,8 @@ impl Run<'_> {
 
     async fn merge(&mut self, sources: &[Source]) -> Result<(), Failure> {
         let context = self.context;
-        let standing = context.store.standing(sources).await?;
-        if let Decision::Leave(skip) = plan::of_merge(standing.as_ref()) {
+        let progress = context.store.staging_progress(sources).await?;
+        if let Decision::Leave(skip) = plan::of_merge(progress.as_ref()) {
             // What a merge that crashed has left behind.
             context.store.drop_candidates().await?;
             context.store.drop_repairs().await?;

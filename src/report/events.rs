@@ -83,7 +83,7 @@ pub fn phase_notice(event: &PhaseEvent<'_>) -> Option<String> {
         PhaseEvent::Chain(event) => super::chain::words(event),
         PhaseEvent::SourceLeftOut { source, why } => format!("{} is left out: {why}", source.title()),
         PhaseEvent::WornOut { source, public } => {
-            let state = if public.standing == Freshness::Ended { "has ended" } else { "is incomplete" };
+            let state = if public.freshness == Freshness::Ended { "has ended" } else { "is incomplete" };
             let (title, PublicService { date, told, .. }) = (source.title(), public);
             format!("The public {title} service {state} since {date}: {told}")
         }

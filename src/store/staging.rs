@@ -83,7 +83,7 @@ pub struct RejectedRow {
 
 /// How a track's workload stands, by the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Row, Deserialize)]
-pub struct Tally {
+pub struct WorkloadCounts {
     /// Tokens in the workload.
     pub total: u64,
     /// Staged by any source.
@@ -296,15 +296,19 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn tally(&self, source: Source) -> Result<Tally, StoreError> {
-        self.tally_by(source, &[source]).await
+    pub async fn workload_counts(&self, source: Source) -> Result<WorkloadCounts, StoreError> {
+        self.workload_counts_by(source, &[source]).await
     }
 
     /// How a track's workload stands by what any of the tracks `by` was answered.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn tally_by(&self, source: Source, by: &[Source]) -> Result<Tally, StoreError> {
+    pub async fn workload_counts_by(
+        &self,
+        source: Source,
+        by: &[Source],
+    ) -> Result<WorkloadCounts, StoreError> {
         let workload = self.staging_table(&source.workload_table());
         let own = self.staging_table(&source.staging_table());
         let staged = self.all_staged_tokens();

@@ -69,14 +69,14 @@ impl LookupTrack {
         let found = file.load(source, &workload.id)?;
         let staged = Arc::new(StagedTokens::default());
         staged.extend(store.staged_fingerprints(source).await?);
-        let tally = store.tally(source).await?;
-        let gauges = Gauges::new(source, tally.total, config.first_workers(), &config.rate_limit);
-        let resumed = tally.resolved + tally.not_found + tally.rejected;
+        let counts = store.workload_counts(source).await?;
+        let gauges = Gauges::new(source, counts.total, config.first_workers(), &config.rate_limit);
+        let resumed = counts.resolved + counts.not_found + counts.rejected;
         add(&gauges.processed, resumed);
-        add(&gauges.resolved, tally.resolved);
-        add(&gauges.inserted, tally.inserted);
-        add(&gauges.not_found, tally.not_found);
-        add(&gauges.rejected, tally.rejected);
+        add(&gauges.resolved, counts.resolved);
+        add(&gauges.inserted, counts.inserted);
+        add(&gauges.not_found, counts.not_found);
+        add(&gauges.rejected, counts.rejected);
         let mut limits = upstream.request_limits();
         limits.tokens = config.batch_size.map_or(limits.tokens, |size| size.min(limits.tokens));
         let mut queue = BatchQueue::new(limits);
@@ -98,7 +98,7 @@ impl LookupTrack {
             engine,
             own,
             resumed,
-            inserted_before: tally.inserted,
+            inserted_before: counts.inserted,
             own_ended: Mutex::default(),
             rounds: Mutex::default(),
             unanswered: Mutex::default(),
@@ -217,20 +217,20 @@ impl LookupTrack {
             Some(_) => beside.iter().copied().chain([self.source()]).collect(),
             None => vec![self.source()],
         };
-        let tally = engine.store.tally_by(self.source(), &by).await?;
-        let answered = tally.resolved + tally.not_found + tally.rejected;
-        let failed = self.own.failed_for_good().min(tally.total.saturating_sub(answered));
+        let counts = engine.store.workload_counts_by(self.source(), &by).await?;
+        let answered = counts.resolved + counts.not_found + counts.rejected;
+        let failed = self.own.failed_for_good().min(counts.total.saturating_sub(answered));
         let stopped = engine.stop.is_cancelled();
-        let outcome = match failed == 0 && answered == tally.total {
+        let outcome = match failed == 0 && answered == counts.total {
             true if !self.round_cut.load(Ordering::Relaxed) => Outcome::Done,
             _ if stopped => Outcome::Interrupted,
             _ => Outcome::WorkLeft,
         };
         let progress = Progress {
             processed: answered + failed,
-            inserted: tally.inserted,
-            not_found: tally.not_found,
-            rejected: tally.rejected,
+            inserted: counts.inserted,
+            not_found: counts.not_found,
+            rejected: counts.rejected,
             failed,
         };
         engine.save(|checkpoint| {
@@ -239,14 +239,14 @@ impl LookupTrack {
         });
         if left.is_some() {
             engine.tell(TrackEventKind::TakenOver {
-                total: tally.total,
-                resolved: tally.resolved,
-                unknown: tally.not_found + tally.rejected,
-                open: tally.total.saturating_sub(answered),
+                total: counts.total,
+                resolved: counts.resolved,
+                unknown: counts.not_found + counts.rejected,
+                open: counts.total.saturating_sub(answered),
             });
         }
-        if tally.inserted == 0 && tally.not_found >= KNOWS_NOTHING {
-            engine.tell(TrackEventKind::KnowsNothing { tokens: tally.not_found });
+        if counts.inserted == 0 && counts.not_found >= KNOWS_NOTHING {
+            engine.tell(TrackEventKind::KnowsNothing { tokens: counts.not_found });
         }
         let own_took = *self.own_ended.lock();
         let took = match engine.requester.last_acknowledged() {
@@ -256,16 +256,16 @@ impl LookupTrack {
         let rounds = *self.rounds.lock();
         let result = Track {
             phase: self.source().name().to_owned(),
-            total: tally.total,
+            total: counts.total,
             processed: answered + failed,
-            resolved_by_others: tally.resolved.saturating_sub(tally.inserted_of_own),
-            inserted: tally.inserted,
-            inserted_of_own: tally.inserted_of_own,
+            resolved_by_others: counts.resolved.saturating_sub(counts.inserted_of_own),
+            inserted: counts.inserted,
+            inserted_of_own: counts.inserted_of_own,
             inserted_before: self.inserted_before,
-            not_found: tally.not_found,
-            rejected: tally.rejected,
+            not_found: counts.not_found,
+            rejected: counts.rejected,
             failed,
-            coverage_pct: Percentage::floored(tally.resolved, tally.total),
+            coverage_pct: Percentage::floored(counts.resolved, counts.total),
             requests: read(&gauges.requests),
             throttled: read(&gauges.throttled),
             retries: read(&gauges.retries),
@@ -279,7 +279,7 @@ impl LookupTrack {
             elapsed_seconds: Seconds(seconds(gauges.began.duration_since(engine.config.started) + took)),
             work_seconds: Seconds(seconds(engine.requester.work())),
             track_seconds: Seconds(seconds(took)),
-            resolved: tally.resolved,
+            resolved: counts.resolved,
             outcome,
         };
         gauges.settle(&result);

@@ -38,7 +38,7 @@ pub(super) static INFO: SourceInfo = SourceInfo {
         key: None,
         mode: None,
         public: PublicService {
-            standing: Freshness::Current,
+            freshness: Freshness::Current,
             date: "2026-11-01",
             told: "it lists every market",
         },

@@ -38,7 +38,7 @@ pub(super) static INFO: SourceInfo = SourceInfo {
         key: Some(KeyInfo { name: "DOME_API_KEY", help: "The Dome API's key", required: true }),
         mode: None,
         public: PublicService {
-            standing: Freshness::Ended,
+            freshness: Freshness::Ended,
             date: "2026-04-28",
             told: "the vendor was bought and has ended it; set DOME_API_URL to a gateway that serves the same paths, or use the other tracks (--tracks auto)",
         },

@@ -50,7 +50,7 @@ pub(super) static INFO: SourceInfo = SourceInfo {
             help: "Which of Gamma's lists is asked: /markets, or where that has ended /markets/keyset",
         }),
         public: PublicService {
-            standing: Freshness::Current,
+            freshness: Freshness::Current,
             date: "2026-11-01",
             told: "/markets is past its announced end, /markets/keyset serves the same",
         },

@@ -43,7 +43,7 @@ pub(super) static INFO: SourceInfo = SourceInfo {
         }),
         mode: None,
         public: PublicService {
-            standing: Freshness::Incomplete,
+            freshness: Freshness::Incomplete,
             date: "2026-04-28",
             told: "by its own notice it returns incomplete data, and it knows no token of the second generation; let other tracks take a share (--tracks auto)",
         },

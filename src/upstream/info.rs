@@ -64,7 +64,7 @@ pub struct ApiInfo {
 #[derive(Debug)]
 pub struct PublicService {
     /// How it stands.
-    pub standing: Freshness,
+    pub freshness: Freshness,
     /// Since when, or as of when, as a date.
     pub date: &'static str,
     /// What is to be known of it, and what to do.
@@ -131,7 +131,7 @@ impl ApiInfo {
     /// What the public service knows, where these settings mean it and it is not what it was.
     pub fn worn_out(&self, settings: &SourceSettings) -> Option<&PublicService> {
         let is_public = self.url.default.parse().is_ok_and(|url: HttpUrl| url == settings.url);
-        Some(&self.public).filter(|public| is_public && public.standing != Freshness::Current)
+        Some(&self.public).filter(|public| is_public && public.freshness != Freshness::Current)
     }
 
     /// The setting of the key that it cannot be asked without.

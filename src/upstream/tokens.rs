@@ -43,7 +43,7 @@ pub(super) static INFO: SourceInfo = SourceInfo {
         key: None,
         mode: None,
         public: PublicService {
-            standing: Freshness::Current,
+            freshness: Freshness::Current,
             date: "2026-11-01",
             told: "it knows tokens of both generations; what it tells of them lags by up to a minute",
         },

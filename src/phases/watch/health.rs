@@ -9,10 +9,10 @@ use crate::results::Watch;
 
 /// How a watch stands. Shared between the watch and who asks.
 #[derive(Debug)]
-pub struct WatchHealth(Mutex<Standing>);
+pub struct WatchHealth(Mutex<HealthState>);
 
 #[derive(Debug)]
-struct Standing {
+struct HealthState {
     ended: Instant,
     ticks: u64,
     failed: u64,
@@ -45,7 +45,7 @@ impl Default for WatchHealth {
     fn default() -> Self {
         let by_source = BTreeMap::new();
         let ended = Instant::now();
-        Self(Mutex::new(Standing {
+        Self(Mutex::new(HealthState {
             ended,
             ticks: 0,
             failed: 0,

@@ -3,34 +3,34 @@
 use std::collections::HashSet;
 
 use super::sql::usable_map;
-use super::staging::Tally;
+use super::staging::WorkloadCounts;
 use super::{Store, StoreError};
 use crate::source::Source;
 
 /// How a track's workload stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TrackStanding {
+pub struct TrackProgress {
     /// The track.
     pub source: Source,
     /// The counts.
-    pub tally: Tally,
+    pub counts: WorkloadCounts,
     /// Tokens that it was answered for without a mapping, and that one of the tracks beside it was not asked for.
     pub untried: u64,
 }
 
-impl TrackStanding {
+impl TrackProgress {
     /// Tokens of the workload without an answer.
     pub const fn open(&self) -> u64 {
-        let Tally { total, resolved, not_found, rejected, .. } = self.tally;
+        let WorkloadCounts { total, resolved, not_found, rejected, .. } = self.counts;
         total.saturating_sub(resolved + not_found + rejected)
     }
 }
 
 /// How the staging tables stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct StagingProgress {
     /// The tracks.
-    pub tracks: Vec<TrackStanding>,
+    pub tracks: Vec<TrackProgress>,
     /// Distinct tokens that are staged.
     pub staged: u64,
     /// Of them, without a usable row in the map.
@@ -44,7 +44,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn standing(&self, sources: &[Source]) -> Result<Option<Standing>, StoreError> {
+    pub async fn staging_progress(&self, sources: &[Source]) -> Result<Option<StagingProgress>, StoreError> {
         let doing = "reading what is staged";
         let query = self
             .query("SELECT name FROM system.tables WHERE database = {database:String}")
@@ -58,8 +58,9 @@ impl Store {
         }
         let mut tracks = Vec::new();
         for source in sources {
-            let (tally, untried) = (self.tally(*source).await?, self.untried(*source, sources).await?);
-            tracks.push(TrackStanding { source: *source, tally, untried });
+            let (counts, untried) =
+                (self.workload_counts(*source).await?, self.untried(*source, sources).await?);
+            tracks.push(TrackProgress { source: *source, counts, untried });
         }
         let inputs = self.inputs().await?;
         let (all, map) = (self.all_staged(), usable_map(inputs.map()?));
@@ -69,6 +70,6 @@ impl Store {
         );
         let (staged, unmerged) = self.one::<(u64, u64)>(doing, self.query(&sql)).await?;
         let outranked = self.outranked_tokens().await?;
-        Ok(Some(Standing { tracks, staged, unmerged, outranked }))
+        Ok(Some(StagingProgress { tracks, staged, unmerged, outranked }))
     }
 }
