@@ -177,7 +177,7 @@ fn coverage_of(holdings: &Holdings) -> WalletCoverage {
         fills: mapped_fills + unmapped(true),
         mapped_fills,
         malformed_fills: unmapped(false),
-        copies: holdings.oddities.duplicates,
+        copies: holdings.data_quality.duplicates,
         resolved: resolved.count() as u64,
     }
 }

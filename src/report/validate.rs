@@ -177,7 +177,7 @@ fn explanations(page: &mut Page, wallet: &WalletValidation) {
         }
     }
     let odd = wallet;
-    let oddities = [
+    let data_quality = [
         (odd.duplicates, "second deliveries of a fill: left out"),
         (odd.changed, "fills whose deliveries differ: the newest counts"),
         (odd.nameless, "fills without an id: each counts for itself"),
@@ -197,9 +197,9 @@ fn explanations(page: &mut Page, wallet: &WalletValidation) {
             "positions in combos that are undecided: a leg is open, or the legs are not known",
         ),
     ];
-    if oddities.iter().any(|(count, _)| *count > 0) {
+    if data_quality.iter().any(|(count, _)| *count > 0) {
         page.blank().line("Counted and named:");
-        for (count, what) in oddities.iter().filter(|(count, _)| *count > 0) {
+        for (count, what) in data_quality.iter().filter(|(count, _)| *count > 0) {
             page.line(format!("  {:>8}  {what}", thousands(*count)));
         }
         for side in &wallet.odd_sides {

@@ -95,7 +95,7 @@ impl Store {
                 position.condition_id.structural().is_some_and(|it| it.module() == Module::Combo)
             };
             let undecided = held.positions.iter().filter(combos).filter(|it| it.decision.payout.is_none());
-            held.oddities.undecided_combos = undecided.count() as u64;
+            held.data_quality.undecided_combos = undecided.count() as u64;
         }
         Ok(())
     }

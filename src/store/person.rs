@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::positions::{Holdings, OddSide, Oddities, Unmapped};
+use super::positions::{DataQuality, Holdings, OddSide, Unmapped};
 use crate::ids::{TokenId, Wallet};
 use crate::pnl::{Charged, Position, Repeated};
 
@@ -50,7 +50,7 @@ impl Holdings {
                 None => self.odd_sides.push(odd),
             }
         }
-        self.oddities.add(&other.oddities);
+        self.data_quality.add(&other.data_quality);
         self.fees |= other.fees;
         self.estimated_fees = std::mem::take(&mut self.estimated_fees) + other.estimated_fees;
     }
@@ -74,7 +74,7 @@ fn add(of: &mut Position, other: Position) {
     of.trades.sort_by_key(|trade| (trade.time, !trade.is_purchase()));
 }
 
-impl Oddities {
+impl DataQuality {
     fn add(&mut self, other: &Self) {
         self.duplicates += other.duplicates;
         self.changed += other.changed;

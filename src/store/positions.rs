@@ -89,7 +89,7 @@ pub struct Unmapped {
 
 /// Counts of what is odd in a wallet's fills and in what decides them. Nothing is dropped in silence.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Oddities {
+pub struct DataQuality {
     /// Second deliveries of a fill, left out.
     pub duplicates: u64,
     /// Fills whose deliveries differ in something that counts; the newest counts.
@@ -152,7 +152,7 @@ pub struct Holdings {
     /// Its fills in tokens that are not mapped.
     pub unmapped: Vec<Unmapped>,
     /// What is odd about them.
-    pub oddities: Oddities,
+    pub data_quality: DataQuality,
     /// Its fills that are neither BUY nor SELL, by what stands there.
     pub odd_sides: Vec<OddSide>,
     /// Whether the fills have a column of fees.
@@ -191,7 +191,7 @@ impl Store {
                 source: clickhouse::error::Error::Custom(format!("a sum is not a number: {error}")),
             })?;
         }
-        if holdings.iter().any(|of| of.oddities.odd_side > 0) {
+        if holdings.iter().any(|of| of.data_quality.odd_side > 0) {
             self.add_odd_sides(wallets, &mut holdings).await?;
         }
         self.decide_derived(&mut holdings).await?;
@@ -486,7 +486,7 @@ impl Holdings {
             wallet,
             positions: Vec::new(),
             unmapped: Vec::new(),
-            oddities: Oddities::default(),
+            data_quality: DataQuality::default(),
             odd_sides: Vec::new(),
             fees: false,
             estimated_fees: Usd::zero(),
@@ -494,14 +494,14 @@ impl Holdings {
     }
 
     fn add(&mut self, row: Traded) -> Result<(), BadAmount> {
-        let oddities = &mut self.oddities;
-        oddities.duplicates += row.duplicates;
-        oddities.changed += row.changed;
-        oddities.nameless += row.nameless;
-        oddities.odd_side += row.odd_side;
-        oddities.odd_price += row.odd_price;
-        oddities.odd_size += row.odd_size;
-        oddities.inexact += row.inexact;
+        let data_quality = &mut self.data_quality;
+        data_quality.duplicates += row.duplicates;
+        data_quality.changed += row.changed;
+        data_quality.nameless += row.nameless;
+        data_quality.odd_side += row.odd_side;
+        data_quality.odd_price += row.odd_price;
+        data_quality.odd_size += row.odd_size;
+        data_quality.inexact += row.inexact;
         // Nothing but odd fills is no position.
         self.estimated_fees =
             std::mem::take(&mut self.estimated_fees) + row.fee_guess.parse::<Micro>()?.units();
@@ -532,13 +532,13 @@ impl Holdings {
         let rows_disagree = row.contradicting || by_winner;
         let decision = Decision { rows_disagree, ..decide(row.outcome_index, &evidence) };
         let otherwise = decide(1 - row.outcome_index.min(1), &evidence).payout;
-        oddities.contradicting += u64::from(decision.rows_disagree);
-        oddities.self_contradicting += u64::from(decision.contradicts_itself);
-        oddities.zero_denominator += u64::from(decision.zero_denominator);
-        oddities.tables_disagree += u64::from(decision.tables_disagree);
-        oddities.undecidable += u64::from(decision.undecidable);
-        oddities.misplaced_labels += u64::from(decision.misplaced_label);
-        oddities.from_catalogue += u64::from(decision.source == Some(PayoutSource::Catalogue));
+        data_quality.contradicting += u64::from(decision.rows_disagree);
+        data_quality.self_contradicting += u64::from(decision.contradicts_itself);
+        data_quality.zero_denominator += u64::from(decision.zero_denominator);
+        data_quality.tables_disagree += u64::from(decision.tables_disagree);
+        data_quality.undecidable += u64::from(decision.undecidable);
+        data_quality.misplaced_labels += u64::from(decision.misplaced_label);
+        data_quality.from_catalogue += u64::from(decision.source == Some(PayoutSource::Catalogue));
         self.positions.push(Position {
             wallet: self.wallet,
             token_id,

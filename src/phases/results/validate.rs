@@ -41,7 +41,7 @@ impl From<&ValidateResult> for Validate {
 }
 
 fn of_wallet(found: &ValidateResult, wallet: &WalletResult) -> WalletValidation {
-    let odd = &wallet.oddities;
+    let odd = &wallet.data_quality;
     let resolved = wallet.resolved().count() as u64;
     let [zero, one] = [0, 1].map(|index| by_outcome(wallet, index));
     WalletValidation {

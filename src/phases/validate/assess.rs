@@ -37,7 +37,8 @@ pub fn assess_holdings(
     audited: Option<Audited>,
     rules: AssessRules<'_>,
 ) -> WalletResult {
-    let Holdings { positions, unmapped, oddities, odd_sides, fees: of_fills, estimated_fees, .. } = holdings;
+    let Holdings { positions, unmapped, data_quality, odd_sides, fees: of_fills, estimated_fees, .. } =
+        holdings;
     let said = baseline.method.or(rules.method);
     let method = said.unwrap_or_default();
     // What the fills say of fees themselves is not taken off a second time.
@@ -97,7 +98,7 @@ pub fn assess_holdings(
         waterfall,
         audited,
         unexplained: unexplained.max(Usd::zero()),
-        oddities,
+        data_quality,
         odd_sides,
     }
 }

@@ -10,7 +10,7 @@ use super::signs::Signs;
 use super::waterfall::{Step, Table};
 use crate::phases::audit::finding::{AuditRun, Audited};
 use crate::pnl::{Appraisal, FlowKind, Method, Position, Usd, Variance};
-use crate::store::positions::{OddSide, Oddities, Unmapped};
+use crate::store::positions::{DataQuality, OddSide, Unmapped};
 use crate::values::Percent;
 
 /// The users' tables by their names, which evidence points to.
@@ -88,7 +88,7 @@ pub struct WalletResult {
     /// What of the difference is left when all of them are taken off; never below zero.
     pub unexplained: Usd,
     /// What is odd about the fills.
-    pub oddities: Oddities,
+    pub data_quality: DataQuality,
     /// The fills that are neither BUY nor SELL, by what stands there.
     pub odd_sides: Vec<OddSide>,
 }

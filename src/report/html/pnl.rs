@@ -92,7 +92,7 @@ fn one(wallet: &WalletValidation) -> Markup {
             "Outcome 0: " (thousands(wallet.outcomes.zero)) " positions, outcome 1: " (thousands(wallet.outcomes.one))
             ", others: " (thousands(wallet.outcomes.other)) ". Unresolved: " (thousands(wallet.unresolved)) "."
         }
-        (oddities(wallet))
+        (data_quality(wallet))
     }
 }
 
@@ -149,7 +149,7 @@ fn details(of: &PnlDetails, expected: &Usd) -> Markup {
 }
 
 /// What is counted of a wallet's fills because it is odd.
-fn oddities(wallet: &WalletValidation) -> Markup {
+fn data_quality(wallet: &WalletValidation) -> Markup {
     let odd = [
         ("duplicates", wallet.duplicates),
         ("changed", wallet.changed),

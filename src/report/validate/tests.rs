@@ -9,7 +9,7 @@ use crate::pnl::{Charged, Decision, FlowSums, Micro, Payout, Position, Repeated,
 use crate::report::Report;
 use crate::results::Validate;
 use crate::store::flows::WalletFlows;
-use crate::store::positions::{Holdings, Oddities};
+use crate::store::positions::{DataQuality, Holdings};
 use crate::values::Percent;
 
 const WALLET: &str = "0xcce2b7c71f21e358b8e5e797e586cbc03160d58b";
@@ -60,7 +60,7 @@ fn guide() -> ValidateResult {
         wallet,
         positions,
         unmapped: Vec::new(),
-        oddities: Oddities::default(),
+        data_quality: DataQuality::default(),
         odd_sides: Vec::new(),
         fees: false,
         estimated_fees: Usd::zero(),
