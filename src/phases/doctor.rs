@@ -136,7 +136,7 @@ async fn examine(settings: &Settings, checks: &mut Vec<Check>) {
         Err(error) => return checks.push(unusable("ClickHouse", &error)),
     };
     let asked = Instant::now();
-    match store.look_at_server().await {
+    match store.server_info().await {
         Ok(look) => {
             let latency = asked.elapsed();
             let ahead = look.now_ms as f64 - jiff::Timestamp::now().as_millisecond() as f64;

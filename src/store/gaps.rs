@@ -4,8 +4,8 @@ use clickhouse::Row;
 use serde::Deserialize;
 
 use super::coverage::Coverage;
-use super::exact::{FAST, FAST_COLUMNS, FAST_VOLUME, USABLE_PRICE, USABLE_SIZE, volume};
 use super::input::{InputTable, Inputs, Used};
+use super::money::{FAST, FAST_COLUMNS, FAST_VOLUME, USABLE_PRICE, USABLE_SIZE, volume};
 use super::sql::{structural_token, usable_map, well_formed_token};
 use super::{Store, StoreError};
 use crate::ids::TokenId;

@@ -7,7 +7,7 @@ use super::{Store, StoreError};
 
 /// The server and its clock.
 #[derive(Debug, Clone, Row, Deserialize)]
-pub struct ServerLook {
+pub struct ServerInfo {
     /// Its version.
     pub version: String,
     /// Its time, in milliseconds since 1970.
@@ -21,7 +21,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn look_at_server(&self) -> Result<ServerLook, StoreError> {
+    pub async fn server_info(&self) -> Result<ServerInfo, StoreError> {
         let sql =
             "SELECT version() AS version, toUnixTimestamp64Milli(now64(3)) AS now_ms, currentUser() AS user";
         self.one("asking for the version", self.query(sql)).await
