@@ -83,30 +83,31 @@ pub(super) fn book(positions: &[Position], flows: &[Flow], redemptions: Redempti
         .chain(flows.iter().map(Event::Flow))
         .collect();
     events.sort_by_key(Event::order);
-    let mut desk = Desk { positions, places, books: positions.iter().map(|_| Books::default()).collect() };
+    let mut replay =
+        Replay { positions, places, books: positions.iter().map(|_| Books::default()).collect() };
     for event in events {
         match event {
-            Event::Trade(place, trade) => desk.books[place].trade(trade),
-            Event::Flow(flow) => desk.flow(flow),
+            Event::Trade(place, trade) => replay.books[place].trade(trade),
+            Event::Flow(flow) => replay.flow(flow),
         }
     }
     for (place, position) in positions.iter().enumerate() {
         if redemptions == Redemptions::Assumed
             && position.decision.payout.as_ref().is_some_and(super::Payout::pays)
         {
-            desk.redeem(place);
+            replay.redeem(place);
         }
     }
-    desk.books.iter().map(Books::told).collect()
+    replay.books.iter().map(Books::told).collect()
 }
 
-struct Desk<'a> {
+struct Replay<'a> {
     positions: &'a [Position],
     places: HashMap<TokenId, usize>,
     books: Vec<Books>,
 }
 
-impl Desk<'_> {
+impl Replay<'_> {
     fn flow(&mut self, flow: &Flow) {
         match flow.kind {
             FlowKind::Transfer | FlowKind::Fee => {}

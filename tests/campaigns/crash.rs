@@ -18,7 +18,7 @@ use backfill::embedded::{Server, ServerOptions};
 use backfill::ids::{ConditionId, TokenId};
 use backfill::phases::setup::{self, SetupOptions};
 use backfill::source::Source;
-use backfill::store::staging::Tally;
+use backfill::store::staging::WorkloadCounts;
 use backfill::store::workload::Share;
 use backfill::track::checkpoint;
 use rand::{RngExt, SeedableRng};
@@ -90,8 +90,8 @@ impl Campaign {
         self.scene.start(&[self.source.name(), "--checkpoint-dir", folder.to_str().unwrap()])
     }
 
-    async fn tally(&self) -> Tally {
-        self.scene.world.store().await.tally(self.source).await.unwrap()
+    async fn counts(&self) -> WorkloadCounts {
+        self.scene.world.store().await.workload_counts(self.source).await.unwrap()
     }
 
     /// What an undisturbed run stages of the workload, by what the stand-in knows.
@@ -143,11 +143,11 @@ impl Campaign {
         let (rows, tokens): (u64, u64) =
             self.scene.world.one(&format!("SELECT count(), uniqExact(token_id) FROM {{s}}.{table}")).await;
         assert_eq!(rows, tokens, "a sibling is staged twice");
-        let tally = self.tally().await;
-        assert_eq!(tally.resolved + tally.not_found + tally.rejected, tally.total);
+        let counts = self.counts().await;
+        assert_eq!(counts.resolved + counts.not_found + counts.rejected, counts.total);
         let saved = checkpoint::read(&checkpoint::path(folder, self.source)).unwrap().unwrap();
-        assert_eq!(saved.progress.processed, tally.total);
-        assert_eq!((saved.progress.inserted, saved.progress.failed), (tally.inserted, 0));
+        assert_eq!(saved.progress.processed, counts.total);
+        assert_eq!((saved.progress.inserted, saved.progress.failed), (counts.inserted, 0));
         assert_eq!(saved.gaps, []);
     }
 }
@@ -188,7 +188,7 @@ async fn held_back(campaign: &Campaign, child: &mut Child, requests: u64, more_t
     loop {
         let seen = campaign.stand_in().counters().requests;
         let written = match more_than {
-            Some(rows) => seen > requests + 12 || campaign.tally().await.inserted > rows,
+            Some(rows) => seen > requests + 12 || campaign.counts().await.inserted > rows,
             None => true,
         };
         if seen > requests && written {
@@ -219,7 +219,7 @@ async fn disturbed_run(seed: u64, kills: u32, batch: u32, gently: f64) {
     for _ in 0..kills {
         // After some requests, and half of the time only when something of them was written.
         let (requests, written) = (dice.random_range(1..8), dice.random_bool(0.4));
-        let (before, staged) = (campaign.stand_in().counters().requests, campaign.tally().await.inserted);
+        let (before, staged) = (campaign.stand_in().counters().requests, campaign.counts().await.inserted);
         campaign.stand_in().hold_after(requests);
         let mut child = campaign.start(&folder);
         held_back(&campaign, &mut child, before + requests, written.then_some(staged)).await;
@@ -232,8 +232,8 @@ async fn disturbed_run(seed: u64, kills: u32, batch: u32, gently: f64) {
             child.wait().unwrap();
             campaign.stand_in().let_in();
         }
-        let tally = campaign.tally().await;
-        assert!(tally.resolved + tally.not_found + tally.rejected < tally.total, "no work was left");
+        let counts = campaign.counts().await;
+        assert!(counts.resolved + counts.not_found + counts.rejected < counts.total, "no work was left");
     }
     runs_to_its_end(&campaign, &folder).await;
     campaign.assert_as_undisturbed(&folder).await;

@@ -346,8 +346,9 @@ async fn winners_that_no_table_knows_come_from_the_catalogue_by_their_proven_ind
         };
         validate::run(&scene.context().await, &options).await.unwrap()
     };
-    let from_catalogue =
-        |wallets: &[validate::WalletResult]| wallets.iter().map(|it| it.oddities.from_catalogue).sum::<u64>();
+    let from_catalogue = |wallets: &[validate::WalletResult]| {
+        wallets.iter().map(|it| it.data_quality.from_catalogue).sum::<u64>()
+    };
     let before = validated().await;
     assert_eq!(from_catalogue(&before.wallets), 0, "the tables come first");
     // Of the resolutions only the halves stay, which no winner tells, and the labels that winners are compared with go.

@@ -161,7 +161,7 @@ async fn answers(world: &World, universe: &Universe) -> Vec<String> {
     let validated = validate::run(&context, &options).await.unwrap();
     for wallet in validated.wallets {
         assert!(!wallet.positions.is_empty());
-        said.push(format!("{:?} {:?} {:?}", wallet.total.exact(), wallet.positions, wallet.oddities));
+        said.push(format!("{:?} {:?} {:?}", wallet.total.exact(), wallet.positions, wallet.data_quality));
     }
     said
 }

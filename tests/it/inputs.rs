@@ -204,7 +204,7 @@ async fn answers(world: &World, more: &[&str]) -> Vec<String> {
     let mut said = vec![
         format!("{:?} {}", set_up.coverage, set_up.unmapped),
         format!("{:?} {:?} {}", before.gap, before.wallets, before.resolved),
-        format!("{} {positions:?} {:?} {:?}", result.total.exact(), result.unmapped, result.oddities),
+        format!("{} {positions:?} {:?} {:?}", result.total.exact(), result.unmapped, result.data_quality),
     ];
     for number in [4, 5] {
         world
@@ -402,7 +402,7 @@ async fn sides_in_any_case_count_others_have_dollars_and_fills_without_an_id_are
     // Bought in a, b and twice without an id, sold in b: three times four shares at a dollar, which pay four.
     assert_eq!((of(&up).fills, of(&up).net_shares.exact().as_str()), (5, "12000000"));
     assert_eq!((of(&down).fills, result.total.exact().as_str()), (1, "8"));
-    let odd = &result.oddities;
+    let odd = &result.data_quality;
     assert_eq!((odd.duplicates, odd.nameless, odd.odd_side), (2, 2, 2));
     let sides: Vec<_> =
         result.odd_sides.iter().map(|it| (it.side.as_str(), it.fills, it.worth.cents())).collect();

@@ -152,7 +152,7 @@ async fn trap_03_duplicates_in_map_resolutions_and_fills_count_once() {
     assert_eq!((position.fills, position.net_shares.exact().as_str()), (2, "6000000"));
     // 6 shares pay $1 each, $2 were paid for eight and $1 was received for two.
     assert_eq!(result.total.exact(), "5");
-    assert_eq!((result.oddities.duplicates, result.oddities.contradicting), (2, 1));
+    assert_eq!((result.data_quality.duplicates, result.data_quality.contradicting), (2, 1));
     let verified = run_verify(&world).await;
     assert_eq!((verified.wallets[0].fills, verified.wallets[0].mapped_fills), (2, 2));
     assert_eq!((verified.gap.coverage.total, verified.gap.coverage.mapped, verified.resolved), (1, 1, 1));
@@ -247,7 +247,7 @@ async fn trap_05_the_payout_decides_then_the_index_then_the_label() {
     }
     // 4 shares each: four winners and two halves are paid 4 x $4 + 2 x $2, all seven cost $1 each.
     assert_eq!(result.total.exact(), "13");
-    assert_eq!(result.oddities.undecidable, 2);
+    assert_eq!(result.data_quality.undecidable, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -62,7 +62,7 @@ async fn the_demos_baselines_come_out_exactly() {
         assert_eq!(found.positions.len(), known.positions.len());
     }
     assert!(result.passes());
-    assert!(result.wallets[0].oddities.duplicates == 8 && result.wallets[0].oddities.changed == 2);
+    assert!(result.wallets[0].data_quality.duplicates == 8 && result.wallets[0].data_quality.changed == 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,7 +80,7 @@ async fn a_fill_delivered_twice_counts_once_and_its_newest_copy_counts() {
     }
     let result = validated(&tables, 1, "10").await;
     assert_eq!(result.total, usd("10"), "20 shares bought at 0.5 that pay 1");
-    assert_eq!((result.oddities.duplicates, result.oddities.changed), (3, 1));
+    assert_eq!((result.data_quality.duplicates, result.data_quality.changed), (3, 1));
     assert_eq!(result.positions[0].fills, 1);
     // Left out: twice 10 shares at 0.5 (a gain of 5 each) and once at 0.9 (a gain of 1).
     assert_eq!(cause(&result, "second deliveries"), Some((3, "$11.00".to_owned())));
@@ -98,7 +98,7 @@ async fn repeated_rows_of_the_map_and_the_resolutions_multiply_nothing() {
     tables.fills(&[Fill::buy(1, 1, "0.25", "4000000")]).await;
     let result = validated(&tables, 1, "3").await;
     assert_eq!((result.positions.len(), &result.total), (1, &usd("3")));
-    assert_eq!(result.oddities.contradicting, 0, "the same said three times is no contradiction");
+    assert_eq!(result.data_quality.contradicting, 0, "the same said three times is no contradiction");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -167,8 +167,8 @@ async fn the_payout_at_the_tokens_index_decides_before_any_label() {
     for unresolved in [10, 11, 12] {
         assert_eq!(realized[&token(unresolved)], None, "token {unresolved}");
     }
-    assert_eq!((result.oddities.undecidable, result.oddities.zero_denominator), (1, 1));
-    assert_eq!(result.oddities.tables_disagree, 1, "the vector and the winner's label of market 2");
+    assert_eq!((result.data_quality.undecidable, result.data_quality.zero_denominator), (1, 1));
+    assert_eq!(result.data_quality.tables_disagree, 1, "the vector and the winner's label of market 2");
     assert_eq!(result.status, Status::Skipped, "nothing was expected");
 }
 
@@ -182,14 +182,14 @@ async fn a_winner_that_is_neither_label_loses_nobody_a_dollar_and_is_told_with_t
     tables.winner(1, "Democrat").await;
     let result = validated(&tables, 1, "1000").await;
     assert_eq!((result.total.cents(), result.resolved().count()), ("$0.00".to_owned(), 0));
-    assert_eq!(result.oddities.undecidable, 2);
+    assert_eq!(result.data_quality.undecidable, 2);
     assert_eq!(cause(&result, "neither of the two labels"), Some((2, "$100.00".to_owned())));
     // A placeholder of the resolutions decides nothing either, and the winners are asked behind it.
     tables.resolution(&condition(1), "[]", 0, 0, 1_700_000_000).await;
-    assert_eq!(validated(&tables, 1, "1000").await.oddities.undecidable, 2);
+    assert_eq!(validated(&tables, 1, "1000").await.data_quality.undecidable, 2);
     tables.world.run("TRUNCATE TABLE {d}.gamma_resolved").await;
     let result = validated(&tables, 1, "1000").await;
-    assert_eq!((result.resolved().count(), result.oddities.undecidable), (0, 0));
+    assert_eq!((result.resolved().count(), result.data_quality.undecidable), (0, 0));
     assert_eq!(cause(&result, "decides nothing"), Some((2, "$100.00".to_owned())));
     tables.winner(1, " REPUBLICAN ").await;
     let result = validated(&tables, 1, "0").await;
@@ -261,7 +261,7 @@ async fn garbage_is_counted_by_its_kind_and_moves_no_sum() {
     tables.resolve(2, "[1, 0]", 1).await;
     tables.fills(&[Fill { side: "?".into(), ..Fill::buy(1, 2, "0.5", "1") }]).await;
     let result = validated(&tables, 1, "1").await;
-    let odd = result.oddities;
+    let odd = result.data_quality;
     assert_eq!((odd.odd_side, odd.odd_price, odd.odd_size, odd.inexact), (5, 6, 5, 4));
     assert_eq!(result.resolved().count(), 1);
     // Two shares of the good fill, and two whole micro-shares at a price of next to nothing that win all the same.
@@ -348,7 +348,7 @@ async fn each_defect_is_named_with_its_dollars() {
     assert_eq!(cause(&result, "resolution contradicts itself"), Some((1, "$16.00".to_owned())));
     assert_eq!(cause(&result, "different winners"), Some((1, "$17.00".to_owned())));
     assert_eq!(cause(&result, "second deliveries"), Some((1, "$18.00".to_owned())));
-    assert_eq!(result.oddities.contradicting, 1, "a row that had not decided yet contradicts nothing");
+    assert_eq!(result.data_quality.contradicting, 1, "a row that had not decided yet contradicts nothing");
     assert_eq!(cause(&result, "wrong outcome"), Some((1, "$100.00".to_owned())));
     assert_eq!(cause(&result, "no proof"), Some((1, "$30.00".to_owned())));
     assert_eq!(cause(&result, "contradicts itself about"), Some((1, "$11.00".to_owned())));
@@ -422,8 +422,8 @@ async fn random_worlds_equal_the_oracle_however_their_rows_arrive() {
                 assert!(oracle.agrees(&found.total), "seed {seed}, {}: {total}", found.baseline.wallet);
                 assert_eq!(found.resolved().count(), oracle.resolved, "seed {seed}");
                 assert_eq!(found.positions.len(), oracle.positions, "seed {seed}");
-                assert_eq!(found.oddities.duplicates, oracle.duplicates, "seed {seed}");
-                assert_eq!(found.oddities.changed, oracle.changed, "seed {seed}");
+                assert_eq!(found.data_quality.duplicates, oracle.duplicates, "seed {seed}");
+                assert_eq!(found.data_quality.changed, oracle.changed, "seed {seed}");
                 let unmapped = cause(found, "unmapped").map_or(0, |(count, _)| count);
                 assert_eq!(unmapped, oracle.unmapped_fills, "seed {seed}");
             }
@@ -505,7 +505,7 @@ async fn random_garbage_in_every_column_is_counted_and_breaks_nothing() {
         tables.resolve(1, "[1, 0]", 1).await;
         fuzz(&tables, seed).await;
         let found = validated(&tables, 1, "1").await;
-        let odd = &found.oddities;
+        let odd = &found.data_quality;
         // Every fill of the wallet is in a position, without a mapping, or odd in at least one way.
         let counted = found.positions.iter().map(|it| it.fills).sum::<u64>()
             + found.unmapped.iter().map(|it| it.fills).sum::<u64>();
