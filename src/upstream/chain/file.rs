@@ -122,6 +122,8 @@ impl ChainFile {
             .user_agent(concat!("backfill/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(timeout.min(Duration::from_secs(10)))
             .read_timeout(timeout)
+            // A URL that leads elsewhere may hold a key, which is nobody's there.
+            .referer(false)
             .build()
             .map_err(|error| not_given(reason(error)))?;
         let answer = client.get(url.clone()).send().await.map_err(|error| not_given(reason(error)))?;

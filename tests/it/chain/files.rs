@@ -8,12 +8,15 @@ use backfill::upstream::chain::ChainFile;
 
 use super::*;
 
+const NAMES: [&str; 6] =
+    ["id", "condition_id", "oracle", "question_id", "outcome_slot_count", "payout_numerators"];
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The universe's conditions and payouts as lines of the data set; each `false_every`th with another question.
-fn lines(scene: &Scene, payouts: bool, false_every: usize) -> (Vec<[String; 6]>, u64) {
+pub(super) fn lines(scene: &Scene, payouts: bool, false_every: usize) -> (Vec<[String; 6]>, u64) {
     let all = BlockRange { from: 0, to: scene.chain.layout().last_block() };
     let (mut lines, mut false_rows) = (Vec::new(), 0);
     let line = |log: &Log, numerators: String| {
@@ -51,9 +54,15 @@ fn lines(scene: &Scene, payouts: bool, false_every: usize) -> (Vec<[String; 6]>,
     (lines, false_rows)
 }
 
+/// The first columns of the lines as a CSV file has them.
+pub(super) fn csv_text(lines: &[[String; 6]], columns: usize) -> String {
+    let names = NAMES.map(str::to_owned);
+    let rows = std::iter::once(&names).chain(lines);
+    rows.map(|row| row[..columns].join(",") + "\n").collect()
+}
+
 /// A file with these columns of the lines.
 fn write(scene: &Scene, name: &str, lines: &[[String; 6]], columns: &[usize]) -> PathBuf {
-    let names = ["id", "condition_id", "oracle", "question_id", "outcome_slot_count", "payout_numerators"];
     let path = scene.world.folder.path().join(name);
     let delimiter = if name.ends_with("tsv") { b'\t' } else { b',' };
     let mut file = csv::WriterBuilder::new()
@@ -61,7 +70,7 @@ fn write(scene: &Scene, name: &str, lines: &[[String; 6]], columns: &[usize]) ->
         .quote_style(if delimiter == b'\t' { csv::QuoteStyle::Never } else { csv::QuoteStyle::Necessary })
         .from_path(&path)
         .unwrap();
-    file.write_record(columns.iter().map(|it| names[*it])).unwrap();
+    file.write_record(columns.iter().map(|it| NAMES[*it])).unwrap();
     for line in lines {
         file.write_record(columns.iter().map(|it| line[*it].as_str())).unwrap();
     }
