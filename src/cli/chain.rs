@@ -1,6 +1,7 @@
 //! The options of `chain`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -8,14 +9,14 @@ use crate::chain::BlockRange;
 use crate::failure::Failure;
 use crate::phases::chain::{ChainFiles, ChainOptions};
 use crate::upstream::chain::ChainFile;
-use crate::values::SecretParser;
+use crate::values::{SecretParser, duration};
 
 /// `chain`
 #[derive(Debug, Args)]
 pub struct ChainCommandArgs {
-    /// Stay at the head until Ctrl-C, reading what becomes final
-    #[arg(long)]
-    pub follow: bool,
+    /// Stay at the head until Ctrl-C, reading what becomes final; TICK is the time between two looks at the head
+    #[arg(long, value_name = "TICK", num_args = 0..=1, require_equals = true, default_missing_value = "15s", value_parser = duration)]
+    pub follow: Option<Duration>,
     /// Ask a second provider for this share of what was read, above 0 and at most 1, and read again what differs
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub check: Option<f64>,

@@ -160,6 +160,10 @@ pub(super) fn words(event: &ChainEvent) -> String {
         }
         ChainEvent::StoreDown(error) => format!("{error}; waiting for ClickHouse, nothing is lost"),
         ChainEvent::StoreBack => "ClickHouse is back; going on".to_owned(),
+        ChainEvent::NoHead(reason) => {
+            format!("No provider says which block is final ({reason}); asking again with each tick")
+        }
+        ChainEvent::HeadBack => "A provider says again which block is final; going on".to_owned(),
         ChainEvent::Followed { block, logs } => {
             format!("Read up to block {block}: {} new logs", thousands(*logs))
         }

@@ -1,6 +1,8 @@
 //! The chain as a source: from stand-ins of a portal and of nodes, honest and not, into the tables, and on into tokens.
 
+mod downloads;
 mod files;
+mod follow;
 mod new_blocks;
 mod payouts;
 mod uses;
@@ -21,6 +23,7 @@ use backfill::phases::derive::{self, DeriveOptions};
 use backfill::phases::merge::{self, MergeOptions};
 
 use backfill::results::Chain;
+use tokio_util::sync::CancellationToken;
 
 use crate::common::{BACKFILL, World};
 
@@ -359,9 +362,13 @@ async fn what_cannot_be_a_provider_is_one_message_and_its_exit_code() {
     assert_eq!(code, 2);
     assert!(errors[0].contains("99999999") && errors[0].contains("above"), "{errors:?}");
 
-    for bad in
-        [vec!["--check", "0"], vec!["--check", "1.5"], vec!["--recheck", "9..1"], vec!["--chain-url", ""]]
-    {
+    for bad in [
+        vec!["--check", "0"],
+        vec!["--check", "1.5"],
+        vec!["--recheck", "9..1"],
+        vec!["--chain-url", ""],
+        vec!["--follow=0s"],
+    ] {
         let (code, _) = exit(bad.iter().map(|it| (*it).to_owned()).collect());
         assert_eq!(code, 2, "{bad:?}");
     }
@@ -378,5 +385,34 @@ async fn a_node_behind_what_was_read_is_said_so_and_changes_nothing() {
     let (result, told) = scene.read(&[&behind], &ChainOptions::default()).await;
     assert_eq!(result.unwrap().logs, 0);
     assert!(told.iter().any(|event| matches!(event, ChainEvent::BehindCoverage { .. })));
+    scene.assert_whole().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_is_lost_ends_a_read_that_waits_and_what_was_written_stays() {
+    let scene = Scene::new(61, 1_500, 300_000).await;
+    let habits = ChainHabits { latency: Duration::from_millis(4), ..ChainHabits::node() };
+    let provider = scene.provider(habits).await;
+    let settings = Scene::settings(&[&provider]);
+    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+    let context = scene.world.context(&settings).await;
+    context.store.create_chain_tables().await.unwrap();
+    let (lost, options) = (CancellationToken::new(), ChainOptions::default());
+    let listener: chain::ChainListener = Arc::new(|_| {});
+    let reading = chain::run_until_lost(&context, &options, &listener, &lost);
+    let losing = async {
+        while provider.counters().requests < 10 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        // Nothing it waits for would come for fifteen minutes.
+        provider.set_outage(backfill::demo::stand_in::Outage::Unavailable);
+        lost.cancel();
+    };
+    let (result, ()) = tokio::join!(reading, losing);
+    let failure = result.unwrap_err();
+    assert_eq!(failure.outcome(), Outcome::Failed);
+    assert!(failure.to_string().contains("another one may read the chain by now"), "{failure}");
+    provider.set_outage(backfill::demo::stand_in::Outage::None);
+    scene.read_all(&[&provider]).await;
     scene.assert_whole().await;
 }

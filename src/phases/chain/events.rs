@@ -81,6 +81,10 @@ pub enum ChainEvent {
     StoreDown(String),
     /// ClickHouse works again.
     StoreBack,
+    /// No provider says what its head is, for the first time since one did.
+    NoHead(String),
+    /// One says it again.
+    HeadBack,
     /// The head was followed up to a block.
     Followed {
         /// The last block read.

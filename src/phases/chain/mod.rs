@@ -18,6 +18,8 @@ pub use events::{ChainEvent, ChainListener};
 pub use import::ChainFiles;
 pub use open::Providers;
 
+use tokio_util::sync::CancellationToken;
+
 use super::Context;
 use crate::chain::contracts::{self, FIRST_BLOCK};
 use crate::chain::{BlockRange, Decoded, Log, LogFilter, decode};
@@ -40,8 +42,8 @@ pub struct ChainOptions {
     pub check: Option<f64>,
     /// Decides which ranges are checked.
     pub check_seed: u64,
-    /// Stay at the head until a signal comes.
-    pub follow: bool,
+    /// Stay at the head until a signal comes, and look at it once in so long.
+    pub follow: Option<Duration>,
     /// Only what is new behind the last block that was read; what is missing before it is left for another time.
     pub new_only: bool,
     /// Files that are taken in; where there are any, no provider is asked.
@@ -60,23 +62,39 @@ pub async fn run(
     let store = &context.store;
     store.create_chain_tables().await?;
     let lease = store.lease(WRITER, &[], &ProcessIdentity::current()).await?;
+    let result = run_until_lost(context, options, listener, lease.lost()).await;
+    if lease.lost().is_cancelled() {
+        return result;
+    }
+    // Also after a failure: whoever comes next need not wait. Where this fails the lease expires by itself.
+    let released = lease.release().await;
+    let result = result?;
+    released?;
+    Ok(result)
+}
+
+/// The work of [`run`] under a lease that is held already, until that is lost: whoever holds it by then reads, so this
+/// ends at once, however long what it waits for may take.
+///
+/// # Errors
+/// As [`run`], and that the lease was lost.
+pub async fn run_until_lost(
+    context: &Context,
+    options: &ChainOptions,
+    listener: &ChainListener,
+    lost: &CancellationToken,
+) -> Result<Chain, Failure> {
     let work = async {
         match options.files.is_empty() {
             true => read(context, options, listener).await,
             false => import::import(context, &options.files, listener).await,
         }
     };
-    // Whoever holds the lease by now reads, so this process ends, however long what it reads may take.
-    let result = tokio::select! {
+    tokio::select! {
         biased;
-        () = lease.lost().cancelled() => return Err(lease_lost()),
+        () = lost.cancelled() => Err(lease_lost()),
         result = work => result,
-    };
-    // Also after a failure: whoever comes next need not wait. Where this fails the lease expires by itself.
-    let released = lease.release().await;
-    let result = result?;
-    released?;
-    Ok(result)
+    }
 }
 
 async fn read(context: &Context, options: &ChainOptions, listener: &ChainListener) -> Result<Chain, Failure> {
@@ -90,10 +108,11 @@ async fn read(context: &Context, options: &ChainOptions, listener: &ChainListene
         None => None,
     };
     reading.read_missing().await?;
-    if options.follow && !context.stop.is_cancelled() {
-        reading.follow().await?;
-    }
-    reading.result(check).await
+    let ended = match options.follow {
+        Some(tick) if !context.stop.is_cancelled() => Some(reading.follow(tick).await?),
+        _ => None,
+    };
+    reading.result(check, ended).await
 }
 
 /// The last block of the chain that was read; `None` where none was.
@@ -254,7 +273,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    async fn result(self, check: Option<ChainCheck>) -> Result<Chain, Failure> {
+    async fn result(self, check: Option<ChainCheck>, followed: Option<Outcome>) -> Result<Chain, Failure> {
         let wanted = self.wanted();
         let missing = self.missing();
         let counts = self.context.store.chain_counts().await?;
@@ -263,11 +282,11 @@ impl<'a> Reading<'a> {
         let worked = self.writer.last_acknowledged().unwrap_or(self.began) - self.began;
         Ok(Chain {
             phase: "chain".to_owned(),
-            outcome: match (missing.is_empty(), self.context.stop.is_cancelled()) {
-                // Following ends with a signal, as it is meant to.
-                (true, _) => Outcome::Done,
-                (false, true) => Outcome::Interrupted,
-                (false, false) => Outcome::WorkLeft,
+            outcome: match (followed, missing.is_empty(), self.context.stop.is_cancelled()) {
+                (Some(outcome), ..) => outcome,
+                (None, true, _) => Outcome::Done,
+                (None, false, true) => Outcome::Interrupted,
+                (None, false, false) => Outcome::WorkLeft,
             },
             from_block: wanted.from,
             to_block: missing.first().map_or(wanted.to, |gap| gap.from.saturating_sub(1)),

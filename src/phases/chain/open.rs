@@ -77,10 +77,19 @@ impl Providers {
     }
 
     /// Asks each for its head once more. One that does not answer keeps the head that it had.
-    pub async fn refresh(&self) {
-        for provider in self.list.iter() {
-            provider.refresh_head().await;
+    ///
+    /// # Errors
+    /// None of them has answered: why the last one did not.
+    pub async fn refresh(&self) -> Result<(), ReadError> {
+        let answers = futures_util::future::join_all(self.list.iter().map(|it| it.refresh_head())).await;
+        let mut failure = Ok(());
+        for answer in answers {
+            match answer {
+                Ok(()) => return Ok(()),
+                error => failure = error,
+            }
         }
+        failure
     }
 
     /// Each as it was asked.

@@ -91,12 +91,16 @@ impl Provider {
     }
 
     /// Asks for its head once more; where it does not answer, it keeps the head that it had.
-    pub async fn refresh_head(&self) {
-        if self.why_gone().is_none()
-            && let Ok(head) = self.ask(self.reader.finalized()).await
-        {
-            self.head.fetch_max(head, Ordering::Relaxed);
+    ///
+    /// # Errors
+    /// Why it did not answer, or is asked for nothing any more.
+    pub async fn refresh_head(&self) -> Result<(), ReadError> {
+        if let Some(why) = self.why_gone() {
+            return Err(why);
         }
+        let head = self.ask(self.reader.finalized()).await?;
+        self.head.fetch_max(head, Ordering::Relaxed);
+        Ok(())
     }
 
     /// When a block was made, in seconds since 1970, where its logs do not say so.
