@@ -3,10 +3,15 @@
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use super::generate::{BASELINE_STREAM, stream};
+use super::dice::{BASELINE_STREAM, stream};
 use super::market::{Labels, Listing, MarketCore, Payout};
-use super::{BASELINE_WALLET, RESERVED_MARKETS, UniverseOptions};
 use crate::ids::Wallet;
+
+/// The guide's wallet: its 194 fills in 89 resolved positions are part of every universe that has baselines.
+pub const BASELINE_WALLET: &str = "0xcce2b7c71f21e358b8e5e797e586cbc03160d58b";
+
+/// The first markets are reserved for baseline wallets: their payouts are chosen, both APIs know them.
+pub(super) const RESERVED_MARKETS: usize = 160;
 
 /// How the stated P&L follows from the fills. All prices have at most four decimals, all sizes are whole
 /// micro-shares and multiples that make every product a whole number of micro-USD.
@@ -157,12 +162,12 @@ fn held_side(core: &MarketCore) -> u8 {
     }
 }
 
-/// Plans all baseline wallets.
-pub(super) fn plan(options: &UniverseOptions, markets: &[MarketCore]) -> Plan {
-    let mut rng = stream(options.seed, BASELINE_STREAM);
-    let mut baselines = Vec::with_capacity(options.baseline_wallets);
-    let mut rows = Vec::with_capacity(rows_of(options.baseline_wallets));
-    for number in 0..options.baseline_wallets {
+/// Plans so many baseline wallets.
+pub(super) fn plan(seed: u64, wallets: usize, markets: &[MarketCore]) -> Plan {
+    let mut rng = stream(seed, BASELINE_STREAM);
+    let mut baselines = Vec::with_capacity(wallets);
+    let mut rows = Vec::with_capacity(rows_of(wallets));
+    for number in 0..wallets {
         let random = random_wallet(&mut rng);
         let (wallet, mut fills) = match number {
             // The constant parses; a test looks for the wallet by its name.

@@ -8,14 +8,13 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
 use super::baseline::PlannedFill;
-use super::generate::{FILL_STREAM, stream};
+use super::dice::{FILL_STREAM, stream};
 use super::market::{Kind, mix};
+use super::options::ROWS_PER_COPY;
 use super::text::{MALFORMED, Spelling, hash_text, hex};
 use super::{Outcome, Universe};
 use crate::ids::ConditionId;
 
-/// One row in so many is a second delivery.
-pub(super) const ROWS_PER_COPY: u64 = 200;
 /// One second delivery in so many differs from the first, and is the newer one.
 pub(super) const COPIES_PER_CHANGE: u64 = 10;
 

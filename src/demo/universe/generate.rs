@@ -1,29 +1,18 @@
 //! Makes a [`Universe`]: markets on all cores, then the exact counts, then the baseline wallets.
 
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use rand::Rng;
 
+use super::baseline::{self, RESERVED_MARKETS};
+use super::dice::{MARKET_STREAM, stream};
 use super::index::{HashIndex, condition_key};
 use super::market::{Kind, Labels, Listing, MarketCore, Payout, mix, spread};
-use super::{RESERVED_MARKETS, Universe, UniverseError, UniverseOptions, baseline, neg_risk, second};
+use super::{Universe, UniverseError, UniverseOptions, neg_risk, second};
 use crate::chain::event::{condition_id, question_id};
 use crate::ctf;
 use crate::ids::{Address, ConditionId, TokenId};
 
-/// ChaCha streams of one seed, one for each use.
-pub(super) const MARKET_STREAM: u64 = 1;
-pub(super) const FILL_STREAM: u64 = 2;
-pub(super) const BASELINE_STREAM: u64 = 3;
-
 /// The 32-bit words of randomness that a market takes.
 const WORDS_PER_MARKET: u128 = 16;
-
-/// The generator of one stream of the seed.
-pub(super) fn stream(seed: u64, stream: u64) -> ChaCha8Rng {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    rng.set_stream(stream);
-    rng
-}
 
 /// How many markets of each kind.
 struct Layout {
@@ -67,7 +56,7 @@ impl Universe {
         let by_token = HashIndex::of(2 * markets.len(), tokens);
         let by_condition =
             HashIndex::of(markets.len(), markets.iter().map(|core| condition_key(&core.condition)));
-        let plan = baseline::plan(&options, &markets);
+        let plan = baseline::plan(options.seed, options.baseline_wallets, &markets);
         Ok(Self {
             options,
             markets,
