@@ -33,6 +33,16 @@ pub fn said(text: &str, most: usize, without_key: impl Fn(String) -> String) -> 
     clean(&without_key(clean(text, usize::MAX)), most)
 }
 
+/// What made an error, at the very beginning, in at most 200 characters. The texts above it may repeat a whole URL, keys and
+/// all, and hide what happened.
+pub fn cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    clean(&cause.to_string(), 200)
+}
+
 /// A page or a line for a person: what acts is spelt out, as `\u{202e}`, but for what stands in `kept`, such as line breaks.
 pub fn visible<'a>(text: &'a str, kept: &[char]) -> Cow<'a, str> {
     spelt(text, |c| acts(c) && !kept.contains(&c), |c, out| out.extend(c.escape_unicode()))

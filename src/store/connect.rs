@@ -70,8 +70,10 @@ const FIRST_ANSWER: Duration = Duration::from_secs(30);
 /// Asks for one number in a format that no other server would hit by chance.
 pub(super) async fn check(settings: &StoreSettings) -> Result<(), ConnectError> {
     let url = settings.url.to_string();
-    let unreachable =
-        |error: reqwest::Error| ConnectError::Unreachable { url: url.clone(), reason: root_cause(&error) };
+    let unreachable = |error: reqwest::Error| ConnectError::Unreachable {
+        url: url.clone(),
+        reason: foreign::cause(&error),
+    };
     let http = reqwest::Client::builder()
         .connect_timeout(Duration::from_secs(10))
         .timeout(FIRST_ANSWER)
@@ -91,7 +93,7 @@ pub(super) async fn check(settings: &StoreSettings) -> Result<(), ConnectError> 
             if error.is_connect() || error.is_timeout() {
                 return unreachable(error);
             }
-            ConnectError::NotClickHouse { url: url.clone(), reason: root_cause(&error) }
+            ConnectError::NotClickHouse { url: url.clone(), reason: foreign::cause(&error) }
         })?;
     let status = response.status();
     let code = response
@@ -139,13 +141,4 @@ async fn beginning(mut response: reqwest::Response) -> String {
 fn host(location: &reqwest::header::HeaderValue) -> Option<String> {
     let target = url::Url::parse(location.to_str().ok()?).ok()?;
     target.host_str().map(|host| host.chars().take(253).collect())
-}
-
-/// The innermost cause: reqwest's own text repeats the URL and hides what happened.
-fn root_cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
 }

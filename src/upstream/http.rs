@@ -40,7 +40,7 @@ impl Http {
             .redirect(reqwest::redirect::Policy::none())
             .tcp_nodelay(true)
             .build()
-            .map_err(|error| UpstreamError::Permanent(cause(&error)))?;
+            .map_err(|error| UpstreamError::Permanent(foreign::cause(&error)))?;
         Ok(Self { client, url, key, key_setting, timeout })
     }
 
@@ -130,11 +130,11 @@ impl Http {
         if error.is_timeout() && !error.is_connect() {
             UpstreamError::Timeout(self.timeout)
         } else if error.is_connect() {
-            UpstreamError::Unreachable(format!("{} ({})", self.url, cause(error)))
+            UpstreamError::Unreachable(format!("{} ({})", self.url, foreign::cause(error)))
         } else if error.is_builder() {
-            UpstreamError::BadRequest(cause(error))
+            UpstreamError::BadRequest(foreign::cause(error))
         } else {
-            UpstreamError::Transient(format!("the connection broke ({})", cause(error)))
+            UpstreamError::Transient(format!("the connection broke ({})", foreign::cause(error)))
         }
     }
 
@@ -235,7 +235,7 @@ impl<'a> ErrorBody<'a> {
 }
 
 /// Seconds, or an HTTP date; a wait of more than an hour is a mistake and taken for one.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = match text.parse::<f64>() {
         Ok(seconds) => Duration::try_from_secs_f64(seconds).ok()?,
@@ -245,15 +245,6 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         }
     };
     Some(wait.min(Duration::from_secs(3600)))
-}
-
-/// The innermost cause: reqwest's own text repeats the whole URL, tokens and all.
-fn cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    foreign::clean(&cause.to_string(), 200)
 }
 
 #[cfg(test)]

@@ -125,20 +125,14 @@ impl ChainFile {
             // A URL that leads elsewhere may hold a key, which is nobody's there.
             .referer(false)
             .build()
-            .map_err(|error| not_given(reason(error)))?;
-        let answer = client.get(url.clone()).send().await.map_err(|error| not_given(reason(error)))?;
+            .map_err(|error| not_given(foreign::cause(&error)))?;
+        let answer =
+            client.get(url.clone()).send().await.map_err(|error| not_given(foreign::cause(&error)))?;
         if !answer.status().is_success() {
             return Err(not_given(format!("HTTP {}", answer.status().as_u16())));
         }
         Ok(Pieces { name: self.name(), from: From::There(answer) })
     }
-}
-
-/// The words of an error, without its URL.
-fn reason(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let cause = std::error::Error::source(&error).map(|it| format!(": {it}")).unwrap_or_default();
-    foreign::clean(&format!("{error}{cause}"), 300)
 }
 
 /// A file as it is read.
@@ -167,8 +161,10 @@ impl Pieces {
                 Ok(Some(piece).filter(|piece| !piece.is_empty()))
             }
             From::There(answer) => {
-                let not_given =
-                    |error| FileError::NotGiven { name: self.name.clone(), reason: reason(error) };
+                let not_given = |error: reqwest::Error| FileError::NotGiven {
+                    name: self.name.clone(),
+                    reason: foreign::cause(&error),
+                };
                 Ok(answer.chunk().await.map_err(not_given)?.map(|piece| piece.to_vec()))
             }
         }

@@ -5,11 +5,12 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, RETRY_AFTER};
 use url::Url;
 
 use super::reader::ReadError;
+use crate::foreign;
 use crate::upstream::body::{Body, LARGEST, TooLong};
+use crate::upstream::http::retry_after;
 use crate::values::{BadSetting, HttpUrl, hide};
 
 /// A provider's URL; shown as its host and port.
@@ -98,7 +99,7 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .tcp_nodelay(true)
             .build()
-            .map_err(|error| ReadError::Unusable(cause(&error)))?;
+            .map_err(|error| ReadError::Unusable(foreign::cause(&error)))?;
         Ok(Self { client, url, timeout })
     }
 
@@ -137,7 +138,9 @@ impl Client {
                     Err(_) => break End::Cut(late()),
                 },
                 Ok(Ok(None)) => break End::Whole,
-                Ok(Err(error)) => break End::Cut(format!("the connection broke ({})", cause(&error))),
+                Ok(Err(error)) => {
+                    break End::Cut(format!("the connection broke ({})", foreign::cause(&error)));
+                }
                 Err(_) => break End::Cut(late()),
             }
         };
@@ -146,33 +149,11 @@ impl Client {
 
     fn sorted(&self, error: &reqwest::Error) -> ReadError {
         if error.is_connect() {
-            ReadError::Unreachable(format!("{} ({})", self.url.name(), cause(error)))
+            ReadError::Unreachable(format!("{} ({})", self.url.name(), foreign::cause(error)))
         } else {
-            ReadError::Passing(format!("the connection broke ({})", cause(error)))
+            ReadError::Passing(format!("the connection broke ({})", foreign::cause(error)))
         }
     }
-}
-
-/// The innermost cause: reqwest's own text repeats the whole URL.
-fn cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string().chars().take(200).collect()
-}
-
-/// Seconds; what is no number, or more than an hour, is taken for a minute's worth of patience at the most.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = match text.parse::<f64>() {
-        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok()?,
-        Err(_) => {
-            let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
-            Duration::try_from(date.duration_since(jiff::Timestamp::now())).unwrap_or_default()
-        }
-    };
-    Some(wait.min(Duration::from_secs(3600)))
 }
 
 #[cfg(test)]
