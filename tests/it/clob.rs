@@ -28,14 +28,9 @@ use rand_chacha::ChaCha8Rng;
 /// Token and condition to index (255 without a proof), label and whether it won.
 type Listed = BTreeMap<(String, String), (u8, String, bool)>;
 
-const LABELS: MergeOptions = MergeOptions {
-    dry_run: false,
-    repair: false,
-    labels: true,
-    metadata: false,
-    resolutions: false,
-    check: false,
-};
+fn with_labels() -> MergeOptions {
+    MergeOptions { labels: true, ..MergeOptions::default() }
+}
 
 /// A world and its catalogue, in small pages.
 async fn scene(seed: u64, change: impl FnOnce(&mut StandInOptions)) -> Scene {
@@ -283,12 +278,16 @@ async fn empty_labels_of_the_map_are_filled_once_and_outlive_broken_rows() {
          GROUP BY token_id HAVING max(outcome_label) = '')";
     let without: u64 = scene.world.one(empty).await;
     assert!(without > 100);
-    assert_eq!(scene.merge(&LABELS).await.labels, Some(LabelCounts::default()), "nothing was read yet");
+    assert_eq!(
+        scene.merge(&with_labels()).await.labels,
+        Some(LabelCounts::default()),
+        "nothing was read yet"
+    );
     scene.read().await;
-    let dry = scene.merge(&MergeOptions { dry_run: true, ..LABELS }).await;
+    let dry = scene.merge(&MergeOptions { dry_run: true, ..with_labels() }).await;
     // Some rows name a wrong index, of which the catalogue says nothing.
     assert!(dry.labels.unwrap().filled + 20 >= without && scene.world.one::<u64>(empty).await == without);
-    let merged = scene.merge(&LABELS).await;
+    let merged = scene.merge(&with_labels()).await;
     let filled = merged.labels.as_ref().unwrap().filled;
     assert!(filled + 20 >= without, "{filled} of {without}");
     assert_eq!(Merge::from(&merged).json()["labels_filled"].as_u64(), Some(filled));
@@ -305,7 +304,7 @@ async fn empty_labels_of_the_map_are_filled_once_and_outlive_broken_rows() {
         assert_eq!((&row.1, row.2), (&key.1, outcome.index));
         assert_eq!(row.3, truth[&key].1, "{}", key.0);
     }
-    let again = scene.merge(&LABELS).await;
+    let again = scene.merge(&with_labels()).await;
     assert_eq!((again.labels, again.added, again.duplicates), (Some(LabelCounts::default()), 0, 0));
 }
 
@@ -320,7 +319,7 @@ async fn a_map_that_replaces_nothing_keeps_one_row_a_token_when_labels_are_fille
         .await;
     scene.read().await;
     let scene = scene.with("--token-map-table", "plain");
-    let merged = scene.merge(&LABELS).await;
+    let merged = scene.merge(&with_labels()).await;
     assert!(merged.labels.unwrap().filled > 100);
     let twice: u64 = scene
         .world

@@ -6,14 +6,9 @@ use backfill::phases::merge::{self, MergeOptions};
 use backfill::source::Source;
 use backfill::store::metadata::MetadataCounts;
 
-const METADATA: MergeOptions = MergeOptions {
-    dry_run: false,
-    repair: false,
-    labels: false,
-    metadata: true,
-    resolutions: false,
-    check: false,
-};
+fn with_metadata() -> MergeOptions {
+    MergeOptions { metadata: true, ..MergeOptions::default() }
+}
 
 /// A map with these columns behind its own, a row of each outcome of the conditions 1 to 4, and facts of the first three.
 async fn world(columns: &str, engine: &str) -> World {
@@ -88,13 +83,13 @@ async fn empty_questions_and_slugs_are_filled_whatever_their_type_and_once() {
     ];
     for (columns, engine, question, slug) in maps {
         let world = world(columns, engine).await;
-        let dry = filled(&world, &MergeOptions { dry_run: true, ..METADATA }).await;
+        let dry = filled(&world, &MergeOptions { dry_run: true, ..with_metadata() }).await;
         assert_eq!((dry.questions, dry.slugs), (6, 4), "{columns}");
         assert!(
             texts(&world, question, slug).await.iter().all(|it| it.0.is_empty()),
             "a dry run writes nothing"
         );
-        assert_eq!(filled(&world, &METADATA).await, dry, "{columns}");
+        assert_eq!(filled(&world, &with_metadata()).await, dry, "{columns}");
         let is = |question: &str, slug: &str| (question.to_owned(), slug.to_owned());
         let trimmed: Vec<(String, String)> = texts(&world, question, slug)
             .await
@@ -105,7 +100,7 @@ async fn empty_questions_and_slugs_are_filled_whatever_their_type_and_once() {
             [is("It's \\ \"Atlético\"?", "first"), is("Second?", "second"), is("Third?", ""), is("", "")];
         let expected: Vec<_> = of.into_iter().flat_map(|texts| [texts.clone(), texts]).collect();
         assert_eq!(trimmed, expected, "{columns}");
-        let again = filled(&world, &METADATA).await;
+        let again = filled(&world, &with_metadata()).await;
         assert_eq!((again.questions, again.slugs), (0, 0), "{columns}");
     }
 }
@@ -113,13 +108,13 @@ async fn empty_questions_and_slugs_are_filled_whatever_their_type_and_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_stands_there_stays_and_what_does_not_fit_is_left_out() {
     let world = world(", question String DEFAULT 'mine', slug FixedString(5)", "MergeTree").await;
-    let counts = filled(&world, &METADATA).await;
+    let counts = filled(&world, &with_metadata()).await;
     // "second" has six bytes.
     assert_eq!((counts.questions, counts.slugs), (0, 2));
     let texts = texts(&world, "question", "slug").await;
     assert!(texts.iter().all(|it| it.0 == "mine"), "{texts:?}");
     let without = self::world(", question UInt8, image String", "MergeTree").await;
-    assert_eq!(filled(&without, &METADATA).await, MetadataCounts::default());
+    assert_eq!(filled(&without, &with_metadata()).await, MetadataCounts::default());
 }
 
 #[tokio::test(flavor = "multi_thread")]

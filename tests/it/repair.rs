@@ -10,14 +10,9 @@ use backfill::phases::merge::{self, MergeOptions, MergeResult};
 /// Token to condition, index, label, source and question; only one row a token may be left.
 type Map = BTreeMap<String, (String, u8, String, String)>;
 
-const REPAIR: MergeOptions = MergeOptions {
-    dry_run: false,
-    repair: true,
-    labels: false,
-    metadata: false,
-    resolutions: false,
-    check: false,
-};
+fn with_repair() -> MergeOptions {
+    MergeOptions { repair: true, ..MergeOptions::default() }
+}
 
 async fn rows(world: &World) -> Vec<(String, String, u8, String, String)> {
     let client = clickhouse::Client::default().with_url(&world.url);
@@ -96,7 +91,7 @@ async fn wrong_rows_are_replaced_in_every_engine_and_all_others_stay() {
             ))
             .await;
         let before = rows(&world).await;
-        let said = merge(&world, &MergeOptions { dry_run: true, ..REPAIR }).await;
+        let said = merge(&world, &MergeOptions { dry_run: true, ..with_repair() }).await;
         assert_eq!(
             (said.map.unwrap().proven, said.map.unwrap().wrong, said.map.unwrap().unproven),
             (2, 3, 1),
@@ -106,7 +101,7 @@ async fn wrong_rows_are_replaced_in_every_engine_and_all_others_stay() {
         assert_eq!(merge(&world, &MergeOptions::default()).await.repaired, 0);
         assert_eq!(rows(&world).await, before, "nothing is repaired that was not asked for");
 
-        assert_eq!(merge(&world, &REPAIR).await.repaired, 3);
+        assert_eq!(merge(&world, &with_repair()).await.repaired, 3);
         let expected: Map = [
             (token(1, 0), condition(1), 0, "Yes", "why"),
             (token(1, 1), condition(1), 1, "No", "right"),
@@ -120,7 +115,7 @@ async fn wrong_rows_are_replaced_in_every_engine_and_all_others_stay() {
         })
         .collect();
         assert_eq!(map(&world).await, expected, "{engine}");
-        let again = merge(&world, &REPAIR).await;
+        let again = merge(&world, &with_repair()).await;
         assert_eq!((again.repaired, again.map.unwrap().wrong, again.map.unwrap().unproven), (0, 0, 1));
         world.run("OPTIMIZE TABLE {d}.ctf_token_map FINAL").await;
         assert_eq!(map(&world).await, expected, "{engine}, after a background merge");
@@ -145,11 +140,11 @@ async fn a_universe_with_wrong_rows_is_right_afterwards() {
     let universe = Universe::generate(options).unwrap();
     let world = World::with(&universe).await;
     world.context(&[]).await.store.create_staging().await.unwrap();
-    let result = merge(&world, &REPAIR).await;
+    let result = merge(&world, &with_repair()).await;
     let wrong = universe.options().wrong_map_rows as u64;
     assert_eq!(wrong, 1_200);
     assert_eq!((result.map.unwrap().wrong, result.repaired, result.map.unwrap().unproven), (wrong, wrong, 0));
-    let again = merge(&world, &REPAIR).await;
+    let again = merge(&world, &with_repair()).await;
     assert_eq!((again.map.unwrap().wrong, again.repaired), (0, 0));
     assert_eq!((again.before.mapped, again.after), (result.before.mapped, result.after));
 }
