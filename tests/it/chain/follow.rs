@@ -80,7 +80,8 @@ async fn blocks_are_read_as_they_become_final_until_a_signal_ends_it_well() {
 async fn an_outage_that_outlasts_what_outages_may_last_ends_it_with_work_left() {
     let scene = Scene::new(59, 600, 2_000).await;
     let provider = scene.provider(ChainHabits::node()).await;
-    let mut follower = scene.follower(&provider, &["--give-up-after", "200ms"]);
+    // ClickHouse has as long for an answer, on a busy machine too.
+    let mut follower = scene.follower(&provider, &["--give-up-after", "5s"]);
     scene.read_up_to(scene.chain.layout().last_block(), &mut follower).await;
     provider.set_outage(Outage::Unavailable);
     let output = follower.wait_with_output().unwrap();
