@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::input::InputTable;
 use super::wallets::{listed, long};
-use super::{Column, Store, StoreError, Table};
+use super::{Store, StoreError};
 use crate::ids::{TokenId, Wallet};
 use crate::pnl::{Flow, FlowKind, Leg, Micro};
 
@@ -65,9 +65,6 @@ impl WalletFlows {
     }
 }
 
-/// The columns that flows are counted with.
-const NEEDED: [&str; 7] = ["wallet", "block", "log_index", "kind", "token_id", "shares", "cash"];
-
 /// A row of the flows, its numbers as texts: they are integers of up to 256 bits, or whatever a table of somebody's own
 /// has.
 #[derive(Debug, Row, Deserialize)]
@@ -95,16 +92,14 @@ impl Store {
         priced: bool,
     ) -> Result<Vec<WalletFlows>, StoreError> {
         let mut flows: Vec<WalletFlows> = wallets.iter().map(|_| WalletFlows::default()).collect();
-        let table = &self.names().flows;
-        let Some(columns) = self.columns(table).await? else { return Ok(flows) };
-        self.require(table, "FLOWS_TABLE", &NEEDED).await?;
+        let Some(input) = self.flows_input().await? else { return Ok(flows) };
         let read = self.wallets_with_known_flows(wallets).await?;
         for (flows, wallet) in flows.iter_mut().zip(wallets) {
             (flows.known, flows.fees) = (read.contains(wallet), read.contains(wallet));
         }
         let inputs = self.inputs().await?;
         let fills = Some(inputs.fills()?).filter(|fills| priced && fills.has("timestamp"));
-        let sql = flows_sql(table, &columns, fills.map(InputTable::from), wallets);
+        let sql = flows_sql(&input, fills.map(InputTable::from), wallets);
         let lines: Vec<FlowLine> = self.rows("reading the flows", long(self.query(&sql))).await?;
         let places: HashMap<Wallet, usize> =
             wallets.iter().enumerate().map(|(place, wallet)| (*wallet, place)).collect();
@@ -120,17 +115,14 @@ impl Store {
     /// Rows of no fills for every token that the wallets' flows name, to be added to the sums by second: such a token is a
     /// position too, though it was never traded. Nothing where there is no table of flows.
     pub(super) async fn flow_tokens_sql(&self, wallets: &[Wallet]) -> Result<String, StoreError> {
-        let table = &self.names().flows;
-        if self.columns(table).await?.is_none() {
-            return Ok(String::new());
-        }
-        self.require(table, "FLOWS_TABLE", &NEEDED).await?;
+        let Some(input) = self.flows_input().await? else { return Ok(String::new()) };
         let (count, shares, cash) = ("toUInt64(0)", "toDecimal256(0, 12)", "toDecimal256(0, 42)");
         Ok(format!(
-            "UNION ALL SELECT DISTINCT lower(toString(wallet)), toString(token_id), toUInt32(0), {count}, toInt64(0), \
+            "UNION ALL SELECT DISTINCT lower(wallet), token_id, toUInt32(0), {count}, toInt64(0), \
                  {count}, {count}, {count}, {count}, {count}, {count}, {shares}, {cash}, {shares}, {cash}, {shares}, \
                  {cash}, {shares}, {shares}, toInt128(0), toUInt64(1) \
-             FROM {table} WHERE {}",
+             FROM {} WHERE {}",
+            input.from(),
             among(wallets)
         ))
     }
@@ -153,19 +145,19 @@ fn among(wallets: &[Wallet]) -> String {
 }
 
 /// One row a part of a flow, the newest where it was written more than once, in the order of the chain.
-fn flows_sql(table: &Table, columns: &[Column], fills: Option<String>, wallets: &[Wallet]) -> String {
-    let has = |name: &str| columns.iter().any(|column| column.name == name);
-    let part = if has("part") { "toUInt32(part)" } else { "toUInt32(0)" };
-    let time = if has("timestamp") { "toUInt32(timestamp)" } else { "toUInt32(0)" };
-    let fetched = if has("fetched_at") { "toUInt64(fetched_at)" } else { "toUInt64(0)" };
+fn flows_sql(input: &InputTable, fills: Option<String>, wallets: &[Wallet]) -> String {
+    let part = if input.has("part") { "toUInt32OrZero(part)" } else { "toUInt32(0)" };
+    let time = if input.has("timestamp") { "toUInt32(timestamp)" } else { "toUInt32(0)" };
+    let fetched = input.or("fetched_at", "0");
+    let (shares, cash) = (input.exact("shares"), input.exact("cash"));
     // A table without parts has a row a token; then the token tells the parts apart.
     let key = "owner, at_block, at_log, at_part, token";
     let rows = format!(
-        "SELECT lower(toString(wallet)) AS owner, toUInt64(block) AS at_block, toUInt32(log_index) AS at_log, \
-                {part} AS at_part, toString(token_id) AS token, \
-                argMax((lower(toString(kind)), toString(shares), toString(cash), {time}), \
-                       ({fetched}, toString(kind), toString(shares), toString(cash))) AS newest \
-         FROM {table} WHERE {of} GROUP BY {key}",
+        "SELECT lower(wallet) AS owner, toUInt64OrZero(block) AS at_block, toUInt32OrZero(log_index) AS at_log, \
+                {part} AS at_part, token_id AS token, \
+                argMax((lower(trimBoth(kind)), {shares}, {cash}, {time}), ({fetched}, kind, {shares}, {cash})) AS newest \
+         FROM {from} WHERE {of} GROUP BY {key}",
+        from = input.from(),
         of = among(wallets),
     );
     let price_column = if fills.is_some() { "p.last_price" } else { "''" };

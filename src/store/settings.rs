@@ -73,6 +73,9 @@ pub struct StoreArgs {
     /// The winners' columns where they have other names
     #[arg(long, env, global = true, default_value = "", value_parser = str::parse::<ColumnNames>, help_heading = TABLES, hide_short_help = true)]
     winners_columns: ColumnNames,
+    /// The columns of the flows where they have other names; shares=amount:1e6 scales
+    #[arg(long, env, global = true, default_value = "", value_parser = str::parse::<ColumnNames>, help_heading = TABLES, hide_short_help = true)]
+    flows_columns: ColumnNames,
 }
 
 fn database(text: &str) -> Result<String, BadSetting> {
@@ -118,6 +121,7 @@ impl StoreArgs {
             token_map: self.token_map_columns,
             resolutions: self.resolutions_columns,
             winners: self.winners_columns,
+            flows: self.flows_columns,
         };
         Ok(StoreSettings { user, password, names, url, columns: columns.check()? })
     }

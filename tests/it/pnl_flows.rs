@@ -162,6 +162,22 @@ async fn a_table_of_flows_of_ones_own_is_named_by_a_setting_and_has_to_have_its_
         .await;
     let found = assessed(&tables, TransferRule::Free, &["--flows-table", &name]).await;
     assert_eq!(found.total.cents(), "$60.00");
+    // Under names and in units of one's own, which the setting says.
+    tables
+        .world
+        .run("CREATE TABLE {d}.owned (who String, block UInt32, log_index UInt16, what String, asset UInt256, amount Decimal(18, 6), usdc Float64) ENGINE = Memory")
+        .await;
+    tables
+        .world
+        .run(&format!(
+            "INSERT INTO {{d}}.owned VALUES ('{wallet}', 5, 1, 'transfer', toUInt256('{token}'), 10.5, 0), ('{wallet}', 6, 1, 'transfer', toUInt256('{token}'), -0.5, 0)",
+            wallet = spelled(1),
+            token = token(1)
+        ))
+        .await;
+    let columns = "wallet=who,kind=what,token_id=asset,shares=amount:1e6,cash=usdc:1e6";
+    let owned = ["--flows-table", &format!("{}.owned", tables.world.database), "--flows-columns", columns];
+    assert_eq!(assessed(&tables, TransferRule::Free, &owned).await.total.cents(), "$60.00");
     tables.world.run("ALTER TABLE {d}.mine DROP COLUMN cash").await;
     let options = ValidateOptions {
         baselines: vec![Baseline::new(wallet(1), "1".parse().unwrap())],

@@ -94,6 +94,33 @@ impl Store {
         })
     }
 
+    /// What wallets did beside trading, where there is such a table. It may be created at any time: no look is kept.
+    ///
+    /// # Errors
+    /// All of its columns at once that are missing or cannot be read.
+    pub(in crate::store) async fn flows_input(&self) -> Result<Option<InputTable>, StoreError> {
+        let input = self.inspect_flows().await?;
+        let problems = input.iter().flat_map(|input| input.problems_of(None)).collect::<Vec<_>>();
+        match problems.is_empty() {
+            true => Ok(input),
+            false => {
+                let advice = input.and_then(|input| input.advice()).unwrap_or_default();
+                Err(StoreError::Unusable { problems: list(&problems), advice })
+            }
+        }
+    }
+
+    async fn inspect_flows(&self) -> Result<Option<InputTable>, StoreError> {
+        let table = &self.names().flows;
+        let (columns, engines) = self.described(&[table]).await?;
+        let of_table = columns_of(&columns, table);
+        let engine = engines.iter().find(|row| is_of(row, table)).map(|row| row.engine.clone());
+        let names = &self.column_maps.flows;
+        Ok((!of_table.is_empty()).then(|| {
+            InputTable::new(table, "FLOWS_TABLE", engine.unwrap_or_default(), wanted::FLOWS, &of_table, names)
+        }))
+    }
+
     async fn described(&self, tables: &[&Table]) -> Result<(Vec<ColumnRow>, Vec<TableRow>), StoreError> {
         let doing = "reading the tables' columns";
         // Names are letters, digits, _ and -: they need no escaping.
@@ -147,7 +174,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn table_findings(&self) -> Result<Vec<Finding>, StoreError> {
-        let inputs = self.inspect().await?;
+        let (inputs, flows) = (self.inspect().await?, self.inspect_flows().await?);
         let mut findings = Vec::new();
         let names = self.names();
         let tables = [
@@ -155,8 +182,12 @@ impl Store {
             (&inputs.map, &names.token_map, "TOKEN_MAP_TABLE", true),
             (&inputs.resolutions, &names.resolutions, "RESOLUTIONS_TABLE", false),
             (&inputs.winners, &names.winners, "WINNERS_TABLE", false),
+            (&flows, &names.flows, "FLOWS_TABLE", false),
         ];
-        for (input, table, setting, needed) in tables {
+        // Nobody needs flows: a table of them is worth a line where there is one.
+        let there =
+            tables.into_iter().filter(|(input, _, setting, _)| input.is_some() || *setting != "FLOWS_TABLE");
+        for (input, table, setting, needed) in there {
             let finding = |state, what: String, advice: String| Finding {
                 table: table.plain(),
                 setting,

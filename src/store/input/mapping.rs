@@ -17,6 +17,9 @@ struct ColumnName {
     factor: Option<String>,
 }
 
+/// The columns that a factor can stand behind.
+const SCALED: [&str; 6] = ["size", "price", "fee_cash", "fee_received", "shares", "cash"];
+
 /// A factor such as `1e6`, `1000000` or `0.01` as a plain decimal of at most six decimals.
 fn factor(text: &str) -> Option<String> {
     let number: f64 = text.trim().parse().ok()?;
@@ -49,8 +52,8 @@ impl FromStr for ColumnNames {
             if names.iter().any(|it: &ColumnName| it.ours == ours) {
                 return Err(bad(format!("{ours} is named twice")));
             }
-            if scale.is_some() && !matches!(ours.as_str(), "size" | "price" | "fee_cash" | "fee_received") {
-                return Err(bad(format!("{ours} takes no factor: only size, price and fees do")));
+            if scale.is_some() && !SCALED.contains(&ours.as_str()) {
+                return Err(bad(format!("{ours} takes no factor: only {} do", SCALED.join(", "))));
             }
             names.push(ColumnName { ours, theirs, factor: scale });
         }

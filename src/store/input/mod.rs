@@ -36,6 +36,8 @@ pub struct ColumnMaps {
     pub resolutions: ColumnNames,
     /// Winning labels by condition.
     pub winners: ColumnNames,
+    /// What wallets did beside trading.
+    pub flows: ColumnNames,
 }
 
 impl ColumnMaps {
@@ -49,6 +51,7 @@ impl ColumnMaps {
             ("TOKEN_MAP_COLUMNS", &self.token_map, wanted::TOKEN_MAP),
             ("RESOLUTIONS_COLUMNS", &self.resolutions, wanted::RESOLUTIONS),
             ("WINNERS_COLUMNS", &self.winners, wanted::WINNERS),
+            ("FLOWS_COLUMNS", &self.flows, wanted::FLOWS),
         ];
         for (setting, names, wanted) in all {
             let ours = wanted::names(wanted);

@@ -147,7 +147,7 @@ pub(in crate::store) fn amount_text(column: &str, of: &ColumnType, factor: Optio
     let value = amount(column, of)?;
     // Beyond that it is no amount of the table's, and the product would wrap.
     Some(format!(
-        "if({value} >= 0 AND {value} <= 1e18, \
+        "if(abs({value}) <= 1e18, \
            ifNull(toString(toDecimal256OrNull({exact}, 30) * toDecimal256('{factor}', 6)), 'nan'), toString({value}))"
     ))
 }

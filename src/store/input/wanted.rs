@@ -66,6 +66,20 @@ pub(in crate::store) const WINNERS: &[Wanted] = &[
     useful("fetched_at", Role::Order, &[]),
 ];
 
+/// What wallets did beside trading.
+pub(in crate::store) const FLOWS: &[Wanted] = &[
+    needed("wallet", Role::Text, &["proxy_wallet", "user", "owner", "address", "account"]),
+    needed("block", Role::Number, &["block_number", "block_num", "height"]),
+    needed("log_index", Role::Number, &["index", "log_idx", "event_index"]),
+    needed("kind", Role::Text, &["type", "flow", "event", "event_type"]),
+    needed("token_id", Role::Text, &["asset_id", "position_id", "token"]),
+    needed("shares", Role::Amount, &["size", "amount", "quantity"]),
+    needed("cash", Role::Amount, &["usd", "usdc", "cash_amount"]),
+    useful("part", Role::Number, &[]),
+    useful("timestamp", Role::Moment, &[]),
+    useful("fetched_at", Role::Order, &[]),
+];
+
 /// The names of ours in a table.
 pub(in crate::store) fn names(wanted: &[Wanted]) -> Vec<&'static str> {
     wanted.iter().map(|want| want.ours).collect()
