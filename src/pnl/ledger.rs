@@ -5,7 +5,48 @@ use num_rational::BigRational;
 use num_traits::{One, Signed, Zero};
 
 use super::history::{CASH_DECIMALS, SHARE_DECIMALS, ten_to};
-use super::money::bounded;
+use super::money::{bounded, is_long};
+
+/// A fraction that is brought to its lowest terms only where its denominator has grown too long: a common divisor costs
+/// more than everything else of a booking, and a wallet may have a hundred thousand of those.
+#[derive(Debug, Clone)]
+struct Fraction {
+    numer: BigInt,
+    denom: BigInt,
+}
+
+impl Fraction {
+    fn zero() -> Self {
+        Self { numer: BigInt::zero(), denom: BigInt::one() }
+    }
+
+    fn add(&mut self, other: &BigRational) {
+        if other.is_integer() {
+            self.numer += other.numer() * &self.denom;
+        } else {
+            self.numer = &self.numer * other.denom() + other.numer() * &self.denom;
+            self.denom *= other.denom();
+            self.settle();
+        }
+    }
+
+    /// Keeps `part` of every `whole`.
+    fn keep(&mut self, part: &BigInt, whole: &BigInt) {
+        self.numer *= part;
+        self.denom *= whole;
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        if is_long(&self.denom) {
+            (self.numer, self.denom) = bounded(self.reduced()).into_raw();
+        }
+    }
+
+    fn reduced(&self) -> BigRational {
+        BigRational::new(self.numer.clone(), self.denom.clone())
+    }
+}
 
 /// Shares of one token and what they cost on average.
 ///
@@ -19,22 +60,21 @@ pub(super) struct Ledger {
     /// What was held when `cost` was last written down: sales in a row change one factor, not the cost.
     written: BigInt,
     /// What `written` cost, in parts of 10⁻⁴² micro-USD.
-    cost: BigRational,
+    cost: Fraction,
     /// Received less paid, in the same parts, without the sales of what was not held.
-    cash: BigRational,
+    cash: Fraction,
     /// Shares that were sold beyond what was held, and what they brought in.
-    beyond: (BigInt, BigRational),
+    beyond: (BigInt, Fraction),
 }
 
 impl Default for Ledger {
     fn default() -> Self {
-        let zero = BigRational::zero;
         Self {
             held: BigInt::zero(),
             written: BigInt::zero(),
-            cost: zero(),
-            cash: zero(),
-            beyond: (BigInt::zero(), zero()),
+            cost: Fraction::zero(),
+            cash: Fraction::zero(),
+            beyond: (BigInt::zero(), Fraction::zero()),
         }
     }
 }
@@ -42,16 +82,11 @@ impl Default for Ledger {
 impl Ledger {
     /// Shares come for `cost`.
     pub(super) fn acquire(&mut self, shares: &BigInt, cost: &BigRational) {
-        self.cost = if cost.is_integer() {
-            self.cost_left() + cost.numer()
-        } else {
-            bounded(self.cost_left() + cost)
-        };
-        self.cash = if cost.is_integer() {
-            std::mem::take(&mut self.cash) - cost.numer()
-        } else {
-            bounded(&self.cash - cost)
-        };
+        if self.held != self.written {
+            self.cost.keep(&self.held, &self.written);
+        }
+        self.cost.add(cost);
+        self.cash.add(&-cost);
         self.held += shares;
         self.written = self.held.clone();
     }
@@ -59,20 +94,17 @@ impl Ledger {
     /// Shares go for `proceeds`.
     pub(super) fn dispose(&mut self, shares: &BigInt, proceeds: &BigRational) {
         if *shares <= self.held {
-            self.cash = match proceeds.is_integer() {
-                true => std::mem::take(&mut self.cash) + proceeds.numer(),
-                false => bounded(&self.cash + proceeds),
-            };
+            self.cash.add(proceeds);
             self.held -= shares;
         } else {
             let counted = proceeds * BigRational::new(self.held.clone(), shares.clone());
             self.beyond.0 += shares - &self.held;
-            self.beyond.1 = bounded(&self.beyond.1 + proceeds - &counted);
-            self.cash = bounded(&self.cash + counted);
+            self.beyond.1.add(&(proceeds - &counted));
+            self.cash.add(&counted);
             self.held = BigInt::zero();
         }
         if self.held.is_zero() {
-            (self.cost, self.written) = (BigRational::zero(), BigInt::zero());
+            (self.cost, self.written) = (Fraction::zero(), BigInt::zero());
         }
     }
 
@@ -80,7 +112,7 @@ impl Ledger {
     pub(super) fn take_out(&mut self, shares: &BigInt) -> BigRational {
         let taken = shares.min(&self.held);
         let cost = self.average() * BigRational::from_integer(taken.clone());
-        self.dispose(shares, &cost.clone());
+        self.dispose(&taken.clone(), &cost);
         cost
     }
 
@@ -88,7 +120,7 @@ impl Ledger {
     pub(super) fn average(&self) -> BigRational {
         match self.held.is_zero() {
             true => BigRational::zero(),
-            false => bounded(&self.cost / BigRational::from_integer(self.written.clone())),
+            false => bounded(self.cost.reduced() / BigRational::from_integer(self.written.clone())),
         }
     }
 
@@ -105,14 +137,14 @@ impl Ledger {
     /// What the shares that are left cost.
     fn cost_left(&self) -> BigRational {
         match self.held == self.written {
-            true => self.cost.clone(),
-            false => bounded(&self.cost * BigRational::new(self.held.clone(), self.written.clone())),
+            true => self.cost.reduced(),
+            false => bounded(self.cost.reduced() * BigRational::new(self.held.clone(), self.written.clone())),
         }
     }
 
     /// What was made by all sales, in micro-USD.
     pub(super) fn booked(&self) -> BigRational {
-        (&self.cash + self.cost_left()) / BigRational::from_integer(ten_to(CASH_DECIMALS))
+        (self.cash.reduced() + self.cost_left()) / BigRational::from_integer(ten_to(CASH_DECIMALS))
     }
 
     /// What the shares that are left cost, in micro-USD.
@@ -124,7 +156,7 @@ impl Ledger {
     pub(super) fn beyond(&self) -> (BigRational, BigRational) {
         let (shares, proceeds) = &self.beyond;
         let shares = BigRational::new(shares.clone(), ten_to(SHARE_DECIMALS));
-        (shares, proceeds / BigRational::from_integer(ten_to(CASH_DECIMALS)))
+        (shares, proceeds.reduced() / BigRational::from_integer(ten_to(CASH_DECIMALS)))
     }
 }
 

@@ -259,11 +259,16 @@ const KEPT_DECIMALS: u32 = 60;
 /// thousand turns exact fractions would have millions of digits. What is cut there is fifty digits below all that is
 /// ever shown.
 pub(super) fn bounded(number: BigRational) -> BigRational {
-    if number.denom().bits() <= EXACT_BITS {
+    if !is_long(number.denom()) {
         return number;
     }
     let scale = BigInt::from(10).pow(KEPT_DECIMALS);
     BigRational::new((number * BigRational::from_integer(scale.clone())).round().to_integer(), scale)
+}
+
+/// Whether a denominator is beyond what is kept as it is.
+pub(super) fn is_long(denominator: &BigInt) -> bool {
+    denominator.bits() > EXACT_BITS
 }
 
 /// A rational as a decimal where that ends, else as a fraction.
