@@ -13,6 +13,7 @@ mod index;
 mod market;
 pub mod neg_risk;
 mod options;
+pub mod people;
 mod rows;
 mod second;
 mod text;

@@ -1,9 +1,12 @@
 //! [`WalletLogs`]: the logs that a wallet's transactions leave on the chain, as the contracts of both generations write
 //! them. The stand-ins give them beside a universe's markets.
 
+mod deeds;
+mod second;
+
 use crate::chain::abi::{address_word, word};
 use crate::chain::contracts::{conditional_tokens, neg_risk_adapter};
-use crate::chain::flows::{exchanges, signatures as sig};
+use crate::chain::flows::{FlowContracts, exchanges, signatures as sig};
 use crate::chain::{Log, Word, keccak256};
 use crate::ctf::{Collateral, default_collaterals, token_id};
 use crate::demo::chain_world::time_of;
@@ -86,7 +89,10 @@ impl WalletLogs {
         data.push(word(count));
         data.extend(amounts.iter().map(|(_, amount)| word(*amount)));
         let topics = vec![sig::TRANSFER_BATCH, address_word(&from), address_word(&from), address_word(&to)];
-        self.log(conditional_tokens(), topics, &data)
+        // Those of the second generation are kept by a contract of their own.
+        let native = amounts.iter().any(|(token, _)| token.structural().is_some());
+        let keeper = if native { FlowContracts::position_manager() } else { conditional_tokens() };
+        self.log(keeper, topics, &data)
     }
 
     /// Shares of one wallet go to another.
@@ -149,17 +155,16 @@ impl WalletLogs {
         self
     }
 
-    /// A redemption of one token through an adapter.
+    /// A redemption of so many shares of each outcome through an adapter.
     pub fn redeem(
         &mut self,
         wallet: &Wallet,
         condition: &ConditionId,
-        index: u8,
-        shares: u64,
+        shares: [u64; 2],
         payout: u64,
     ) -> &mut Self {
         let collateral = usdc().address;
-        let token = [(token_id(condition, index, &collateral), shares)];
+        let token = held(condition, &collateral, shares);
         let topics =
             vec![sig::CTF_REDEMPTION, address_word(&middleman()), address_word(&collateral), [0; 32]];
         let data = [*condition.as_bytes(), word(96), word(payout), word(2), word(1), word(2)];
@@ -170,26 +175,25 @@ impl WalletLogs {
         )
     }
 
-    /// A conversion of the NO of some of a market's questions, as bits, into the YES of the others and cash.
+    /// A conversion of the NO of some of a market's questions into the YES of the others and cash; both as bits.
     pub fn convert(
         &mut self,
         wallet: &Wallet,
         market: Word,
-        questions: u8,
+        questions: u64,
         set: u64,
         amount: u64,
         bips: u64,
     ) -> &mut Self {
         let own = address(wallet);
-        let named = |question: &u8| set >> question & 1 == 1;
-        let of = |index: u8, which: bool, amount: u64| -> Vec<(TokenId, u64)> {
-            let those = (0..questions).filter(|question| named(question) == which);
+        let of = |index: u8, those: u64, amount: u64| -> Vec<(TokenId, u64)> {
+            let those = (0..64).filter(|question| those >> question & 1 == 1);
             those.map(|question| (question_token(&market, question, index), amount)).collect()
         };
         let out = amount - amount * bips / 10_000;
         let topics = vec![sig::CONVERTED, address_word(&own), market, word(set)];
-        self.moves(own, neg_risk_adapter(), &of(1, true, amount));
-        let came = of(0, false, out);
+        self.moves(own, neg_risk_adapter(), &of(1, set, amount));
+        let came = of(0, questions & !set, out);
         if !came.is_empty() {
             self.moves(neg_risk_adapter(), own, &came);
         }
@@ -200,6 +204,12 @@ impl WalletLogs {
     pub fn into_logs(self) -> Vec<Log> {
         self.logs
     }
+}
+
+/// The shares of a condition's outcomes, those of which there are any.
+fn held(condition: &ConditionId, collateral: &Address, shares: [u64; 2]) -> Vec<(TokenId, u64)> {
+    let sides = [0, 1].map(|index| (token_id(condition, index, collateral), shares[usize::from(index)]));
+    sides.into_iter().filter(|(_, shares)| *shares > 0).collect()
 }
 
 fn usdc() -> Collateral {

@@ -6,6 +6,7 @@ mod pnl_audit;
 mod pnl_chain;
 mod pnl_definitions;
 mod pnl_flows;
+mod pnl_people;
 mod pnl_world;
 
 mod chain;

@@ -44,11 +44,11 @@ fn world() -> Arc<ChainWorld> {
     logs.at(FIRST + 200).fill(3, &fill(false, 300, 200, 7));
     logs.at(FIRST + 300).form(&one, &condition(2), true, 500, false);
     logs.at(FIRST + 400).form(&one, &condition(2), false, 200, true);
-    logs.at(FIRST + 20_000).redeem(&one, &condition(2), 0, 300, 300);
+    logs.at(FIRST + 20_000).redeem(&one, &condition(2), [300, 0], 300);
     logs.at(FIRST + 20_500).transfer(&one, &two, token(2, 1), 100);
     logs.at(FIRST + 30_000).transfer(&two, &one, question_token(&market(), 0, 1), 1_000);
     logs.at(FIRST + 30_001).transfer(&two, &one, question_token(&market(), 2, 1), 1_000);
-    logs.at(FIRST + 30_010).convert(&one, market(), 4, 0b101, 1_000, 200);
+    logs.at(FIRST + 30_010).convert(&one, market(), 0b1111, 0b101, 1_000, 200);
     let layout = ChainLayout { first_block: FIRST, blocks: 40_000, ..ChainLayout::default() };
     Arc::new(ChainWorld::made_up(3, 50, layout).with_logs(logs.into_logs()))
 }

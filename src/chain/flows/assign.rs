@@ -247,24 +247,19 @@ impl Work<'_> {
         let (mut gone, mut came) = (Vec::new(), Vec::new());
         let wrapped = self.rules.collaterals.iter().find(|it| it.name == "neg_risk");
         let (Some(market), Some(collateral)) = (change.market, wrapped) else { return (gone, came) };
+        let last_named = (0..QUESTIONS).rev().find(|question| names(change, *question));
+        // Which questions a market has no log says. Once every token that came has been found there are no others of use.
+        let mut unknown = self.left.values().filter(|(left, _)| *left > 0).count();
         for question in 0..QUESTIONS {
             let condition = market_condition(&market, question as u8);
-            let named = change.questions[question / 64] >> (question % 64) & 1 == 1;
-            if named {
+            if names(change, question) {
                 gone.push(token_id(&condition, 1, &collateral.address));
-            } else {
-                came.push(token_id(&condition, 0, &collateral.address));
-            }
-            // A market's questions are numbered without gaps: where nothing more can have moved there is no other.
-            let found = came.iter().filter(|it| self.left(it) > 0).count();
-            if !named && found > 0 && came.last().is_some_and(|last| self.left(last) <= 0) && question > 0 {
-                let later = change.questions.iter().enumerate().any(|(limb, bits)| {
-                    let from = question.saturating_sub(limb * 64).min(64);
-                    from < 64 && bits >> from != 0
-                });
-                if !later {
-                    break;
-                }
+            } else if unknown > 0 {
+                let yes = token_id(&condition, 0, &collateral.address);
+                unknown -= usize::from(self.left(&yes) > 0);
+                came.push(yes);
+            } else if last_named < Some(question) {
+                break;
             }
         }
         (gone, came)
@@ -282,6 +277,11 @@ impl Work<'_> {
             self.rows.push(FlowRow { log_index, part, condition, ..row });
         }
     }
+}
+
+/// Whether a conversion takes the NO of this question.
+fn names(change: &Change, question: usize) -> bool {
+    change.questions[question / 64] >> (question % 64) & 1 == 1
 }
 
 fn legs(tokens: &[TokenId], shares: i128) -> Vec<(TokenId, i128)> {

@@ -292,7 +292,7 @@ fn second_deliveries(fills: &[PlannedFill], copies: usize, changes: usize) -> Ve
         .collect()
 }
 
-fn random_wallet(rng: &mut ChaCha8Rng) -> Wallet {
+pub(super) fn random_wallet(rng: &mut ChaCha8Rng) -> Wallet {
     let mut bytes = [0; 20];
     rng.fill_bytes(&mut bytes);
     Wallet::from_bytes(bytes)

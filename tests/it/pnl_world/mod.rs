@@ -1,6 +1,7 @@
 //! Hand-made tables for the P&L tests: every row says in one line what it is there for.
 
 pub mod model;
+pub mod oracle;
 
 use backfill::ids::Wallet;
 
