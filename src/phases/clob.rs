@@ -32,7 +32,7 @@ async fn read(context: &Context) -> Result<Catalogue, Failure> {
     store.create_staging().await?;
     store.create_catalogue(Source::Clob).await?;
     context.begins(Activity::ListingTraded);
-    let traded = Traded::read(store).await?;
+    let traded = Traded::read(store, &store.kept_sums().await?).await?;
     let config = TrackConfig {
         workers: settings.work.worker_count.map(NonZeroUsize::get),
         batch_size: None,

@@ -85,7 +85,7 @@ pub async fn run(context: &Context, options: &DeriveOptions) -> Result<DeriveRes
     super::combos::take_in(context).await?;
     store.end_orphaned_inserts(Source::Derived.name()).await?;
     context.begins(Activity::ListingTraded);
-    let traded = Traded::read(store).await?;
+    let traded = Traded::read(store, &context.traded_sums().await?).await?;
     let result = DeriveResult { unmapped: traded.open_count(), ..DeriveResult::default() };
     context.begins(Activity::ComputingTokens);
     let sources =

@@ -3,7 +3,8 @@
 use super::Context;
 use crate::failure::Failure;
 use crate::process_lock::ProcessIdentity;
-use crate::store::lease::Lease;
+use crate::store::lease::{Lease, LeaseError};
+use crate::store::traded::TradedSums;
 
 /// The lease of phase 0.
 pub const SETUP: &str = "setup";
@@ -11,7 +12,27 @@ pub const SETUP: &str = "setup";
 /// The lease of phase 3.
 pub const MERGE: &str = "merge";
 
+/// The lease of adding up the fills.
+const SUMS: &str = "sums";
+
 impl Context {
+    /// The sums of the fills by token: as they are kept, or made anew where the fills have changed. Where they cannot be
+    /// kept, or another process makes them now, the fills themselves are read.
+    ///
+    /// # Errors
+    /// ClickHouse fails.
+    pub async fn traded_sums(&self) -> Result<TradedSums, Failure> {
+        let kept = self.store.kept_sums().await?;
+        if kept.is_kept() || !self.store.can_keep_sums().await? {
+            return Ok(kept);
+        }
+        let making = async { Ok(self.store.make_sums().await?) };
+        match self.exclusively(&[SUMS], &[], making).await {
+            Err(Failure::Lease(LeaseError::Held(_) | LeaseError::Overtaken(_))) => Ok(kept),
+            made => made,
+        }
+    }
+
     /// Runs `phase` while this process alone has the leases of `works`, and nobody one of `conflicting`. A lease that
     /// is lost, since ClickHouse could not be told for too long that we are alive, ends the work as a signal does.
     ///

@@ -108,7 +108,8 @@ async fn merge(context: &Context, options: &MergeOptions) -> Result<MergeResult,
     context.begins(Activity::ComparingStaging);
     let staged = store.staged().await?;
     context.begins(Activity::MeasuringCoverage);
-    let before = store.coverage().await?;
+    let traded = context.traded_sums().await?;
+    let before = store.coverage_of(&traded).await?;
     let duplicates_before = store.duplicated_tokens().await?;
     context.begins(Activity::Proving);
     let policy = super::proof_policy(context).await?;
@@ -155,7 +156,7 @@ async fn merge(context: &Context, options: &MergeOptions) -> Result<MergeResult,
     } else {
         context.begins(Activity::CheckingMap);
         store.check_promise().await?;
-        store.coverage().await?
+        store.coverage_of(&traded).await?
     };
     let duplicates = store.duplicated_tokens().await?;
     Ok(MergeResult {

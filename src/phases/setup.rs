@@ -108,10 +108,11 @@ async fn set_up(
     if let Some(source) = catalogue {
         locks.push(CheckpointFile::lock(folder, source)?);
     }
-    context.begins(Activity::MeasuringCoverage);
-    let coverage = store.coverage().await?;
     context.begins(Activity::CreatingStaging);
     store.create_staging().await?;
+    context.begins(Activity::MeasuringCoverage);
+    let traded = context.traded_sums().await?;
+    let coverage = store.coverage_of(&traded).await?;
     let mut put_aside = Vec::new();
     if options.reset {
         // Before the rows go: a checkpoint that outlived them would have its track go on behind what is no more.
@@ -123,7 +124,7 @@ async fn set_up(
     let derived =
         if options.derive { Some(derive::run(context, &DeriveOptions::default()).await?) } else { None };
     context.begins(Activity::ListingUnmapped);
-    let unmapped = store.list_unmapped().await?;
+    let unmapped = store.list_unmapped(&traded).await?;
     let (tracks, outdated) = divide(context, unmapped, &options.shares).await?;
     put_aside.extend(outdated);
     let staged = store.staged().await?.by_source;

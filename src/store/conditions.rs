@@ -4,7 +4,8 @@ use clickhouse::Row;
 use clickhouse::query::RowCursor;
 use serde::Deserialize;
 
-use super::sql::{condition_norm, fingerprint, structural_token, usable_map, well_formed_token};
+use super::sql::{condition_norm, fingerprint, structural_token, usable_map};
+use super::traded::TradedSums;
 use super::{Store, StoreError, Table, quoted};
 use crate::ids::ConditionId;
 use crate::source::Source;
@@ -178,27 +179,18 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn traded_tokens(&self) -> Result<Stream<TradedToken>, StoreError> {
+    pub async fn traded_tokens(&self, traded: &TradedSums) -> Result<Stream<TradedToken>, StoreError> {
         let inputs = self.inputs().await?;
-        let (fills, map) = (inputs.fills()?.from(), usable_map(inputs.map()?));
+        let (traded, map) = (traded.labelled(inputs.fills()?), usable_map(inputs.map()?));
         let derived = self.staging_table(&Source::Derived.staging_table());
-        // Some installations have fills without labels.
-        let outcome = match inputs.fills()?.has("outcome") {
-            true => "ifNull(toString(outcome), '')",
-            false => "''",
-        };
         let sql = format!(
             "SELECT {} AS fingerprint, toValidUTF8(label) AS label, \
                     asset_id GLOBAL NOT IN (SELECT token_id FROM {map} WHERE NOT disagreeing) \
                     AND asset_id GLOBAL NOT IN (SELECT token_id FROM {derived}) AS open, \
                     if({} != '', asset_id, '') AS native \
-             FROM (SELECT asset_id, argMax(own, (own != '', fills, own)) AS label \
-                   FROM (SELECT asset_id, {outcome} AS own, count() AS fills FROM {fills} GROUP BY asset_id, own) \
-                   GROUP BY asset_id) \
-             WHERE {} ORDER BY fingerprint",
+             FROM {traded} WHERE well_formed ORDER BY fingerprint",
             fingerprint("asset_id"),
             structural_token("asset_id"),
-            well_formed_token("asset_id")
         );
         self.stream("listing the traded tokens", &sql)
     }

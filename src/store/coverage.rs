@@ -3,7 +3,8 @@
 use clickhouse::Row;
 use serde::Deserialize;
 
-use super::sql::{usable_map, well_formed_token};
+use super::sql::{IN_ORDER, usable_map};
+use super::traded::TradedSums;
 use super::{Needs, Store, StoreError};
 
 /// How the traded tokens stand. `total = mapped + unmapped`, always.
@@ -35,18 +36,25 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn coverage(&self) -> Result<Coverage, StoreError> {
+        self.coverage_of(&self.kept_sums().await?).await
+    }
+
+    /// The same of the tokens that were traded when their sums were made.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn coverage_of(&self, traded: &TradedSums) -> Result<Coverage, StoreError> {
         let inputs = self.inputs().await?;
-        let (fills, map) = (inputs.fills()?.from(), usable_map(inputs.map()?));
-        let token = well_formed_token("asset_id");
+        let (traded, map) = (traded.tokens(inputs.fills()?), usable_map(inputs.map()?));
         // The map's rows are joined as numbers, not looked for as NULLs: unmatched rows of a left join have none here.
         let sql = format!(
             "SELECT countIf(token) AS total, countIf(token AND usable AND NOT disagreeing) AS mapped, \
                     countIf(token AND NOT (usable AND NOT disagreeing)) AS unmapped, countIf(token AND usable AND disagreeing) AS ambiguous, \
                     countIf(NOT token) AS malformed \
-             FROM (SELECT asset_id, {token} AS token FROM (SELECT DISTINCT asset_id FROM {fills})) AS traded \
+             FROM (SELECT asset_id, well_formed AS token FROM {traded}) AS traded \
              GLOBAL LEFT ANY JOIN (SELECT token_id, disagreeing, true AS usable FROM {map}) AS map \
                ON traded.asset_id = map.token_id \
-             SETTINGS join_use_nulls = 0"
+             SETTINGS join_use_nulls = 0, join_algorithm = '{IN_ORDER}'"
         );
         self.one("counting the coverage", self.query(&sql)).await
     }

@@ -4,9 +4,8 @@ use clickhouse::Row;
 use serde::Deserialize;
 
 use super::coverage::Coverage;
-use super::input::{InputTable, Inputs, Used};
-use super::money::{FAST, FAST_COLUMNS, FAST_VOLUME, USABLE_PRICE, USABLE_SIZE, volume};
-use super::sql::{structural_token, usable_map, well_formed_token};
+use super::sql::{IN_ORDER, structural_token, usable_map};
+use super::traded::{FIRST_MONTH, MONTHS, SUMS, by_token, has_fast_way};
 use super::{Store, StoreError};
 use crate::ids::TokenId;
 use crate::pnl::{Micro, Usd};
@@ -168,11 +167,6 @@ pub struct Gaps {
     pub unmapped: Vec<UnmappedToken>,
 }
 
-/// The first month that is told apart, January 2019, before there was a market; counted as the server counts months.
-const FIRST_MONTH: u32 = 2019 * 12 + 1;
-/// How many months have a bit of their own; the last bit is for every other date.
-const MONTHS: u32 = 127;
-
 #[derive(Row, Deserialize)]
 struct Class {
     class: String,
@@ -184,6 +178,13 @@ struct Class {
     volume: String,
     months: Vec<u64>,
     top: Vec<(String, u64, String)>,
+}
+
+impl Class {
+    /// Whether these tokens are well-formed and not mapped.
+    fn is_unmapped(&self) -> bool {
+        self.class != "mapped" && self.class != "malformed"
+    }
 }
 
 impl Store {
@@ -199,29 +200,38 @@ impl Store {
         {
             return Err(StoreError::MissingColumn { table: fills.table.plain(), column: column.to_owned() });
         }
-        inputs.map()?;
+        let map = usable_map(inputs.map()?);
         let answers = self.answers(failed).await?;
+        if let Some(kept) = self.kept_sums().await?.table() {
+            // What the sources say is asked about the unmapped tokens alone, and only where there are any.
+            let by_token = format!("SELECT {SUMS} FROM {kept}");
+            let mut classes = self.classes(&statement(&by_token, &map, None, most)).await?;
+            if classes.iter().any(Class::is_unmapped) {
+                classes.retain(|class| !class.is_unmapped());
+                let unmapped = format!(
+                    "SELECT {SUMS} FROM ({by_token}) AS t GLOBAL LEFT ANY JOIN (SELECT token_id, disagreeing, true AS known FROM {map}) AS m \
+                       ON t.asset_id = m.token_id WHERE well_formed AND NOT (known AND NOT disagreeing)"
+                );
+                let answers = format!(
+                    "SELECT * FROM ({answers}) WHERE token_id GLOBAL IN (SELECT asset_id FROM ({unmapped}))"
+                );
+                classes.extend(self.classes(&statement(&unmapped, &map, Some(&answers), most)).await?);
+            }
+            return Ok(read(classes, most));
+        }
+        let pass = |exact| statement(&by_token(fills, exact, false), &map, Some(&answers), most);
         // Other types than floating-point numbers have no fast way.
-        let fast = fills.column("price").is_some_and(Used::is_float)
-            && fills.column("size").is_some_and(Used::is_float);
-        let classes = self.classes(&inputs, &answers, most, !fast).await?;
+        let fast = has_fast_way(fills);
+        let classes = self.classes(&pass(!fast)).await?;
         // Prices of more than six decimals, sizes of broken micro-shares: told by the first pass. The
         // second one adds them up with all of their digits.
         let slow = fast && classes.iter().any(|class| class.slow > 0);
-        let classes = if slow { self.classes(&inputs, &answers, most, true).await? } else { classes };
-        Ok(read(classes, most))
+        Ok(read(if slow { self.classes(&pass(true)).await? } else { classes }, most))
     }
 
-    async fn classes(
-        &self,
-        inputs: &Inputs,
-        answers: &str,
-        most: usize,
-        exact: bool,
-    ) -> Result<Vec<Class>, StoreError> {
-        let sql = statement(inputs.fills()?, &usable_map(inputs.map()?), answers, most, exact);
+    async fn classes(&self, sql: &str) -> Result<Vec<Class>, StoreError> {
         let query = self
-            .query(&sql)
+            .query(sql)
             .with_setting("max_query_size", "64000000")
             .with_setting("max_bytes_before_external_group_by", "1500000000");
         self.rows("measuring the coverage", query).await
@@ -265,69 +275,55 @@ impl Store {
     }
 }
 
-/// The fills once, added up by token; then what the small tables say of each token; then the sums by cause.
-fn statement(input: &InputTable, map: &str, answers: &str, most: usize, exact: bool) -> String {
-    let fills = input.from();
-    let is_float = |name| input.column(name).is_some_and(Used::is_float);
-    let floats = is_float("price") && is_float("size");
-    let (fast, fast_columns) = if floats {
-        (FAST, FAST_COLUMNS)
-    } else {
-        ("false", "toUInt32(0) AS micro_price, toUInt64(0) AS whole_size")
-    };
-    let (price, size) = (input.exact("price"), input.exact("size"));
-    let texts = if floats { String::new() } else { format!(", {price}, {size}") };
-    let token = well_formed_token("asset_id");
-    let usable = format!("({USABLE_PRICE} AND {USABLE_SIZE})");
-    // The look whether all is as simple as it seems is in the first pass; what it finds is counted in the second.
-    let (slow_volume, without_volume) = if exact {
-        (format!("sumIf(ifNull({}, 0), usable AND NOT fast)", volume(&price, &size)), "countIf(NOT usable)")
-    } else {
-        ("toDecimal256(0, 46)".to_owned(), "toUInt64(0)")
-    };
-    let usable = if exact { format!(", {usable} AS usable") } else { String::new() };
-    let by_token = format!(
-        "SELECT asset_id, count() AS rows, sumIf({FAST_VOLUME}, fast) AS fast_volume, countIf(NOT fast) AS slow_rows, \
-                {slow_volume} AS slow_volume, {without_volume} AS bare_rows, \
-                groupBitOr(bitShiftLeft(toUInt128(1), \
-                    least(toUInt16(toRelativeMonthNum(timestamp, 'UTC') - {FIRST_MONTH}), {MONTHS}))) AS month_bits \
-         FROM (SELECT asset_id, price, size{texts}, timestamp, {fast_columns}, {fast} AS fast{usable} FROM {fills}) \
-         GROUP BY asset_id"
-    );
+/// The sums `by_token`, then what the small tables say of each token, then the sums by cause. Without `answers` every
+/// unmapped token counts as never asked.
+fn statement(by_token: &str, map: &str, answers: Option<&str>, most: usize) -> String {
     let names: Vec<String> = GapCause::ALL.iter().map(|cause| format!("'{}'", cause.name())).collect();
     let names = names.join(", ");
     let never = GapCause::ALL.len();
     let bits: Vec<String> = (0..=MONTHS).map(month_count).collect();
     let bits = bits.join(", ");
     // Of equally busy tokens always the same are taken.
-    let busiest = format!(
-        "arraySlice(arrayPartialReverseSort({most}, \
-            groupArrayIf((amount, rows, asset_id), class NOT IN ('mapped', 'malformed'))), 1, {most})"
-    );
+    let busiest = |of: &str| format!("arraySlice(arrayPartialReverseSort({most}, {of}), 1, {most})");
+    let (cause, answers) = match answers {
+        Some(answers) => (
+            format!("[{names}][if(answered, cause_rank + 1, {never})]"),
+            format!(
+                "GLOBAL LEFT ANY JOIN (SELECT token_id, cause_rank, true AS answered FROM ({answers})) AS answers \
+                 ON traded.asset_id = answers.token_id"
+            ),
+        ),
+        None => (format!("'{}'", GapCause::NeverAsked.name()), String::new()),
+    };
+    // Few sets of months are traded in: their bits are looked at once for each of them.
     format!(
-        "SELECT class, generation, count() AS tokens, sum(rows) AS fills, sum(slow_rows) AS slow, \
-                sum(bare_rows) AS without_volume, toString(sum(amount)) AS volume, [{bits}] AS months, \
-                arrayMap(it -> (toString(it.1), it.2, it.3), {busiest}) AS top \
-         FROM (SELECT asset_id, rows, slow_rows, bare_rows, \
+        "SELECT class, generation, sum(n_tokens) AS tokens, sum(n_fills) AS fills, sum(n_slow) AS slow, \
+                sum(n_bare) AS without_volume, toString(sum(n_amount)) AS volume, [{bits}] AS months, \
+                arrayMap(it -> (toString(it.1), it.2, it.3), {all_busiest}) AS top \
+         FROM (SELECT class, generation, early, late, count() AS n_tokens, sum(fills) AS n_fills, sum(slow_fills) AS n_slow, \
+                      sum(bare_fills) AS n_bare, sum(amount) AS n_amount, {own_busiest} AS n_top \
+           FROM (SELECT asset_id, fills, slow_fills, bare_fills, \
                       toUInt64(month_bits) AS early, toUInt64(bitShiftRight(month_bits, 64)) AS late, \
                       toDecimal256(fast_volume, 6) * toDecimal256('0.000001', 6) + slow_volume AS amount, \
-                      multiIf(NOT {token}, 'malformed', known AND NOT disagreeing, 'mapped', known, 'ambiguous', \
-                          [{names}][if(answered, cause_rank + 1, {never})]) AS class, \
+                      multiIf(NOT well_formed, 'malformed', known AND NOT disagreeing, 'mapped', known, 'ambiguous', {cause}) AS class, \
                       {native} AS native, toUInt8(multiIf(native = '', 1, startsWith(native, '03'), 3, 2)) AS generation \
                FROM ({by_token}) AS traded \
                GLOBAL LEFT ANY JOIN (SELECT token_id, disagreeing, true AS known FROM {map}) AS map \
-                 ON traded.asset_id = map.token_id \
-               GLOBAL LEFT ANY JOIN (SELECT token_id, cause_rank, true AS answered FROM ({answers})) AS answers \
-                 ON traded.asset_id = answers.token_id) \
-         GROUP BY class, generation ORDER BY class, generation SETTINGS join_use_nulls = 0",
+                 ON traded.asset_id = map.token_id {answers}) \
+           GROUP BY class, generation, early, late) \
+         GROUP BY class, generation ORDER BY class, generation \
+         SETTINGS join_use_nulls = 0, join_algorithm = '{IN_ORDER}'",
         native = structural_token("asset_id"),
+        all_busiest = busiest("groupArrayArray(n_top)"),
+        own_busiest =
+            busiest("groupArrayIf((amount, fills, asset_id), class NOT IN ('mapped', 'malformed'))"),
     )
 }
 
 /// How many tokens have this month's bit. The server tests bits of 64-bit numbers only.
 fn month_count(bit: u32) -> String {
     let half = if bit < 64 { "early" } else { "late" };
-    format!("countIf(bitTest({half}, {}))", bit % 64)
+    format!("sumIf(n_tokens, bitTest({half}, {}))", bit % 64)
 }
 
 fn usd(micro: &str) -> Usd {

@@ -36,6 +36,7 @@ mod spelling;
 pub mod sql;
 pub mod staging;
 mod table;
+pub mod traded;
 mod wallets;
 pub(crate) mod watermark;
 pub mod workload;

@@ -3,6 +3,10 @@
 use super::input::InputTable;
 use crate::ids::token::MULTIPLIER;
 
+/// How tables that are ordered by their tokens are joined: side by side in that order; by a hash table where a join has
+/// more in it than that can do.
+pub(super) const IN_ORDER: &str = "full_sorting_merge,hash";
+
 /// Whether `expr` is a well-formed token id: the same as `toString(toUInt256OrNull(expr)) = expr`, whose way back to
 /// text takes ten times as long as all the rest of a query. `toUInt256OrNull` alone would accept `007` and wrap 2²⁵⁶
 /// to 0.
@@ -116,17 +120,28 @@ pub(super) fn usable_map_among(map: &InputTable, among: &str) -> String {
     let mirror = mirror_spelling("condition_norm");
     // A condition is 256 bits: comparing the least with the largest number takes half as long as counting distinct texts.
     let number = |text: &str| format!("reinterpretAsUInt256(reverse(unhex({text})))");
+    // Few tokens have several rows, and one row cannot disagree with itself.
+    let several = format!("SELECT token_id FROM {map} WHERE {among} GROUP BY token_id HAVING count() > 1");
+    let usable = |which: &str| {
+        format!(
+            "SELECT token_id, {condition} AS condition_norm, outcome_index AS index FROM {map} \
+             WHERE {among} AND {token} AND outcome_index < 2 AND token_id GLOBAL {which} ({several}) AND condition_norm != ''"
+        )
+    };
     format!(
-        "(SELECT token_id, lower(hex(reverse(reinterpretAsFixedString(\
+        "(SELECT token_id, condition_norm AS condition_id_norm, index AS outcome_index, false AS disagreeing, \
+                 toUInt64(1) AS usable_rows FROM ({single}) \
+          UNION ALL \
+          SELECT token_id, lower(hex(reverse(reinterpretAsFixedString(\
                     if(max(legacy) = 1, minIf(own, legacy = 1), min(own)))))) AS condition_id_norm, \
                  any(index) AS outcome_index, \
                  min(twin) != max(twin) OR min(index) != max(index) OR minIf(own, legacy = 1) != maxIf(own, legacy = 1) AS disagreeing, \
                  count() AS usable_rows \
           FROM (SELECT token_id, {own} AS own, {twin} AS twin, toUInt8(condition_norm != mirrored) AS legacy, index \
-                FROM (SELECT token_id, {condition} AS condition_norm, {mirror} AS mirrored, outcome_index AS index \
-                      FROM {map} WHERE {among} AND {token} AND outcome_index < 2) \
-                WHERE condition_norm != '') \
+                FROM (SELECT token_id, condition_norm, {mirror} AS mirrored, index FROM ({repeated}))) \
           GROUP BY token_id)",
+        single = usable("NOT IN"),
+        repeated = usable("IN"),
         own = number("condition_norm"),
         twin = number("mirrored"),
     )

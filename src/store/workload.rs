@@ -3,7 +3,8 @@
 use clickhouse::Row;
 use serde::Deserialize;
 
-use super::sql::{usable_map, well_formed_token};
+use super::sql::usable_map;
+use super::traded::TradedSums;
 use super::{Store, StoreError, Table};
 use crate::ids::TokenId;
 use crate::source::Source;
@@ -89,13 +90,12 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn list_unmapped(&self) -> Result<u64, StoreError> {
+    pub async fn list_unmapped(&self, traded: &TradedSums) -> Result<u64, StoreError> {
         let inputs = self.inputs().await?;
-        let fills = inputs.fills()?.from();
-        let (token, map) = (well_formed_token("asset_id"), usable_map(inputs.map()?));
+        let (traded, map) = (traded.tokens(inputs.fills()?), usable_map(inputs.map()?));
         let derived = self.staging_table(&Source::Derived.staging_table());
         let select = format!(
-            "SELECT DISTINCT asset_id FROM {fills} WHERE {token} \
+            "SELECT asset_id FROM {traded} WHERE well_formed \
                AND asset_id GLOBAL NOT IN (SELECT token_id FROM {map} WHERE NOT disagreeing) \
                AND asset_id GLOBAL NOT IN (SELECT token_id FROM {derived})"
         );
@@ -200,12 +200,17 @@ impl Store {
     /// How many tokens `setup` has written to a list. It stands in the table's comment: what a table is, a cluster changes
     /// everywhere at once, when its rows are still on their way to other replicas.
     async fn listed_in(&self, table: &Table) -> Result<Option<u64>, StoreError> {
+        Ok(self.comment_of(table).await?.and_then(|comment| comment.strip_prefix(LISTED)?.parse().ok()))
+    }
+
+    /// What a table's comment says, `None` where there is no such table.
+    pub(super) async fn comment_of(&self, table: &Table) -> Result<Option<String>, StoreError> {
         let query = self
             .query("SELECT comment FROM system.tables WHERE database = {database:String} AND name = {name:String}")
             .param("database", &table.database)
             .param("name", &table.name);
-        let comments: Vec<String> = self.rows("reading how many tokens are listed", query).await?;
-        Ok(comments.first().and_then(|comment| comment.strip_prefix(LISTED)?.parse().ok()))
+        let comments: Vec<String> = self.rows("reading what a table is", query).await?;
+        Ok(comments.into_iter().next())
     }
 
     async fn workload_in(&self, table: &Table) -> Result<Workload, StoreError> {

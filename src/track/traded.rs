@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::ids::TokenId;
 use crate::store::conditions::{Stream, TradedToken};
+use crate::store::traded::TradedSums;
 use crate::store::{Store, StoreError};
 
 /// The traded tokens, ordered by their fingerprints ([`TokenId::fingerprint`]), each with its label.
@@ -24,8 +25,8 @@ impl Traded {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn read(store: &Store) -> Result<Self, StoreError> {
-        Self::of(store.traded_tokens().await?).await
+    pub async fn read(store: &Store, sums: &TradedSums) -> Result<Self, StoreError> {
+        Self::of(store.traded_tokens(sums).await?).await
     }
 
     /// The tokens of `rows`, which are ordered by their fingerprints.
