@@ -22,6 +22,7 @@ mod generations;
 mod hostile;
 mod ids;
 mod inputs;
+mod kept_sums;
 mod labels;
 mod lease;
 mod map_engines;
