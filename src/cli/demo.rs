@@ -19,6 +19,9 @@ pub struct DemoArgs {
     /// Share of all answers that are bad, from 0 to 0.9; a tenth as many markets are lied about
     #[arg(long, default_value_t = 0.0, value_parser = fault_rate)]
     pub faults: f64,
+    /// The guide's plain way: nothing is derived first, the tracks are asked for everything
+    #[arg(long)]
+    pub plain: bool,
     /// Which tracks
     #[command(flatten)]
     pub tracks: TracksArgs,

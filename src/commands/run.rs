@@ -38,8 +38,9 @@ pub(super) async fn run(session: &Session, args: &RunArgs) -> Result<Outcome, Fa
     let asks = span.leaves_out(Stage::Setup).is_none() || span.leaves_out(Stage::Tracks).is_none();
     let tracks = if asks { tracks } else { Tracks::Shares(tracks.named()) };
     options.setup.shares = session.phase(tracks.resolve(&context)).await?;
-    let plan = session.phase(plan::make(&context, &options.setup.sources(), span)).await?;
+    let mut plan = session.phase(plan::make(&context, &options)).await?;
     if args.dry_run {
+        session.phase(plan::forecast(&context, &options, &mut plan)).await?;
         let plan = report::run::plan(&plan);
         session.print(
             || report::run::plan_page(&plan),
@@ -76,7 +77,8 @@ pub(super) fn options(settings: &Settings, tracks: &Tracks, derive: bool) -> Res
         return Err(Failure::Usage("no track can be used with these settings".to_owned()));
     }
     Ok(RunOptions {
-        setup: phases::setup::SetupOptions { shares: Vec::new(), derive, ..Default::default() },
+        derive,
+        setup: phases::setup::SetupOptions { shares: Vec::new(), ..Default::default() },
         track: phases::track::TrackOptions {
             probed: *tracks == Tracks::Auto,
             abandoned: plan::usable(settings, &sources).1.into_iter().map(|(source, _)| source).collect(),

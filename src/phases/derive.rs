@@ -84,15 +84,34 @@ pub async fn run(context: &Context, options: &DeriveOptions) -> Result<DeriveRes
     store.create_staging().await?;
     super::combos::take_in(context).await?;
     store.end_orphaned_inserts(Source::Derived.name()).await?;
+    let result = of_tables(context, &columns, files, true).await?;
+    drop(lock);
+    Ok(DeriveResult { elapsed_seconds: context.elapsed(), ..result })
+}
+
+/// What [`run`] would derive from the users' tables now. Computes all of it and writes nothing.
+///
+/// # Errors
+/// ClickHouse fails.
+pub(super) async fn predict(context: &Context) -> Result<DeriveResult, Failure> {
+    let columns = context.store.condition_columns(&[]).await?;
+    of_tables(context, &columns, Vec::new(), false).await
+}
+
+/// Derives for every traded token from the conditions of `columns` and `files`.
+async fn of_tables(
+    context: &Context,
+    columns: &[ConditionColumn],
+    files: Vec<OpenFile>,
+    writes: bool,
+) -> Result<DeriveResult, Failure> {
+    let store = &context.store;
     context.begins(Activity::ListingTraded);
     let traded = Traded::read(store, &context.traded_sums().await?).await?;
     let result = DeriveResult { unmapped: traded.open_count(), ..DeriveResult::default() };
     context.begins(Activity::ComputingTokens);
-    let sources =
-        Sources { tables: Some(store.conditions(&columns)?), files: files.into_iter(), lines: None };
-    let result = stage(context, traded, sources, result).await?;
-    drop(lock);
-    Ok(DeriveResult { elapsed_seconds: context.elapsed(), ..result })
+    let sources = Sources { tables: Some(store.conditions(columns)?), files: files.into_iter(), lines: None };
+    stage(context, traded, sources, result, writes).await
 }
 
 /// Derives and stages what the pending tokens of a watch are, from the conditions that their fills name and those that
@@ -106,17 +125,18 @@ pub(super) async fn pending(context: &Context, since: u32) -> Result<u64, Failur
     let traded = Traded::of(store.pending_traded()?).await?;
     let tables = Some(store.pending_conditions(since).await?);
     let sources = Sources { tables, files: Vec::new().into_iter(), lines: None };
-    let result = stage(context, traded, sources, DeriveResult::default()).await?;
+    let result = stage(context, traded, sources, DeriveResult::default(), true).await?;
     drop(lock);
     Ok(result.inserted)
 }
 
-/// Computes the tokens of all conditions and stages the open ones of `traded`.
+/// Computes the tokens of all conditions and, where it `writes`, stages the open ones of `traded`.
 async fn stage(
     context: &Context,
     traded: Traded,
     sources: Sources,
     result: DeriveResult,
+    writes: bool,
 ) -> Result<DeriveResult, Failure> {
     let (store, work) = (&context.store, &context.settings.work);
     let mut known = KnownConditions::default();
@@ -127,7 +147,9 @@ async fn stage(
         known,
         traded: Arc::new(traded),
         collaterals: context.settings.collaterals.clone().into(),
-        writer: Writer::new(store.clone(), Source::Derived, work.give_up_after, context.progress.clone()),
+        writer: writes.then(|| {
+            Writer::new(store.clone(), Source::Derived, work.give_up_after, context.progress.clone())
+        }),
         learned_at: u32::try_from(jiff::Timestamp::now().as_second()).unwrap_or(u32::MAX),
     };
     derivation.derive(sources, result).await
@@ -226,7 +248,8 @@ struct Derivation {
     mirrored: HashSet<u128>,
     traded: Arc<Traded>,
     collaterals: Arc<[Collateral]>,
-    writer: Writer,
+    /// Nobody where the result is only predicted.
+    writer: Option<Writer>,
     learned_at: u32,
 }
 
@@ -247,7 +270,7 @@ impl Derivation {
             result.candidates += (hashed * 2 * self.collaterals.len()) as u64;
             let computing = self.compute(chunk);
             if batch.is_large() {
-                self.writer.write(&batch).await?;
+                self.write(&batch).await?;
                 batch = InsertBatch::default();
             }
             chunk = sources.chunk(&mut result.malformed).await?;
@@ -264,7 +287,7 @@ impl Derivation {
             result.inserted += rows.staged.len() as u64;
             batch.add(rows);
         }
-        self.writer.write(&batch).await?;
+        self.write(&batch).await?;
         self.derive_natives(&mut result).await?;
         Ok(result)
     }
@@ -304,7 +327,14 @@ impl Derivation {
             }
             result.inserted += rows.staged.len() as u64;
             batch.add(rows);
-            self.writer.write(&batch).await?;
+            self.write(&batch).await?;
+        }
+        Ok(())
+    }
+
+    async fn write(&self, batch: &InsertBatch) -> Result<(), Failure> {
+        if let Some(writer) = &self.writer {
+            writer.write(batch).await?;
         }
         Ok(())
     }

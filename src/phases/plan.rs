@@ -1,7 +1,13 @@
 //! [`make`]: which phases a run will go through, which it leaves out, and why. Decided from the tables, which are the
-//! truth, so that a plan made after any interruption leads to where an undisturbed run ends.
+//! truth, so that a plan made after any interruption leads to where an undisturbed run ends. [`forecast`] says what each
+//! of them will come to.
+
+mod forecast;
+
+pub use forecast::forecast;
 
 use super::Context;
+use super::run::RunOptions;
 use super::steps::{Decision, Due, Plan, Planned, Skip, Span, Stage, Step};
 use super::track;
 use crate::failure::Failure;
@@ -22,28 +28,31 @@ pub fn usable(settings: &Settings, sources: &[Source]) -> (Vec<Source>, Vec<(Sou
     (usable, unusable)
 }
 
-/// Makes the plan of a run with these tracks. Asks the tables and changes nothing.
+/// Makes the plan of a run. Asks the tables and changes nothing.
 ///
 /// # Errors
 /// A table that the run needs is missing, or ClickHouse fails.
-pub async fn make(context: &Context, sources: &[Source], span: Span) -> Result<Plan, Failure> {
+pub async fn make(context: &Context, options: &RunOptions) -> Result<Plan, Failure> {
+    let (span, sources) = (options.span, options.setup.sources());
     context.store.check_tables(Needs::Merge).await?;
-    let (usable, unusable) = usable(&context.settings, sources);
+    let (usable, unusable) = usable(&context.settings, &sources);
     let progress = context.store.staging_progress(&usable).await?;
     let track = |source: &Source| match unusable.iter().find(|(of, _)| of == source) {
         Some((_, reason)) => Decision::Leave(Skip::NotUsable(reason.clone())),
         None => of_track(*source, progress.as_ref(), span),
     };
-    let mut steps = vec![Planned { step: Step::Setup, decision: Decision::Run(Due::Always) }];
+    let derive = if options.derive { Decision::Run(Due::Always) } else { Decision::Leave(Skip::NotAsked) };
+    let mut steps =
+        vec![Planned::new(Step::Derive, derive), Planned::new(Step::Setup, Decision::Run(Due::Always))];
     if let Some(read_up_to) = super::chain::read_up_to(context).await? {
-        steps.push(Planned { step: Step::Chain, decision: Decision::Run(Due::NewBlocks { read_up_to }) });
+        steps.push(Planned::new(Step::Chain, Decision::Run(Due::NewBlocks { read_up_to })));
     }
-    steps.extend(sources.iter().map(|it| Planned { step: Step::Track(*it), decision: track(it) }));
+    steps.extend(sources.iter().map(|it| Planned::new(Step::Track(*it), track(it))));
     let merge =
         if span.from == Stage::Merge { of_merge(progress.as_ref()) } else { Decision::Run(Due::AfterOthers) };
-    steps.push(Planned { step: Step::Merge, decision: merge });
+    steps.push(Planned::new(Step::Merge, merge));
     for step in [Step::Verify, Step::Validate] {
-        steps.push(Planned { step, decision: Decision::Run(Due::Always) });
+        steps.push(Planned::new(step, Decision::Run(Due::Always)));
     }
     for planned in &mut steps {
         if let Some(skip) = span.leaves_out(planned.step.stage()) {

@@ -18,6 +18,8 @@ use crate::track::engine::TrackError;
 /// How the phases are run.
 #[derive(Debug, Clone)]
 pub struct RunOptions {
+    /// Whether the run begins with the offline track.
+    pub derive: bool,
     /// Phase 0; its shares name the tracks of the run.
     pub setup: setup::SetupOptions,
     /// Phases 1 and 2.
@@ -81,7 +83,7 @@ pub async fn run(
         run.outcome = Outcome::Interrupted;
     }
     let mut ends = run.ends;
-    for Planned { step, decision } in &plan.0 {
+    for Planned { step, decision, .. } in &plan.0 {
         if ends.iter().any(|end| end.step == *step) {
             continue;
         }
@@ -104,15 +106,23 @@ impl Run<'_> {
         for (_, reason) in unusable.iter().filter(|_| span.leaves_out(Stage::Tracks).is_none()) {
             context.progress.on_phase_event(&PhaseEvent::ShareTaken { reason });
         }
-        for Planned { step, decision } in &plan.0 {
+        for Planned { step, decision, .. } in &plan.0 {
             // Whatever follows from the tables is decided again when its turn comes.
-            if let Decision::Leave(skip @ (Skip::BeforeFrom(_) | Skip::AfterTo(_) | Skip::NotUsable(_))) =
-                decision
+            if let Decision::Leave(skip) = decision
+                && matches!(
+                    skip,
+                    Skip::BeforeFrom(_) | Skip::AfterTo(_) | Skip::NotUsable(_) | Skip::NotAsked
+                )
             {
                 self.leave(*step, skip);
             }
         }
         if span.leaves_out(Stage::Setup).is_none() {
+            if options.derive {
+                let found = async { derive::run(context, &derive::DeriveOptions::default()).await };
+                let phase = async { Ok(PhaseResult::Derive((&found.await?).into())) };
+                self.phase(Step::Derive, phase).await?;
+            }
             let mut setup = options.setup.clone();
             setup.shares.retain(|share| sources.contains(&share.source));
             let phase = async { Ok(PhaseResult::Setup((&setup::run(context, &setup).await?).into())) };

@@ -52,6 +52,8 @@ impl FromStr for Stage {
 /// One phase of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
+    /// The offline track, before anybody is asked.
+    Derive,
     /// Phase 0.
     Setup,
     /// What is new on the chain, beside the tracks.
@@ -72,6 +74,7 @@ impl Step {
         match self {
             Self::Track(source) => source.name(),
             Self::Chain => "chain",
+            Self::Derive => "derive",
             _ => self.stage().name(),
         }
     }
@@ -79,7 +82,7 @@ impl Step {
     /// Where it stands in the order.
     pub const fn stage(self) -> Stage {
         match self {
-            Self::Setup => Stage::Setup,
+            Self::Derive | Self::Setup => Stage::Setup,
             Self::Track(_) | Self::Chain => Stage::Tracks,
             Self::Merge => Stage::Merge,
             Self::Verify => Stage::Verify,
@@ -120,6 +123,8 @@ pub enum Skip {
     BeforeFrom(Stage),
     /// The run ends earlier.
     AfterTo(Stage),
+    /// The run was asked to do without it.
+    NotAsked,
     /// The track cannot be used with these settings; the others take its share.
     NotUsable(String),
     /// Its workload is empty.
@@ -142,12 +147,32 @@ pub enum Decision {
 }
 
 /// A phase, and what happens to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Planned {
     /// The phase.
     pub step: Step,
     /// What happens to it.
     pub decision: Decision,
+    /// What it comes to, where that was predicted.
+    pub forecast: Option<Forecast>,
+}
+
+impl Planned {
+    /// A phase without a forecast.
+    pub const fn new(step: Step, decision: Decision) -> Self {
+        Self { step, decision, forecast: None }
+    }
+}
+
+/// What a phase will come to, as far as the tables tell before it is run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Forecast {
+    /// Tokens that it works on, at most.
+    pub tokens: u64,
+    /// Full requests that these take, and how long they take at the source's limits, in seconds.
+    pub requests: Option<(u64, f64)>,
+    /// The tables that it writes.
+    pub writes: Vec<String>,
 }
 
 /// Where a run begins and ends.
@@ -177,7 +202,7 @@ impl Span {
 }
 
 /// The phases in the order in which they are run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Plan(pub Vec<Planned>);
 
 /// How a phase of a run ended.

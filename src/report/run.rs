@@ -1,16 +1,26 @@
 //! What several phases in one process print: the plan before, each phase's own page, the summary after.
 
 use super::Report;
-use super::text::{Page, percent1, percent2, thousands};
+use super::text::{Page, percent1, percent2, runtime, thousands};
 use crate::outcome::Outcome;
-use crate::phases::steps::{Decision, Due, End, Plan, Skip, StepEnd};
+use crate::phases::steps::{Decision, Due, End, Plan, Skip, Step, StepEnd};
 use crate::results::{PhaseResult, Planned, Run, Seconds, Summary, Validate, Verify, WalletStatus};
 
 /// What a run will do, before it does it.
 pub fn plan(plan: &Plan) -> Vec<Planned> {
     let one = |planned: &crate::phases::steps::Planned| {
-        let (action, why) = words(&planned.decision);
-        Planned { phase: planned.step.name().to_owned(), action: action.to_owned(), why }
+        let (action, why) = words(planned.step, &planned.decision);
+        let forecast = planned.forecast.as_ref();
+        let requests = forecast.and_then(|it| it.requests);
+        Planned {
+            phase: planned.step.name().to_owned(),
+            action: action.to_owned(),
+            why,
+            tokens: forecast.map(|it| it.tokens),
+            requests: requests.map(|(requests, _)| requests),
+            seconds_at_limits: requests.map(|(_, seconds)| Seconds(seconds)),
+            writes: forecast.map_or_else(Vec::new, |it| it.writes.clone()),
+        }
     };
     plan.0.iter().map(one).collect()
 }
@@ -18,11 +28,43 @@ pub fn plan(plan: &Plan) -> Vec<Planned> {
 /// The same as a page.
 pub fn plan_page(plan: &[Planned]) -> String {
     let mut page = Page::titled("PLAN");
-    for Planned { phase, action, why } in plan {
+    for planned in plan {
+        let Planned { phase, action, why, writes, .. } = planned;
         page.line(format!("{phase:<9} {action:<5} {why}").trim_end());
+        if let Some(line) = predicted(planned) {
+            page.line(format!("{:<9} {:<5} {line}", "", ""));
+        }
+        if !writes.is_empty() {
+            page.line(format!("{:<9} {:<5} writes {}", "", "", writes.join(", ")));
+        }
+    }
+    let longest = plan.iter().filter_map(|it| it.seconds_at_limits).map(|it| it.0).reduce(f64::max);
+    if let Some(seconds) = longest {
+        let requests = plan.iter().filter_map(|it| it.requests).sum();
+        page.blank().line(format!(
+            "All tracks, side by side: {} requests, {} at their limits",
+            thousands(requests),
+            runtime(seconds)
+        ));
     }
     page.blank();
     page.into_text()
+}
+
+/// What a phase is predicted to come to.
+fn predicted(planned: &Planned) -> Option<String> {
+    let tokens = thousands(planned.tokens?);
+    Some(match (planned.phase.as_str(), planned.requests, planned.seconds_at_limits) {
+        ("derive", ..) => format!("{tokens} tokens can be computed: no request"),
+        ("setup", ..) => format!("{tokens} tokens are left to be asked for"),
+        ("merge", ..) => format!("{tokens} tokens at most"),
+        (_, Some(requests), Some(seconds)) => format!(
+            "{tokens} tokens in {} full requests, {} at the limit",
+            thousands(requests),
+            runtime(seconds.0)
+        ),
+        _ => return None,
+    })
 }
 
 /// What became of each phase.
@@ -66,16 +108,28 @@ impl Report for Run {
 const SKIPPED: &str = "skipped";
 const NOT_REACHED: &str = "not reached";
 
-fn words(decision: &Decision) -> (&'static str, String) {
+fn words(step: Step, decision: &Decision) -> (&'static str, String) {
     match decision {
+        Decision::Run(Due::Always) => ("run", always(step).to_owned()),
         Decision::Run(due) => ("run", self::due(due)),
         Decision::Leave(why) => ("skip", skip(why)),
     }
 }
 
+/// What a phase does that is always run.
+const fn always(step: Step) -> &'static str {
+    match step {
+        Step::Derive => "computes what follows from the known conditions",
+        Step::Setup => "measures, and splits what is unmapped between the tracks",
+        Step::Verify => "measures the coverage and looks for defects; writes nothing",
+        Step::Validate => "computes the P&L of the baseline; writes nothing",
+        Step::Chain | Step::Track(_) | Step::Merge => "as often as it is run",
+    }
+}
+
 fn due(due: &Due) -> String {
     match due {
-        Due::Always => "measures anew each time".to_owned(),
+        Due::Always => "as often as it is run".to_owned(),
         Due::AfterOthers => "as far as the phases before it leave it work".to_owned(),
         Due::Open { open, total } => {
             format!("{} of {} tokens have no answer yet", thousands(*open), thousands(*total))
@@ -93,6 +147,7 @@ fn due(due: &Due) -> String {
 pub fn skip(skip: &Skip) -> String {
     match skip {
         Skip::BeforeFrom(stage) => format!("the run begins with {}", stage.name()),
+        Skip::NotAsked => "left out by --derive=false".to_owned(),
         Skip::AfterTo(stage) => format!("the run ends with {}", stage.name()),
         Skip::NotUsable(reason) => reason.clone(),
         Skip::NothingToAsk => "nothing to ask: its workload is empty".to_owned(),

@@ -18,9 +18,11 @@ impl Report for Setup {
         page.line(format!("✓ Staging database {} ready", self.staging_database));
         staging_tables(&mut page, self);
         page.section(3, "Identifying Unmapped Tokens");
-        if let (Some(derived), Some(conditions)) = (self.derived, self.derived_from) {
-            let (derived, conditions) = (thousands(derived), thousands(conditions));
-            page.line(format!("✓ {derived} derived from {conditions} known conditions"));
+        if let Some(derived) = self.derived {
+            let from = self.derived_from.map_or(String::new(), |it| {
+                format!(" (now, from {} known conditions, or before)", thousands(it))
+            });
+            page.line(format!("✓ Derived, asked of nobody: {}{from}", thousands(derived)));
         }
         page.line(format!("Unmapped tokens identified: {}", thousands(self.listed)));
         page.section(4, &format!("Splitting Workload ({})", shares(&self.workloads)));

@@ -37,6 +37,14 @@ pub struct Planned {
     pub action: String,
     /// Why.
     pub why: String,
+    /// Tokens that it will work on, at most; null where that was not predicted, as always but in a dry run.
+    pub tokens: Option<u64>,
+    /// Full requests that they take.
+    pub requests: Option<u64>,
+    /// How long these take at the source's limits.
+    pub seconds_at_limits: Option<Seconds>,
+    /// The tables that it writes; empty where it writes none.
+    pub writes: Vec<String>,
 }
 
 /// What became of a phase.

@@ -26,9 +26,9 @@ pub struct Setup {
     pub malformed: u64,
     /// Of the unmapped: two usable rows of the map contradict each other.
     pub ambiguous: u64,
-    /// Tokens that were derived before the listing; null where that was not asked for.
+    /// Of the unmapped: derived, now or before, and so asked of nobody; null where none are.
     pub derived: Option<u64>,
-    /// Condition ids that they were derived from.
+    /// Condition ids that this setup derived from; null where it was not asked to.
     pub derived_from: Option<u64>,
     /// Unmapped tokens that are listed: what is neither derived nor mapped.
     pub listed: u64,

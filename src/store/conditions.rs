@@ -183,10 +183,15 @@ impl Store {
         let inputs = self.inputs().await?;
         let (traded, map) = (traded.labelled(inputs.fills()?), usable_map(inputs.map()?));
         let derived = self.staging_table(&Source::Derived.staging_table());
+        // A plan is made before there is a staging database.
+        let not_derived = match self.columns(&derived).await? {
+            Some(_) => format!("asset_id GLOBAL NOT IN (SELECT token_id FROM {derived})"),
+            None => "true".to_owned(),
+        };
         let sql = format!(
             "SELECT {} AS fingerprint, toValidUTF8(label) AS label, \
                     asset_id GLOBAL NOT IN (SELECT token_id FROM {map} WHERE NOT disagreeing) \
-                    AND asset_id GLOBAL NOT IN (SELECT token_id FROM {derived}) AS open, \
+                    AND {not_derived} AS open, \
                     if({} != '', asset_id, '') AS native \
              FROM {traded} WHERE well_formed ORDER BY fingerprint",
             fingerprint("asset_id"),

@@ -53,7 +53,7 @@ struct UnresolvedText {
 }
 
 /// Where each share of `total` ends: exact, the last one at `total`. Where no share weighs anything, the last has all.
-fn cuts(shares: &[Share], total: u64) -> Vec<u64> {
+pub(crate) fn cuts(shares: &[Share], total: u64) -> Vec<u64> {
     let sum: u128 = shares.iter().map(|share| u128::from(share.weight)).sum();
     let mut upto = 0;
     let ends = shares.iter().enumerate().map(|(position, share)| {

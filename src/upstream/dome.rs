@@ -45,7 +45,7 @@ pub(super) static INFO: SourceInfo = SourceInfo {
         about: "Phase 1: ask the Dome API for its share of the tokens",
         details: "",
         examples: "Examples:\n  backfill dome                       begins, or goes on where it was\n  \
-                   DOME_RATE_LIMIT=500/10s,100/1s WORKER_COUNT=32 backfill dome\n  \
+                   DOME_RATE_LIMIT=500/10s,100/1s backfill dome\n  \
                    backfill dome --log-file --metrics 127.0.0.1:9464",
         open: OpenFn::Lookup(|settings, timeout| Ok(Box::new(Dome::new(settings, timeout)?))),
     }),

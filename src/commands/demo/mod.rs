@@ -46,7 +46,7 @@ pub(super) async fn run(session: &Session, args: &DemoArgs) -> Result<Outcome, F
     // The stand-in takes any key.
     let mut settings = (*session.settings).clone();
     settings.sources.set_key(Source::Dome, Secret::from("demo"));
-    let mut run_options = run::options(&settings, &tracks, false)?;
+    let mut run_options = run::options(&settings, &tracks, !args.plain)?;
     session.serve_metrics(&args.metrics)?;
     let starting = Demo::start(
         &session.settings,
@@ -83,8 +83,7 @@ async fn phases_of(
     demo: &Demo,
     options: &phases::run::RunOptions,
 ) -> Result<Outcome, Failure> {
-    let plan =
-        session.phase(phases::plan::make(&demo.context, &options.setup.sources(), options.span)).await?;
+    let plan = session.phase(phases::plan::make(&demo.context, options)).await?;
     let mut told = Told::begin(session, &plan);
     let result = demo
         .run(options, &plan, &mut |result| {

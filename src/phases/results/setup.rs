@@ -28,7 +28,9 @@ impl From<&SetupResult> for Setup {
             unmapped: coverage.unmapped,
             malformed: coverage.malformed,
             ambiguous: coverage.ambiguous,
-            derived: found.derived.as_ref().map(|derived| derived.inserted),
+            // What this setup has derived, and what was derived before and is not merged yet.
+            derived: Some(coverage.unmapped.saturating_sub(found.unmapped))
+                .filter(|count| *count > 0 || found.derived.is_some()),
             derived_from: found.derived.as_ref().map(|derived| derived.conditions),
             listed: found.unmapped,
             tracks: workloads.iter().map(|it| (it.track.clone(), it.total)).collect(),
