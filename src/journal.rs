@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use jiff::Timestamp;
@@ -17,6 +18,38 @@ use crate::foreign;
 
 /// The journal's name in the folder of the checkpoints.
 pub const NAME: &str = "run-journal.jsonl";
+
+/// The id of one process, in every line of its log, in the journal and on its pages: when it started and which process
+/// it is. The runs of its phases begin with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunId(String);
+
+impl RunId {
+    /// The id of this process, which started `at`.
+    pub fn of_process(at: Timestamp) -> Self {
+        Self(format!("{}-{}", at.as_millisecond(), std::process::id()))
+    }
+}
+
+impl std::fmt::Display for RunId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Which server and which tables a phase worked with.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Place {
+    /// ClickHouse's URL, without a password.
+    pub server: String,
+    /// The version that ClickHouse says it has; empty where it was not asked.
+    pub server_version: String,
+    /// The staging database.
+    pub staging: String,
+    /// The users' tables, each after the setting that names it.
+    pub tables: BTreeMap<String, String>,
+}
 
 /// A line of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,6 +86,9 @@ pub enum Event {
         result: Value,
         /// Why it failed, where it did.
         error: Option<String>,
+        /// Where it worked; empty in a journal of an older version.
+        #[serde(default)]
+        place: Place,
     },
 }
 
@@ -89,13 +125,26 @@ pub struct Sample {
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
+    run: RunId,
     runs: AtomicU32,
+    place: OnceLock<Place>,
 }
 
 impl Journal {
-    /// The journal in `folder`, which is made with the first line.
-    pub fn new(folder: &Path) -> Self {
-        Self { path: folder.join(NAME), runs: AtomicU32::new(0) }
+    /// The journal in `folder`, which is made with the first line, written by this run.
+    pub fn new(folder: &Path, run: RunId) -> Self {
+        Self { path: folder.join(NAME), run, runs: AtomicU32::new(0), place: OnceLock::new() }
+    }
+
+    /// Says where the phases of this process work, once that is known.
+    pub fn works_at(&self, place: Place) {
+        // There is one server a process.
+        let _ = self.place.set(place);
+    }
+
+    /// Where the phases of this process work.
+    pub fn place(&self) -> Place {
+        self.place.get().cloned().unwrap_or_default()
     }
 
     /// Its file.
@@ -110,12 +159,11 @@ impl Journal {
     pub fn began(&self, phase: &str) -> (String, io::Result<()>) {
         let at = Timestamp::now();
         let number = self.runs.fetch_add(1, Ordering::Relaxed);
-        let pid = std::process::id();
-        let run = format!("{}-{pid}-{number}", at.as_millisecond());
+        let run = format!("{}-{number}", self.run);
         let event = Event::Began {
             phase: phase.to_owned(),
             run: run.clone(),
-            pid: i32::try_from(pid).unwrap_or(i32::MAX),
+            pid: i32::try_from(std::process::id()).unwrap_or(i32::MAX),
             at,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
@@ -181,6 +229,8 @@ pub struct PhaseRun {
     pub run: String,
     /// The process.
     pub pid: i32,
+    /// The program's version.
+    pub version: String,
     /// When it began, in UTC.
     pub began: Timestamp,
     /// The track's samples, in order.
@@ -202,6 +252,8 @@ pub struct PhaseEnd {
     pub result: Value,
     /// Why it failed, where it did.
     pub error: Option<String>,
+    /// Where it worked.
+    pub place: Place,
 }
 
 /// What a journal says: the last run of each phase, and the first measurement.
@@ -264,20 +316,21 @@ impl History {
 
     fn take(&mut self, event: Event) {
         match event {
-            Event::Began { phase, run, pid, at, .. } => {
-                self.last.insert(phase, PhaseRun { run, pid, began: at, samples: Vec::new(), ended: None });
+            Event::Began { phase, run, pid, at, version } => {
+                let samples = Vec::new();
+                self.last.insert(phase, PhaseRun { run, pid, version, began: at, samples, ended: None });
             }
             Event::Sample(sample) => {
                 if let Some(of) = self.last.get_mut(&sample.phase).filter(|it| it.run == sample.run) {
                     of.samples.push(sample);
                 }
             }
-            Event::Ended { phase, run, at, exit, seconds, result, error } => {
+            Event::Ended { phase, run, at, exit, seconds, result, error, place } => {
                 if phase == "setup" && self.first_setup.is_none() && !result.is_null() {
                     self.first_setup = Some((at, result.clone()));
                 }
                 if let Some(of) = self.last.get_mut(&phase).filter(|it| it.run == run) {
-                    of.ended = Some(PhaseEnd { at, exit, seconds, result, error });
+                    of.ended = Some(PhaseEnd { at, exit, seconds, result, error, place });
                 }
             }
         }
@@ -297,13 +350,18 @@ mod tests {
             seconds: 1.5,
             result: serde_json::json!({ "mapped": mapped }),
             error: None,
+            place: Place::default(),
         }
+    }
+
+    fn journal_in(folder: &Path) -> Journal {
+        Journal::new(folder, RunId::of_process(Timestamp::now()))
     }
 
     #[test]
     fn what_is_appended_is_read_a_torn_line_is_counted_and_the_last_run_counts() {
         let folder = tempfile::tempdir().unwrap();
-        let journal = Journal::new(&folder.path().join("new"));
+        let journal = journal_in(&folder.path().join("new"));
         let mut history = History::of(&folder.path().join("new")).unwrap();
         assert!(!history.read_on().unwrap(), "there is none yet");
         let (first, written) = journal.began("setup");
@@ -330,7 +388,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::thread::scope(|scope| {
             for writer in 0..8 {
-                let journal = Journal::new(folder.path());
+                let journal = journal_in(folder.path());
                 scope.spawn(move || {
                     for nth in 0..100 {
                         journal.append(&end("setup", &format!("{writer}-{nth}"), nth * 100)).unwrap();

@@ -15,10 +15,12 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 use crate::cli::{GlobalArgs, LogFormat};
 use crate::failure::Failure;
 use crate::foreign;
+use crate::journal::RunId;
 use crate::report::terminal::Terminal;
 
 /// The targets of what the terminal tells by itself.
-const TOLD: [&str; 4] = ["backfill::notice", "backfill::progress", "backfill::step", "backfill::ending"];
+const TOLD: [&str; 5] =
+    ["backfill::notice", "backfill::progress", "backfill::step", "backfill::result", "backfill::ending"];
 
 /// Writes whole events to standard error while the bars make room.
 struct Above(Arc<Terminal>);
@@ -37,17 +39,30 @@ impl Write for Above {
     }
 }
 
-/// Writes whole events without the characters in them that act: an event may hold what a server said.
+/// Writes whole events, each with the id of the run, and without the characters in them that act: an event may hold
+/// what a server said.
 struct Cleaned<W> {
     to: W,
     json: bool,
+    run: RunId,
+}
+
+impl<W> Cleaned<W> {
+    /// The event with the id of the run: a line's last word, an object's first field.
+    fn identified(&self, event: &str) -> String {
+        let run = &self.run;
+        match event.strip_prefix('{').filter(|_| self.json) {
+            Some(fields) => format!("{{\"run_id\":\"{run}\",{fields}"),
+            None => format!("{} run_id={run}\n", event.trim_end_matches('\n')),
+        }
+    }
 }
 
 impl<W: Write> Write for Cleaned<W> {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         /// Colours begin with an escape; one in an event's own texts is spelt out by the formatter.
         const KEPT: [char; 3] = ['\n', '\t', '\u{1b}'];
-        let text = String::from_utf8_lossy(event);
+        let text = self.identified(&String::from_utf8_lossy(event));
         let text = if self.json { foreign::json(&text) } else { foreign::visible(&text, &KEPT) };
         self.to.write_all(text.as_bytes())?;
         Ok(event.len())
@@ -58,7 +73,7 @@ impl<W: Write> Write for Cleaned<W> {
     }
 }
 
-/// Starts logging; `folder` is where the log of `command` stands unless `--log-file` names another place.
+/// Starts logging for this run; `folder` is where the log of `command` stands unless `--log-file` names another place.
 ///
 /// # Errors
 /// The log file cannot be opened.
@@ -67,6 +82,7 @@ pub fn start(
     terminal: &Arc<Terminal>,
     folder: &Path,
     command: &str,
+    run: &RunId,
 ) -> Result<(), Failure> {
     let json = global.log_format == LogFormat::Json;
     let mut filter = match (global.quiet, global.verbose) {
@@ -86,12 +102,13 @@ pub fn start(
         };
         filter.push_str(&format!(",{target}={level}"));
     }
-    let terminal = terminal.clone();
+    let (terminal, on_screen) = (terminal.clone(), run.clone());
     let colours = terminal.has_colours();
-    let screen = fmt::layer()
-        .with_target(false)
-        .with_ansi(colours)
-        .with_writer(move || Cleaned { to: Above(terminal.clone()), json });
+    let screen = fmt::layer().with_target(false).with_ansi(colours).with_writer(move || Cleaned {
+        to: Above(terminal.clone()),
+        json,
+        run: on_screen.clone(),
+    });
     let screen: Box<dyn Layer<Registry> + Send + Sync> =
         if json { screen.json().boxed() } else { screen.boxed() };
     let file = match &global.log_file {
@@ -99,8 +116,8 @@ pub fn start(
         Some(named) => {
             let path = named.clone().unwrap_or_else(|| folder.join(format!("{command}.log")));
             let level = if global.verbose > 1 { "backfill=debug,info" } else { "backfill=info,warn" };
-            let layer =
-                fmt::layer().with_ansi(false).with_writer(Mutex::new(Cleaned { to: open(&path)?, json }));
+            let writer = Cleaned { to: open(&path)?, json, run: run.clone() };
+            let layer = fmt::layer().with_ansi(false).with_writer(Mutex::new(writer));
             let layer: Box<dyn Layer<Registry> + Send + Sync> =
                 if json { layer.json().boxed() } else { layer.boxed() };
             Some(layer.with_filter(EnvFilter::new(level)))

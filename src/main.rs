@@ -10,6 +10,7 @@ use std::time::Instant;
 use backfill::cli::{self, Command, Format, LogFormat};
 use backfill::dotenv::Dotenv;
 use backfill::failure::Failure;
+use backfill::journal::RunId;
 use backfill::outcome::Outcome;
 use backfill::report::terminal::{OutputOptions, Terminal};
 use backfill::results::Failed;
@@ -56,6 +57,7 @@ impl Surroundings {
 
 fn main() -> ExitCode {
     let started = Instant::now();
+    let run_id = RunId::of_process(jiff::Timestamp::now());
     let surroundings = match Surroundings::read() {
         Ok(surroundings) => surroundings,
         Err(message) => return complain(&message, Outcome::Usage, wants_json()),
@@ -96,7 +98,7 @@ fn main() -> ExitCode {
         json_logs: cli.global.log_format == LogFormat::Json,
     }));
     let folder = cli.settings.checkpoint_dir();
-    if let Err(failure) = logging::start(&cli.global, &terminal, folder, cli.command.name()) {
+    if let Err(failure) = logging::start(&cli.global, &terminal, folder, cli.command.name(), &run_id) {
         return complain(&failure.to_string(), failure.outcome(), json);
     }
     let settings = surroundings.told(&matches);
@@ -109,7 +111,7 @@ fn main() -> ExitCode {
             return complain(&format!("the system lets no threads start: {error}"), Outcome::Failed, json);
         }
     };
-    let ended = runtime.block_on(commands::run(cli, terminal.clone(), started));
+    let ended = runtime.block_on(commands::run(cli, terminal.clone(), started, run_id));
     terminal.close();
     let outcome = match ended {
         Ok(outcome) => {

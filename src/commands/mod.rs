@@ -29,7 +29,7 @@ use std::time::Instant;
 
 use crate::cli::{Cli, Command};
 use crate::failure::Failure;
-use crate::journal::Journal;
+use crate::journal::{Journal, RunId};
 use crate::outcome::Outcome;
 use crate::report::recorder::Recorder;
 use crate::report::terminal::Terminal;
@@ -40,7 +40,12 @@ use tokio_util::sync::CancellationToken;
 ///
 /// # Errors
 /// [`Failure`], whose cause decides the exit code.
-pub async fn run(cli: Cli, progress: Arc<Terminal>, started: Instant) -> Result<Outcome, Failure> {
+pub async fn run(
+    cli: Cli,
+    progress: Arc<Terminal>,
+    started: Instant,
+    run_id: RunId,
+) -> Result<Outcome, Failure> {
     let settings = Arc::new(cli.settings.validate()?);
     let stop = CancellationToken::new();
     // The server's signals mean something else: the second kills it.
@@ -49,11 +54,11 @@ pub async fn run(cli: Cli, progress: Arc<Terminal>, started: Instant) -> Result<
         let looks_on = matches!(cli.command, Command::Status(_));
         tokio::spawn(signals(stop.clone(), progress.clone(), looks_on));
     }
-    let journal = Journal::new(&settings.work.checkpoint_dir);
+    let journal = Journal::new(&settings.work.checkpoint_dir, run_id.clone());
     let recorder = Arc::new(Recorder::new(progress.clone(), journal));
     let unwritten = Mutex::default();
     let session =
-        Session { settings, format: cli.global.format, progress, recorder, stop, started, unwritten };
+        Session { settings, format: cli.global.format, progress, recorder, stop, started, run_id, unwritten };
     let metrics = cli.command.metrics().cloned();
     let ended = command(&session, cli.command).await;
     if let Some(metrics) = metrics {

@@ -133,6 +133,6 @@ impl Told {
             outcome: result.failure.as_ref().map_or(result.outcome, Failure::outcome),
             elapsed_seconds: Seconds(session.elapsed()),
         };
-        session.print(|| format!("{}{last}", run.text()), || run.json());
+        session.print(|| format!("{}{}{last}", run.text(), session.run_line()), || run.json());
     }
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::cli::{Format, MetricsArgs};
 use crate::failure::Failure;
 use crate::foreign;
+use crate::journal::{Place, RunId};
 use crate::outcome::Outcome;
 use crate::phases::Context;
 use crate::phases::watch::WatchHealth;
@@ -32,6 +33,8 @@ pub struct Session {
     pub stop: CancellationToken,
     /// When the process started.
     pub started: Instant,
+    /// Which run this is.
+    pub run_id: RunId,
     /// Why standard output takes nothing any more, where it does not.
     pub unwritten: Mutex<Option<io::Error>>,
 }
@@ -40,10 +43,9 @@ impl Session {
     pub(super) async fn context(&self) -> Result<Context, Failure> {
         let connecting =
             Context::connect(self.settings.clone(), self.recorder.clone(), self.stop.clone(), self.started);
-        tokio::select! {
-            context = connecting => Ok(context?),
-            () = self.stop.cancelled() => Err(Failure::Interrupted),
-        }
+        let context = self.phase(async { Ok(connecting.await?) }).await?;
+        works_at(&self.recorder, &context).await;
+        Ok(context)
     }
 
     /// A phase that is not a track has nothing to finish when it is interrupted: each of its statements is whole or
@@ -65,8 +67,13 @@ impl Session {
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<Outcome, Failure> {
         let result = self.recorder.phase(name, work).await?;
-        self.print_report(&result);
+        self.print(|| format!("{}{}", result.text(), self.run_line()), || result.json());
         self.ended(result.outcome())
+    }
+
+    /// The last line of a page: which run it is of.
+    pub(super) fn run_line(&self) -> String {
+        format!("Run: {}\n", self.run_id)
     }
 
     /// Prints a result.
@@ -78,13 +85,21 @@ impl Session {
     pub(super) fn print(&self, text: impl FnOnce() -> String, json: impl FnOnce() -> Value) {
         let page = match self.format {
             Format::Text => foreign::visible(&text(), &['\n']).into_owned(),
-            Format::Json => format!("{}\n", foreign::json(&json().to_string())),
+            Format::Json => format!("{}\n", foreign::json(&self.identified(json()).to_string())),
         };
         self.progress.above(|| {
             if let Err(error) = to_stdout(page.as_bytes()) {
                 self.lock_unwritten().get_or_insert(error);
             }
         });
+    }
+
+    /// An object with the id of this run.
+    fn identified(&self, mut json: Value) -> Value {
+        if let Value::Object(fields) = &mut json {
+            fields.insert("run_id".to_owned(), self.run_id.to_string().into());
+        }
+        json
     }
 
     /// The end of a command that has come to `outcome`: whether all that it printed has been taken. A reader who had
@@ -153,6 +168,25 @@ impl Session {
     pub(super) fn elapsed(&self) -> f64 {
         (self.started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0
     }
+}
+
+/// Notes in the journal which server and tables a run works with.
+pub(super) async fn works_at(recorder: &Recorder, context: &Context) {
+    let (settings, names) = (&context.settings, context.store.names());
+    // Whatever needs the server says what is wrong with it.
+    let server_version = context.store.look_at_server().await.map(|it| it.version).unwrap_or_default();
+    let tables = [
+        ("FILLS_TABLE", &names.fills),
+        ("TOKEN_MAP_TABLE", &names.token_map),
+        ("RESOLUTIONS_TABLE", &names.resolutions),
+        ("WINNERS_TABLE", &names.winners),
+    ];
+    recorder.works_at(Place {
+        server: settings.store.url.to_string(),
+        server_version,
+        staging: names.staging.clone(),
+        tables: tables.into_iter().map(|(setting, table)| (setting.to_owned(), table.plain())).collect(),
+    });
 }
 
 /// Writes all of it to standard output, and sees that it is taken.

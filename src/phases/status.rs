@@ -165,13 +165,13 @@ fn last_known(history: &History, now: Timestamp) -> Option<Known> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::{Event, Journal};
+    use crate::journal::{Event, Journal, RunId};
     use crate::track::checkpoint::CheckpointFile;
 
     #[test]
     fn progress_is_the_newer_of_checkpoint_and_sample_and_a_lock_that_setup_took_is_no_track_at_work() {
         let folder = tempfile::tempdir().unwrap();
-        let journal = Journal::new(folder.path());
+        let journal = Journal::new(folder.path(), RunId::of_process(Timestamp::now()));
         journal.began("setup").1.unwrap();
         // As setup does it, from this very process.
         for source in Source::ALL {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::Report;
 use super::terminal::Terminal;
 use crate::failure::Failure;
-use crate::journal::{Event, Journal, Sample};
+use crate::journal::{Event, Journal, Place, Sample};
 use crate::outcome::Outcome;
 use crate::phases::events::{PhaseEvent, PhaseListener};
 use crate::phases::steps::{End, StepEnd};
@@ -42,10 +42,18 @@ impl Recorder {
         Self { terminal, journal: Arc::new(journal), runs: Mutex::default(), samplers: Mutex::default() }
     }
 
+    /// Says where this process works: what ends from now on is noted with it.
+    pub fn works_at(&self, place: Place) {
+        let Place { server, server_version, staging, .. } = &place;
+        tracing::info!(target: "backfill::step", server, server_version, staging, "is connected");
+        self.journal.works_at(place);
+    }
+
     /// Notes that a phase begins. A journal that cannot be written is told of, and costs nothing else.
     pub fn began(&self, phase: &str) {
         let (run, written) = self.journal.began(phase);
         self.told(written);
+        tracing::info!(target: "backfill::result", phase, run, "began");
         lock(&self.runs).insert(phase.to_owned(), run);
     }
 
@@ -53,7 +61,11 @@ impl Recorder {
     pub fn ended(&self, phase: &str, outcome: Outcome, seconds: f64, result: Value, error: Option<String>) {
         let Some(run) = lock(&self.runs).remove(phase) else { return };
         let (phase, at, exit) = (phase.to_owned(), Timestamp::now(), outcome.exit());
-        self.told(self.journal.append(&Event::Ended { phase, run, at, exit, seconds, result, error }));
+        let (place, code) = (self.journal.place(), exit);
+        tracing::info!(
+            target: "backfill::result", phase, run, exit = code, seconds, error, result = %result, "ended"
+        );
+        self.told(self.journal.append(&Event::Ended { phase, run, at, exit, seconds, result, error, place }));
     }
 
     /// Notes the whole of a phase: that it begins, and what comes of it.

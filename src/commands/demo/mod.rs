@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::report_file;
 use super::run::{self, Told};
-use super::session::{Session, launcher};
+use super::session::{self, Session, launcher};
 use crate::cli::DemoArgs;
 use crate::demo::{StandIn, UniverseOptions};
 use crate::failure::Failure;
@@ -48,11 +48,13 @@ pub(super) async fn run(session: &Session, args: &DemoArgs) -> Result<Outcome, F
     settings.sources.set_key(Source::Dome, Secret::from("demo"));
     let mut run_options = run::options(&settings, &tracks, !args.plain)?;
     session.serve_metrics(&args.metrics)?;
+    let journal = Journal::new(&stage::folder(), session.run_id.clone());
+    let recorder = Arc::new(Recorder::new(session.progress.clone(), journal));
     let starting = Demo::start(
         &session.settings,
         &options,
         &session.progress,
-        Arc::new(Recorder::new(session.progress.clone(), Journal::new(&stage::folder()))),
+        recorder.clone(),
         session.stop.clone(),
         session.started,
     );
@@ -60,6 +62,7 @@ pub(super) async fn run(session: &Session, args: &DemoArgs) -> Result<Outcome, F
         demo = starting => demo?,
         () = session.stop.cancelled() => return Err(Failure::DemoInterrupted),
     };
+    session::works_at(&recorder, &demo.context).await;
     let ended = match session.phase(tracks.resolve(&demo.context)).await {
         Ok(shares) => {
             run_options.setup.shares = shares;

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::journal::{Event, Journal, Sample};
+use crate::journal::{Event, Journal, Place, RunId, Sample};
 use crate::phases::status;
 
 const HOSTILE: &str = "<script src=\"http://evil/x.js\"></script>'\"&<img onerror=alert(1)>";
@@ -16,7 +16,16 @@ fn ended(journal: &Journal, phase: &str, exit: u8, result: Value, error: Option<
     let error = error.map(str::to_owned);
     let phase = phase.to_owned();
     journal
-        .append(&Event::Ended { phase, run, at: Timestamp::now(), exit, seconds: 2.5, result, error })
+        .append(&Event::Ended {
+            phase,
+            run,
+            at: Timestamp::now(),
+            exit,
+            seconds: 2.5,
+            result,
+            error,
+            place: Place::default(),
+        })
         .unwrap();
 }
 
@@ -59,7 +68,7 @@ fn validate(label: &str) -> Value {
 #[test]
 fn what_comes_from_outside_is_escaped_and_nothing_is_loaded() {
     let folder = tempfile::tempdir().unwrap();
-    let journal = Journal::new(folder.path());
+    let journal = Journal::new(folder.path(), RunId::of_process(Timestamp::now()));
     ended(&journal, "validate", 3, validate(HOSTILE), None);
     ended(&journal, "merge", 1, Value::Null, Some(HOSTILE));
     let months = json!([{"month": HOSTILE, "total": 5, "mapped": 4, "coverage_pct": 80.0}]);
@@ -92,7 +101,7 @@ fn escaped(text: &str) -> String {
 #[test]
 fn every_verdict_has_its_number_its_limit_and_its_margin() {
     let folder = tempfile::tempdir().unwrap();
-    let journal = Journal::new(folder.path());
+    let journal = Journal::new(folder.path(), RunId::of_process(Timestamp::now()));
     let track =
         json!({"phase": "dome", "total": 49_453, "processed": 49_453, "failed": 3, "coverage_pct": 97.1});
     ended(&journal, "dome", 4, track, None);
@@ -137,7 +146,7 @@ fn every_verdict_has_its_number_its_limit_and_its_margin() {
 #[test]
 fn a_phase_that_failed_a_running_one_and_a_torn_line_are_told_of() {
     let folder = tempfile::tempdir().unwrap();
-    let journal = Journal::new(folder.path());
+    let journal = Journal::new(folder.path(), RunId::of_process(Timestamp::now()));
     ended(&journal, "setup", 1, Value::Null, Some("no ClickHouse answers at nowhere"));
     let (run, _) = journal.began("goldsky");
     for seconds in [0.0, 1.0] {
