@@ -76,6 +76,8 @@ pub enum Activity {
     Proving,
     /// The map's wrong rows are replaced.
     ReplacingWrongRows,
+    /// Copies of rows are removed from the map.
+    RemovingCopies,
     /// Staged rows are written to the map.
     Merging,
     /// The map is read as its readers see it.

@@ -54,7 +54,9 @@ pub struct MergeResult {
     pub resolutions: Option<MergedPayouts>,
     /// Tokens that were added, or would be.
     pub added: u64,
-    /// Tokens with two usable rows, before and afterwards.
+    /// Tokens whose copies were removed, or would be; `None` where no repair was asked for.
+    pub copies_removed: Option<u64>,
+    /// Tokens with two usable rows before.
     pub duplicates_before: u64,
     /// Tokens with two usable rows afterwards, as counted.
     pub duplicates: u64,
@@ -138,6 +140,12 @@ async fn merge(context: &Context, options: &MergeOptions) -> Result<MergeResult,
         store.check_merged(None).await?;
     }
     store.drop_candidates().await?;
+    let copies_removed = if options.repair {
+        context.begins(Activity::RemovingCopies);
+        Some(store.remove_copies(options.dry_run).await?)
+    } else {
+        None
+    };
     let labels = if options.labels { Some(write_labels(context, options.dry_run).await?) } else { None };
     let metadata = if options.metadata {
         context.begins(Activity::WritingMetadata);
@@ -170,6 +178,7 @@ async fn merge(context: &Context, options: &MergeOptions) -> Result<MergeResult,
         metadata,
         resolutions,
         added,
+        copies_removed,
         duplicates_before,
         duplicates,
         dry_run: options.dry_run,

@@ -65,6 +65,8 @@ pub struct VerifyResult {
     pub wallets: Vec<WalletCoverage>,
     /// The coverage that is wanted, of all tokens and of each wallet.
     pub target: Percent,
+    /// Tokens with two usable rows in the map.
+    pub duplicates: u64,
     /// Resolved positions of all wallets together.
     pub resolved: u64,
     /// How many of those are wanted.
@@ -98,6 +100,7 @@ impl VerifyResult {
         self.global_passes()
             && self.wallets.iter().all(|wallet| self.wallet_passes(wallet))
             && self.positions_pass()
+            && self.duplicates == 0
     }
 }
 
@@ -112,8 +115,12 @@ pub async fn run(context: &Context, options: &VerifyOptions) -> Result<VerifyRes
     let most = if options.gaps_file.is_some() { 1 << 40 } else { SHOWN };
     let failed = failed_batches(context);
     // Side by side: the second reads little, and mostly waits.
-    let (mut gap, holdings, chain) =
-        tokio::try_join!(store.gaps(&failed, most), store.holdings(&options.wallets), chain_found(context))?;
+    let (mut gap, holdings, chain, duplicates) = tokio::try_join!(
+        store.gaps(&failed, most),
+        store.holdings(&options.wallets),
+        chain_found(context),
+        store.duplicated_tokens()
+    )?;
     if let Some(path) = &options.gaps_file {
         write_gaps(path, &gap.unmapped)?;
     }
@@ -121,6 +128,7 @@ pub async fn run(context: &Context, options: &VerifyOptions) -> Result<VerifyRes
     let wallets: Vec<WalletCoverage> = holdings.iter().map(coverage_of).collect();
     Ok(VerifyResult {
         gap,
+        duplicates,
         resolved: wallets.iter().map(|wallet| wallet.resolved).sum(),
         wallets,
         target: settings.thresholds.coverage_target,

@@ -113,6 +113,7 @@ pub const fn activity(activity: Activity) -> &'static str {
         Activity::ComparingStaging => "Comparing the staging tables",
         Activity::Proving => "Proving the map and what is staged",
         Activity::ReplacingWrongRows => "Replacing the map's wrong rows",
+        Activity::RemovingCopies => "Removing copies of rows from the map",
         Activity::Merging => "Merging",
         Activity::CheckingMap => "Checking the map as a reader sees it",
         Activity::WritingLabels => "Writing labels",

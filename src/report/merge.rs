@@ -4,7 +4,7 @@ use super::Report;
 use super::text::{Page, percent1, thousands, title};
 use crate::foreign;
 use crate::outcome::Outcome;
-use crate::results::{Conflict, Merge};
+use crate::results::{Conflict, Merge, floored_percent};
 
 impl Report for Merge {
     /// Coverage below its target is for `verify` to judge.
@@ -32,7 +32,12 @@ fn staged(page: &mut Page, result: &Merge) {
         let count = result.staged.get(source).copied().unwrap_or_default();
         page.entry(25, &format!("{} track mappings", title(source)), thousands(count));
     }
-    page.entry(25, "Total new mappings", thousands(result.staged.values().sum()));
+    let all: u64 = result.staged.values().sum();
+    page.entry(25, "Total new mappings", thousands(all));
+    if all > result.staged_tokens {
+        page.part("distinct tokens", result.staged_tokens);
+        page.part("the same token from another source", all - result.staged_tokens);
+    }
 }
 
 fn overlaps(page: &mut Page, result: &Merge) {
@@ -145,10 +150,27 @@ fn merging(page: &mut Page, result: &Merge) {
     }
     metadata(page, result);
     payouts(page, result);
+    copies(page, result);
+    page.entry(25, "Distinct tokens staged", thousands(result.staged_tokens));
+    page.part(if result.dry_run { "to be added to the map" } else { "added to the map" }, result.added);
+    page.part("in the map already", result.staged_tokens.saturating_sub(result.added + result.refused));
+    if result.refused > 0 {
+        page.part("without a proof", result.refused);
+    }
     page.line(if result.dry_run {
         format!("Dry run: {} tokens would be added, nothing was written", thousands(result.added))
     } else {
         "✓ Merge complete".to_owned()
+    });
+}
+
+/// What a repair does with rows that say the same.
+fn copies(page: &mut Page, result: &Merge) {
+    let Some(tokens) = result.copies_removed.filter(|tokens| *tokens > 0) else { return };
+    let tokens = thousands(tokens);
+    page.line(match result.dry_run {
+        true => format!("Dry run: of the equal rows of {tokens} tokens all but one would be removed"),
+        false => format!("✓ Of the equal rows of {tokens} tokens all but one removed"),
     });
 }
 
@@ -198,12 +220,10 @@ fn afterwards(page: &mut Page, result: &Merge) {
     page.blank().entry(25, "New mappings added", thousands(result.added));
     page.part("Traded tokens", result.added_traded);
     page.part("Tokens that were never traded", result.added.saturating_sub(result.added_traded));
-    let increase = mapped.saturating_sub(result.before.mapped);
-    page.entry(
-        25,
-        "Coverage increase",
-        format!("+{} points", percent1(increase, total).trim_end_matches('%')),
-    );
+    // Of the percentages as they stand above, so that the page adds up: each of them is rounded down.
+    let tenths = |part: u64| (floored_percent(part, total) * 10.0 + 1e-6).floor();
+    let increase = (tenths(mapped) - tenths(result.before.mapped)) / 10.0;
+    page.entry(25, "Coverage increase", format!("{increase:+.1} points"));
     page.entry(
         25,
         "Tokens mapped twice",
@@ -220,8 +240,7 @@ fn verdict(page: &mut Page, result: &Merge) {
         let mark = if result.reaches_target { "✅" } else { "❌" };
         page.line(format!("{mark} Final coverage: {coverage} (wanted: ≥{target}%)"));
         page.line(format!("❌ Tokens mapped twice: {} (wanted: none)", thousands(result.duplicates)));
-        page.line("   Rows that are alike: `OPTIMIZE TABLE … FINAL DEDUPLICATE` in ClickHouse;");
-        page.line("   rows that contradict each other: `backfill merge --repair`");
+        page.line("   `backfill merge --repair` removes copies, and replaces what the hash proves wrong");
     } else if result.reaches_target {
         page.line("✅ PHASE 3 COMPLETE - Coverage Target Achieved!").rule().blank();
         page.line(format!("Final coverage: {coverage} (≥{target}% threshold)")).blank();

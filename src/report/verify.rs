@@ -19,7 +19,13 @@ impl Report for Verify {
 fn whole(result: &Verify) -> String {
     let mut page = Page::titled("PHASE 4: COVERAGE VERIFICATION");
     global(&mut page, result);
-    for wallet in &result.wallets {
+    if !result.wallets.is_empty() {
+        page.section(2, "Baseline Wallet Coverage");
+    }
+    for (nth, wallet) in result.wallets.iter().enumerate() {
+        if nth > 0 {
+            page.blank();
+        }
         baseline(&mut page, result, wallet);
     }
     page.section(3, "Available P&L Positions");
@@ -69,7 +75,6 @@ fn global(page: &mut Page, result: &Verify) {
 }
 
 fn baseline(page: &mut Page, result: &Verify, wallet: &WalletCoverage) {
-    page.section(2, "Baseline Wallet Coverage");
     page.line(format!("Wallet: {}", wallet.wallet)).blank();
     page.entry(15, "Total fills", thousands(wallet.fills));
     page.entry(15, "Mapped fills", thousands(wallet.mapped_fills));
@@ -262,12 +267,20 @@ fn verdict(page: &mut Page, result: &Verify) {
         thousands(result.positions.wanted),
         positions_margin(result)
     ));
+    page.line(format!(
+        "  {} Tokens mapped twice: {} (none wanted)",
+        mark(result.duplicates == 0),
+        thousands(result.duplicates)
+    ));
+    if result.duplicates > 0 {
+        page.line("     `backfill merge --repair` removes copies, and replaces what the hash proves wrong");
+    }
     page.blank();
     if result.passed {
         page.line("System is ready for Phase 5: P&L Validation").blank();
         page.line("Next step:").line("  backfill validate");
-    } else {
-        page.line("The gap and its causes stand above. Run the tracks again for what failed or was never asked, then");
-        page.line("merge; phase 5 can run, but may exceed its variance.");
+    } else if !result.global.passed || result.wallets.iter().any(|wallet| !wallet.passed) {
+        page.line("The gap and its causes stand above. Run the tracks again for what failed or was");
+        page.line("never asked, then merge; phase 5 can run, but may exceed its variance.");
     }
 }

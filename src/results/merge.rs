@@ -17,6 +17,8 @@ pub struct Merge {
     pub staged: BTreeMap<String, u64>,
     /// The sources in the order in which one takes precedence over another.
     pub precedence: Vec<String>,
+    /// Distinct tokens of all sources together.
+    pub staged_tokens: u64,
     /// Tokens that more than one source has staged.
     pub overlapping: u64,
     /// Tokens about which two sources disagree.
@@ -51,6 +53,8 @@ pub struct Merge {
     pub disambiguated: u64,
     /// Tokens whose wrong rows were replaced, or would be; 0 where that was not asked for.
     pub repaired: u64,
+    /// Tokens of whose rows that say the same all but one were removed, or would be; null where no repair was asked for.
+    pub copies_removed: Option<u64>,
     /// Tokens whose empty labels were filled, or would be; null where that was not asked for.
     pub labels_filled: Option<u64>,
     /// Tokens whose labels were corrected from the catalogue, or would be; null where that was not asked for.

@@ -43,7 +43,9 @@ pub use track::{Catalogue, ENOUGH_PROCESSED, RoundCounts, STALLED_SECONDS, Track
 pub use validate::{
     AuditRequests, Count, Explanation, OddSide, Outcomes, Position, Validate, WalletStatus, WalletValidation,
 };
-pub use verify::{Gap, Generation, Global, Month, Positions, Unmapped, Verify, WalletCoverage, Weight};
+pub use verify::{
+    Gap, Generation, Global, Month, NumberCheck, Positions, Unmapped, Verify, WalletCoverage, Weight,
+};
 pub use verify_chain::{ChainKnowledge, UnknownToken};
 pub use watch::Watch;
 

@@ -25,6 +25,10 @@ pub struct Verify {
     pub wallets: Vec<WalletCoverage>,
     /// Positions that P&L can be computed of.
     pub positions: Positions,
+    /// Tokens with more than one usable row in the map, as a reader sees it.
+    pub duplicates: u64,
+    /// Every check of the guide, each with what came out and what was wanted.
+    pub checks: Vec<NumberCheck>,
     /// What is mapped and what is not, by tokens, fills and volume.
     pub gap: Gap,
     /// The traded tokens by generation: `1` for hashes, `2` for ids that carry their condition, `combos`.
@@ -94,6 +98,22 @@ pub struct WalletCoverage {
     /// Fills mapped beyond those that are wanted; negative where some are missing.
     pub margin: i64,
     /// Whether it is what is wanted. A wallet without fills has shown nothing.
+    pub passed: bool,
+}
+
+/// A check of a number against its limit.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct NumberCheck {
+    /// `coverage`, `coverage of WALLET`, `positions` or `duplicates`.
+    pub name: String,
+    /// What came out: percent, or a count.
+    pub value: f64,
+    /// What was wanted: at least so much, of duplicates at most.
+    pub limit: f64,
+    /// How far the value is on the right side of the limit; negative where it is missed.
+    pub margin: f64,
+    /// Whether it holds; decided by the exact ratio.
     pub passed: bool,
 }
 

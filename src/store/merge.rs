@@ -28,6 +28,8 @@ const CHUNK: usize = 50_000;
 pub struct Staged {
     /// Distinct tokens by source in use, in the order of precedence.
     pub by_source: Vec<(Source, u64)>,
+    /// Distinct tokens of all sources together.
+    pub tokens: u64,
     /// Tokens that more than one source has.
     pub overlapping: u64,
     /// Tokens about which two sources disagree.
@@ -147,10 +149,10 @@ impl Store {
             format!("SELECT *, {} AS mirrored FROM ({})", mirror_spelling("condition_id"), self.all_staged());
         let disagree = "(uniqExact(mirrored, outcome_index) > 1 OR uniqExactIf(condition_id, condition_id != mirrored) > 1)";
         let sql = format!(
-            "SELECT countIf(tracks > 1), countIf(disagree) FROM (SELECT token_id, uniqExact(rank) AS tracks, \
+            "SELECT count(), countIf(tracks > 1), countIf(disagree) FROM (SELECT token_id, uniqExact(rank) AS tracks, \
              {disagree} AS disagree FROM ({all}) GROUP BY token_id)"
         );
-        let (overlapping, conflicting) = self.one::<(u64, u64)>(doing, self.query(&sql)).await?;
+        let (tokens, overlapping, conflicting) = self.one::<(u64, u64, u64)>(doing, self.query(&sql)).await?;
         let sql = format!(
             "SELECT token_id, arraySort(groupUniqArray(concat(track, ': ', condition_id, '/', toString(outcome_index)))) \
              AS claims FROM ({all}) GROUP BY token_id HAVING {disagree} \
@@ -165,7 +167,15 @@ impl Store {
         let label_conflicting: u64 = self.one(doing, self.query(&count)).await?;
         let label_conflicts =
             self.rows(doing, self.query(&format!("{differ} ORDER BY token_id LIMIT {SHOWN}"))).await?;
-        Ok(Staged { by_source, overlapping, conflicting, conflicts, label_conflicting, label_conflicts })
+        Ok(Staged {
+            by_source,
+            tokens,
+            overlapping,
+            conflicting,
+            conflicts,
+            label_conflicting,
+            label_conflicts,
+        })
     }
 
     /// Proves every staged mapping of a token that the map does not have yet, and writes the believable ones to a

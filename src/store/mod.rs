@@ -7,6 +7,7 @@ pub mod chain;
 pub(crate) mod combos;
 pub mod conditions;
 mod connect;
+mod copies;
 pub(crate) mod coverage;
 mod derived_payouts;
 pub(crate) mod diagnostics;

@@ -6,6 +6,7 @@ use crate::common::{World, condition, token};
 use backfill::demo::{Universe, UniverseOptions};
 use backfill::ids::TokenId;
 use backfill::phases::merge::{self, MergeOptions, MergeResult};
+use backfill::phases::verify::{self, VerifyOptions};
 
 /// Token to condition, index, label, source and question; only one row a token may be left.
 type Map = BTreeMap<String, (String, u8, String, String)>;
@@ -147,4 +148,37 @@ async fn a_universe_with_wrong_rows_is_right_afterwards() {
     let again = merge(&world, &with_repair()).await;
     assert_eq!((again.map.unwrap().wrong, again.repaired), (0, 0));
     assert_eq!((again.before.mapped, again.after), (result.before.mapped, result.after));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_rows_that_say_the_same_one_stays_and_verify_counts_the_others() {
+    let world = world("MergeTree").await;
+    let (first, second, third) = (token(1, 0), token(2, 1), token(3, 0));
+    let right = |number: u8| condition(number).to_string();
+    // Equal in everything; equal in what counts, and the one with a label is better; one row alone.
+    for _ in 0..3 {
+        insert(&world, first, &right(1), 0, "Yes", 100, "q").await;
+    }
+    insert(&world, second, &right(2), 1, "", 900, "newer").await;
+    insert(&world, second, &right(2), 1, "No", 500, "labelled").await;
+    insert(&world, second, &right(2), 1, "No", 400, "older").await;
+    insert(&world, third, &right(3), 0, "Yes", 100, "alone").await;
+    let verified = async || {
+        let context = world.context(&["--coverage-target", "0", "--min-positions", "0"]).await;
+        verify::run(&context, &VerifyOptions::default()).await.unwrap()
+    };
+    let before = verified().await;
+    assert_eq!((before.duplicates, before.passes()), (2, false));
+    let dry = merge(&world, &MergeOptions { dry_run: true, ..REPAIR }).await;
+    assert_eq!((dry.copies_removed, dry.duplicates), (Some(2), 2));
+    let merged = merge(&world, &REPAIR).await;
+    assert_eq!((merged.copies_removed, merged.duplicates_before, merged.duplicates), (Some(2), 2, 0));
+    let map = map(&world).await;
+    assert_eq!(map.len(), 3);
+    assert_eq!(map[&second.to_string()].3, "labelled");
+    let rows: u64 = world.one("SELECT count() FROM {d}.ctf_token_map").await;
+    assert_eq!(rows, 3);
+    let after = verified().await;
+    assert_eq!((after.duplicates, after.passes()), (0, true));
+    assert_eq!(merge(&world, &REPAIR).await.copies_removed, Some(0), "and a second repair finds nothing");
 }

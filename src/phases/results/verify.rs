@@ -3,7 +3,8 @@
 use super::margin::{margin, target};
 use crate::phases::verify::{ChainFound, VerifyResult, WalletCoverage};
 use crate::results::{
-    self, ChainKnowledge, Gap, Global, Month, Percentage, Positions, Seconds, UnknownToken, Unmapped, Verify,
+    self, ChainKnowledge, Gap, Global, Month, NumberCheck, Percentage, Positions, Seconds, UnknownToken,
+    Unmapped, Verify,
 };
 use crate::store::gaps::Weight;
 
@@ -33,6 +34,8 @@ impl From<&VerifyResult> for Verify {
                 wanted: found.min_positions,
                 passed: found.positions_pass(),
             },
+            duplicates: found.duplicates,
+            checks: checks(found),
             gap: Gap {
                 total: weight(&gap.total),
                 mapped: weight(&gap.mapped),
@@ -61,6 +64,36 @@ impl From<&VerifyResult> for Verify {
             elapsed_seconds: Seconds(found.elapsed_seconds),
         }
     }
+}
+
+/// Every check, with its numbers.
+fn checks(found: &VerifyResult) -> Vec<NumberCheck> {
+    let covered = |name: String, part: u64, total: u64, passed: bool| NumberCheck {
+        name,
+        value: Percentage::floored(part, total).0,
+        limit: target(found.target).0,
+        margin: margin(found.target, part, total).0.0,
+        passed,
+    };
+    let counted = |name: &str, value: u64, limit: u64, margin: f64, passed: bool| NumberCheck {
+        name: name.to_owned(),
+        value: value as f64,
+        limit: limit as f64,
+        margin,
+        passed,
+    };
+    let coverage = &found.gap.coverage;
+    let all = covered("coverage".to_owned(), coverage.mapped, coverage.total, found.global_passes());
+    let of_wallet = |it: &WalletCoverage| {
+        let name = format!("coverage of {}", it.wallet);
+        covered(name, it.mapped_fills, it.fills, found.wallet_passes(it))
+    };
+    let (resolved, wanted, twice) = (found.resolved, found.min_positions, found.duplicates);
+    let positions =
+        counted("positions", resolved, wanted, resolved as f64 - wanted as f64, found.positions_pass());
+    let duplicates = counted("duplicates", twice, 0, -(twice as f64), twice == 0);
+    let wallets = found.wallets.iter().map(of_wallet);
+    [all].into_iter().chain(wallets).chain([positions, duplicates]).collect()
 }
 
 fn chain(found: &ChainFound) -> ChainKnowledge {

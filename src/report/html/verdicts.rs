@@ -154,6 +154,13 @@ fn of_verify(verify: &Verify, found: &mut Vec<Verdict>) {
         let what = format!("Verify: fills of {}", it.wallet);
         found.push(covered(what, it.coverage_pct, it.margin_pct, it.passed));
     }
+    found.push(Verdict {
+        what: "Verify: tokens with more than one row in the map".to_owned(),
+        number: thousands(verify.duplicates),
+        limit: "none".to_owned(),
+        margin: format!("{} too many", thousands(verify.duplicates)),
+        passed: Some(verify.duplicates == 0),
+    });
     let positions = &verify.positions;
     found.push(Verdict {
         what: "Verify: resolved positions".to_owned(),
