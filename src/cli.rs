@@ -154,12 +154,13 @@ pub enum Command {
     Prove(ProveArgs),
     /// One look at ClickHouse and every source, with what to do about each red line; writes nothing
     ///
-    /// Version, latency and clock of ClickHouse, the tables and columns, the rights in the staging database, and one
-    /// cheap request to each source. The exit code is 0 where everything that is needed can be used, else 1.
+    /// Version, latency and clock of ClickHouse, the tables, columns and types, the queries of each phase run on these
+    /// tables as if they had no rows, the rights, and one cheap request to each source. The exit code is 0 where
+    /// everything that is needed can be used, else 1; with --tracks only the sources of these tracks are needed.
     #[command(
-        after_help = "Examples:\n  backfill doctor\n  backfill doctor --format json | jq '.checks[] | select(.status == \"bad\")'"
+        after_help = "Examples:\n  backfill doctor\n  backfill doctor --tracks auto        one source that answers is enough\n  backfill doctor --format json | jq '.checks[] | select(.status == \"bad\")'"
     )]
-    Doctor,
+    Doctor(TracksArgs),
     /// Where every phase and every track stands, and how much is mapped
     ///
     /// From the run journal, the checkpoints and ClickHouse; it disturbs nobody, and works while tracks run.
@@ -237,7 +238,7 @@ impl Command {
             Self::Demo(_) => "demo",
             Self::Derive(_) => "derive",
             Self::Prove(_) => "prove",
-            Self::Doctor => "doctor",
+            Self::Doctor(_) => "doctor",
             Self::Status(_) => "status",
             Self::Report(_) => "report",
             #[cfg(feature = "demo")]

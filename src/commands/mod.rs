@@ -82,7 +82,7 @@ async fn command(session: &Session, command: Command) -> Result<Outcome, Failure
         #[cfg(feature = "demo")]
         Command::Demo(args) => demo::run(session, &args).await,
         Command::Derive(args) => derive::run(session, &args).await,
-        Command::Doctor => doctor::run(session).await,
+        Command::Doctor(tracks) => doctor::run(session, &tracks).await,
         Command::Prove(args) => prove::run(session, args).await,
         Command::Status(args) => status::run(session, &args).await,
         Command::Runs(args) => runs::run(session, &args),

@@ -1,14 +1,18 @@
 //! `doctor`: one look at everything that the other commands need, each with what to do where it is not well. It writes
 //! nothing. All of it is asked for at once, so that nothing that hangs hides another.
 
+mod rehearse;
+
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
+use super::shares::Tracks;
 use crate::results::{Check, Doctor, Health, Seconds};
 use crate::settings::Settings;
 use crate::source::Source;
 use crate::store::input::FindingState;
+use crate::store::workload::Share;
 use crate::store::{Store, StoreError};
 use crate::upstream::probe::Probed;
 use crate::upstream::{Freshness, UpstreamError};
@@ -62,19 +66,44 @@ fn timed(check: Check, latency: Duration, clock_ahead: Option<f64>) -> Check {
     }
 }
 
-/// Looks at everything, in as much time as the slowest of them takes.
-pub async fn run(settings: &Settings, started: Instant) -> Doctor {
+/// Looks at everything, in as much time as the slowest of them takes. Where `tracks` are named, whatever is wrong with
+/// another source is worth knowing and no more.
+pub async fn run(settings: &Settings, tracks: Option<&Tracks>, started: Instant) -> Doctor {
     let timeout = settings.work.request_timeout.min(PATIENCE);
     let sources = Source::ALL.into_iter().filter(|source| settings.source(*source).is_some());
-    let (mut checks, of_sources) = tokio::join!(
-        clickhouse(settings),
-        join_all(sources.map(|source| of_source(settings, source, timeout)))
-    );
-    checks.extend(of_sources);
+    let of_source = async |source| (source, of_source(settings, source, timeout).await);
+    let (mut checks, of_sources) = tokio::join!(clickhouse(settings), join_all(sources.map(of_source)));
+    checks.extend(as_needed(of_sources, tracks));
     let elapsed_seconds = (started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
     let healthy = checks.iter().all(|check| check.status != Health::Bad);
     let elapsed_seconds = Seconds(elapsed_seconds);
     Doctor { phase: "doctor".to_owned(), healthy, passed: healthy, checks, elapsed_seconds }
+}
+
+/// The sources' checks, those of sources that no chosen track asks as notes.
+fn as_needed(checks: Vec<(Source, Check)>, tracks: Option<&Tracks>) -> Vec<Check> {
+    let can_be_used = |(source, check): &(Source, Check)| {
+        Source::tracks().any(|track| track == *source) && check.status == Health::Good
+    };
+    let some_track = checks.iter().any(can_be_used);
+    let adjusted = checks.into_iter().map(|(source, mut check)| {
+        let named = |shares: &[Share]| shares.iter().any(|share| share.source == source);
+        let is_track = Source::tracks().any(|track| track == source);
+        let needed = match tracks {
+            None => return check,
+            Some(Tracks::Shares(shares)) => named(shares),
+            // Any one of them will do.
+            Some(Tracks::Auto) => is_track && !some_track,
+        };
+        check.status = match (check.status, needed) {
+            (Health::Bad, false) => Health::Note,
+            // A track that was chosen cannot do without its key.
+            (Health::Note, true) if check.latency_ms.is_none() => Health::Bad,
+            (status, _) => status,
+        };
+        check
+    });
+    adjusted.collect()
 }
 
 async fn of_source(settings: &Settings, source: Source, timeout: Duration) -> Check {
@@ -146,20 +175,28 @@ async fn examine(settings: &Settings, checks: &mut Vec<Check>) {
         }
         Err(error) => return checks.push(timed(unusable("ClickHouse", &error), began.elapsed(), None)),
     }
-    tables(&store, checks).await;
+    let usable = tables(&store, checks).await;
     rights(&store, checks).await;
+    // What is wrong with a table is told once.
+    if usable {
+        rehearse::rehearse(settings, &store, checks).await;
+    }
 }
 
 fn unusable(subject: &str, error: &StoreError) -> Check {
     red(subject, &error.to_string(), "the reason is ClickHouse's own; mostly a right that the user lacks")
 }
 
-/// The users' tables, by the look that every phase begins with.
-async fn tables(store: &Store, checks: &mut Vec<Check>) {
+/// The users' tables, by the look that every phase begins with: whether all of them can be used.
+async fn tables(store: &Store, checks: &mut Vec<Check>) -> bool {
     let findings = match store.table_findings().await {
         Ok(findings) => findings,
-        Err(error) => return checks.push(unusable("the tables", &error)),
+        Err(error) => {
+            checks.push(unusable("the tables", &error));
+            return false;
+        }
     };
+    let usable = findings.iter().all(|finding| finding.state != FindingState::Bad);
     checks.extend(findings.into_iter().map(|finding| {
         let health = match finding.state {
             FindingState::Good => Health::Good,
@@ -170,6 +207,7 @@ async fn tables(store: &Store, checks: &mut Vec<Check>) {
             if finding.table.contains('.') { format!("table {}", finding.table) } else { finding.table };
         advised(check(subject, health, finding.what), &finding.advice)
     }));
+    usable
 }
 
 async fn rights(store: &Store, checks: &mut Vec<Check>) {

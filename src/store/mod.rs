@@ -29,6 +29,7 @@ mod person;
 pub(crate) mod positions;
 pub(crate) mod progress;
 mod promise;
+mod rehearsal;
 pub(crate) mod repair;
 pub(crate) mod rounds;
 mod schema;
