@@ -13,6 +13,7 @@ use crate::journal::{Place, RunId};
 use crate::outcome::Outcome;
 use crate::phases::Context;
 use crate::phases::watch::WatchHealth;
+use crate::report::fit::Display;
 use crate::report::recorder::Recorder;
 use crate::report::terminal::Terminal;
 use crate::report::{self, Report};
@@ -84,7 +85,7 @@ impl Session {
     /// Prints a page or an object. What becomes of it is told at the end: work that is under way goes on.
     pub(super) fn print(&self, text: impl FnOnce() -> String, json: impl FnOnce() -> Value) {
         let page = match self.format {
-            Format::Text => foreign::visible(&text(), &['\n']).into_owned(),
+            Format::Text => Display::of_stdout().set(&foreign::visible(&text(), &['\n'])),
             Format::Json => format!("{}\n", foreign::json(&self.identified(json()).to_string())),
         };
         self.progress.above(|| {

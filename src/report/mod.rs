@@ -7,6 +7,7 @@ mod config;
 mod derive;
 mod doctor;
 pub mod events;
+pub(crate) mod fit;
 mod flows;
 pub mod html;
 pub(crate) mod live;

@@ -13,6 +13,7 @@ use dashboard::Canvas;
 use notice_limiter::NoticeLimiter;
 use screen::Screen;
 
+use super::fit::fit;
 use super::live::{Live, TrackSnapshot};
 use super::text::{percent1, thousands};
 use super::{events, run, track};
@@ -58,6 +59,8 @@ pub struct OutputOptions {
 pub struct Terminal {
     manner: OutputOptions,
     colours: bool,
+    /// Whether standard error is a terminal, whose width notices keep to.
+    on_terminal: bool,
     live: Arc<Live>,
     screen: Arc<Screen>,
     notice_limiter: NoticeLimiter,
@@ -78,6 +81,7 @@ impl Terminal {
         Self {
             manner: OutputOptions { progress, ..manner },
             colours,
+            on_terminal: able,
             live: Arc::default(),
             screen: Arc::default(),
             notice_limiter: NoticeLimiter::default(),
@@ -119,7 +123,9 @@ impl Terminal {
         let Some(text) = self.notice_limiter.pass(text) else { return };
         tracing::warn!(target: "backfill::notice", "{text}");
         if !self.manner.json_logs {
-            self.above(|| tell(&text, true));
+            let (columns, _) = Screen::size();
+            let shown = text.lines().map(|line| fit(line, columns.max(40))).collect::<Vec<_>>().join("\n");
+            self.above(|| tell(if self.on_terminal { &shown } else { &text }, true));
         }
     }
 
