@@ -36,8 +36,8 @@ impl Colour {
         match self {
             Self::Text => "var(--dim)",
             Self::Grid => "var(--line)",
-            Self::Good => "var(--good)",
-            Self::Bad => "var(--bad)",
+            Self::Good => "var(--have)",
+            Self::Bad => "var(--lack)",
             Self::Main => "var(--main)",
             Self::Limit => "var(--limit)",
         }
@@ -68,6 +68,8 @@ pub enum Chart {
         points: Vec<(f64, f64)>,
         /// What it must not exceed in the long run.
         ceiling: Option<f64>,
+        /// What is measured.
+        unit: &'static str,
     },
     /// Bars that stand side by side, such as months.
     Columns(Vec<Bar>),
@@ -100,10 +102,12 @@ struct Size {
 const WIDE: Size = Size { width: 900, height: 250, letters: 16 };
 const NARROW: Size = Size { width: 340, height: 210, letters: 14 };
 
-/// The chart as a figure, its caption below it; `described` is for those who do not see it.
+/// The chart as a figure, its caption below it; `described` is for those who do not see it, and its beginning, up to a
+/// semicolon, is the title.
 pub fn figure(chart: &Chart, caption: &str, described: &str) -> Markup {
     html! {
         figure {
+            figcaption.title { (described.split(';').next().unwrap_or_default()) }
             div.chart.wide role="img" aria-label=(described) { (svg(chart, WIDE)) }
             div.chart.narrow role="img" aria-label=(described) { (svg(chart, NARROW)) }
             figcaption { (caption) }
@@ -114,7 +118,7 @@ pub fn figure(chart: &Chart, caption: &str, described: &str) -> Markup {
 fn svg(chart: &Chart, size: Size) -> Markup {
     let mut text = String::new();
     let height = match chart {
-        Chart::Percentages { bars, .. } => 40 + 38 * bars.len() as u32,
+        Chart::Percentages { bars, .. } => 60 + 38 * bars.len() as u32,
         _ => size.height,
     };
     let size = Size { height, ..size };
@@ -142,7 +146,7 @@ type Drawn<'a> = Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBacke
 
 fn draw<'a>(chart: &Chart, size: Size, area: &Area<'a>) -> Drawn<'a> {
     match chart {
-        Chart::Rate { points, ceiling } => draw_rate(points, *ceiling, size, area),
+        Chart::Rate { points, ceiling, unit } => draw_rate(points, *ceiling, unit, size, area),
         Chart::Columns(bars) => draw_columns(bars, size, area),
         Chart::Percentages { bars, target } => draw_percentages(bars, *target, size, area),
         Chart::Amounts(amounts) => draw_amounts(amounts, size, area),
@@ -163,8 +167,8 @@ fn draw_waterfall<'a>(from: f64, steps: &[f64], size: Size, area: &Area<'a>) -> 
     let bars = steps.len() + 2;
     let mut chart = ChartBuilder::on(area)
         .margin(8)
-        .x_label_area_size(size.letters + 10)
-        .y_label_area_size(size.letters * 5)
+        .x_label_area_size(size.letters * 2 + 16)
+        .y_label_area_size(size.letters * 6)
         .build_cartesian_2d(Places { bars, labels: bars }, bottom..top)?;
     chart
         .configure_mesh()
@@ -176,6 +180,8 @@ fn draw_waterfall<'a>(from: f64, steps: &[f64], size: Size, area: &Area<'a>) -> 
         .y_labels(4)
         .x_label_formatter(&|place| place_in_waterfall(*place, bars))
         .y_label_formatter(&|amount| short(*amount))
+        .x_desc("steps, by their numbers in the table")
+        .y_desc("USD")
         .draw()?;
     let bar = |place: usize, low: f64, high: f64, colour: Colour| {
         let corners = [(place as f64 + 0.15, low), (place as f64 + 0.85, high)];
@@ -202,14 +208,20 @@ fn letters(size: Size) -> TextStyle<'static> {
     ("sans-serif", size.letters).into_font().color(&Colour::Text.placeholder())
 }
 
-fn draw_rate<'a>(points: &[(f64, f64)], ceiling: Option<f64>, size: Size, area: &Area<'a>) -> Drawn<'a> {
+fn draw_rate<'a>(
+    points: &[(f64, f64)],
+    ceiling: Option<f64>,
+    unit: &str,
+    size: Size,
+    area: &Area<'a>,
+) -> Drawn<'a> {
     let last = points.last().map_or(1.0, |(seconds, _)| *seconds).max(1.0);
     let highest = points.iter().map(|(_, rate)| *rate).chain(ceiling).fold(1.0_f64, f64::max);
     let mut chart = ChartBuilder::on(area)
         .margin(8)
         .margin_right(20)
-        .x_label_area_size(size.letters + 10)
-        .y_label_area_size(size.letters * 3)
+        .x_label_area_size(size.letters * 2 + 16)
+        .y_label_area_size(size.letters * 5)
         .build_cartesian_2d(0.0..last, 0.0..highest * 1.15)?;
     chart
         .configure_mesh()
@@ -222,6 +234,8 @@ fn draw_rate<'a>(points: &[(f64, f64)], ceiling: Option<f64>, size: Size, area: 
         .y_labels(4)
         .x_label_formatter(&|seconds| time(*seconds))
         .y_label_formatter(&|rate| short(*rate))
+        .x_desc("time since the track began")
+        .y_desc(unit)
         .draw()?;
     let main = Colour::Main.placeholder();
     chart.draw_series(
@@ -263,8 +277,8 @@ fn draw_columns<'a>(bars: &[Bar], size: Size, area: &Area<'a>) -> Drawn<'a> {
     let highest = bars.iter().map(Bar::length).fold(1.0_f64, f64::max);
     let mut chart = ChartBuilder::on(area)
         .margin(8)
-        .x_label_area_size(size.letters + 10)
-        .y_label_area_size(size.letters * 3)
+        .x_label_area_size(size.letters * 2 + 16)
+        .y_label_area_size(size.letters * 5)
         .build_cartesian_2d(
             Places { bars: bars.len(), labels: size.width as usize / 85 },
             0.0..highest * 1.05,
@@ -281,6 +295,8 @@ fn draw_columns<'a>(bars: &[Bar], size: Size, area: &Area<'a>) -> Drawn<'a> {
         .y_labels(4)
         .x_label_formatter(&label)
         .y_label_formatter(&|count| short(*count))
+        .x_desc("month (UTC)")
+        .y_desc("tokens")
         .draw()?;
     for (place, bar) in bars.iter().enumerate() {
         let mut below = 0.0;
@@ -300,7 +316,7 @@ fn draw_percentages<'a>(bars: &[Bar], target: Option<f64>, size: Size, area: &Ar
     let mut chart = ChartBuilder::on(area)
         .margin(6)
         .margin_right(24)
-        .x_label_area_size(size.letters + 8)
+        .x_label_area_size(size.letters * 2 + 14)
         .y_label_area_size(size.letters * 8)
         .build_cartesian_2d(0.0..100.0, Places { bars: bars.len(), labels: bars.len() })?;
     // The first is at the top.
@@ -317,6 +333,7 @@ fn draw_percentages<'a>(bars: &[Bar], target: Option<f64>, size: Size, area: &Ar
         .y_labels(bars.len())
         .x_label_formatter(&|percent| format!("{percent:.0}%"))
         .y_label_formatter(&label)
+        .x_desc("percent")
         .draw()?;
     for (place, bar) in bars.iter().enumerate() {
         let mut before = 0.0;
@@ -341,7 +358,8 @@ fn draw_amounts<'a>(amounts: &[f64], size: Size, area: &Area<'a>) -> Drawn<'a> {
     let room = ((highest - lowest) * 0.06).max(0.01);
     let mut chart = ChartBuilder::on(area)
         .margin(8)
-        .y_label_area_size(size.letters * 4)
+        .x_label_area_size(size.letters + 12)
+        .y_label_area_size(size.letters * 6)
         .build_cartesian_2d(0.0..amounts.len().max(1) as f64, lowest - room..highest + room)?;
     chart
         .configure_mesh()
@@ -355,6 +373,8 @@ fn draw_amounts<'a>(amounts: &[f64], size: Size, area: &Area<'a>) -> Drawn<'a> {
         .y_label_formatter(&|amount| {
             format!("{}${}", if *amount < 0.0 { "-" } else { "" }, short(amount.abs()))
         })
+        .x_desc("positions, from the largest gain to the largest loss")
+        .y_desc("USD")
         .draw()?;
     let bars = amounts.iter().enumerate().map(|(place, amount)| {
         let colour = if *amount > 0.0 { Colour::Good } else { Colour::Bad };
@@ -405,7 +425,11 @@ mod tests {
             parts: vec![(Colour::Good, 3.0), (Colour::Bad, 1.0)],
         }];
         let charts = [
-            Chart::Rate { points: vec![(0.0, 0.0), (1.0, 5.0)], ceiling: Some(5.0) },
+            Chart::Rate {
+                points: vec![(0.0, 0.0), (1.0, 5.0)],
+                ceiling: Some(5.0),
+                unit: "requests a second",
+            },
             Chart::Columns(bars.clone()),
             Chart::Percentages { bars, target: Some(95.0) },
             Chart::Amounts(vec![3.0, -2.5]),
@@ -423,7 +447,7 @@ mod tests {
     #[test]
     fn nothing_and_extremes_are_drawn_too() {
         for points in [vec![], vec![(0.0, 0.0)], vec![(0.0, 1e40), (1e12, 0.0)]] {
-            drawn(&Chart::Rate { points, ceiling: None });
+            drawn(&Chart::Rate { points, ceiling: None, unit: "tokens a second" });
         }
         drawn(&Chart::Columns(Vec::new()));
         drawn(&Chart::Waterfall { from: 0.0, steps: Vec::new() });

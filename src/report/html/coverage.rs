@@ -3,12 +3,13 @@
 use maud::{Markup, html};
 
 use super::chart::{Bar, Chart, Colour, figure};
+use super::head::heading;
 use super::numbers::words;
 use super::part::{Column, cell, table};
 use super::read::Results;
-use crate::report::text::thousands;
+use crate::report::text::{thousands, title};
 use crate::report::verify::generation_words;
-use crate::results::{Generation, Month, Percentage, Setup, Unmapped, Verify, Weight};
+use crate::results::{Generation, Merge, Month, Percentage, Setup, Unmapped, Verify, Weight};
 
 const MAPPED: [Column; 4] = [
     Column::Words("When"),
@@ -78,13 +79,37 @@ pub fn section(results: &Results) -> Markup {
         None => "Mapped, in percent of the traded tokens.".to_owned(),
     };
     html! {
-        h2 { "Coverage" }
+        (heading("coverage"))
         @if found.is_empty() { p.dim { "Nothing has been measured yet." } }
         @else {
             (figure(&chart, &caption, "Coverage before and after; the table below has the numbers"))
             (table(&MAPPED, &rows))
         }
+        @if let Some(merge) = &results.merge { (by_source(merge)) }
         @if let Some(verify) = &results.verify { (by_month(verify)) }
+    }
+}
+
+/// What each source has staged, the offline one included.
+fn by_source(merge: &Merge) -> Markup {
+    let columns =
+        [Column::Words("Source"), Column::Number("Tokens staged"), Column::Number("Of the traded tokens")];
+    let row = |source: &String| {
+        let tokens = merge.staged.get(source).copied().unwrap_or_default();
+        vec![
+            cell(title(source)),
+            cell(thousands(tokens)),
+            cell(Percentage::floored(tokens, merge.total_asset_ids).to_string()),
+        ]
+    };
+    let rows: Vec<_> = merge.precedence.iter().map(row).collect();
+    html! {
+        h3 { "By source" }
+        (table(&columns, &rows))
+        p.dim {
+            "In the order in which one takes precedence. Siblings that were never traded are among them, and "
+            (thousands(merge.overlapping)) " tokens are staged by more than one source."
+        }
     }
 }
 
@@ -112,7 +137,7 @@ fn by_month(verify: &Verify) -> Markup {
         h3 { "By month" }
         (figure(
             &chart,
-            "Tokens traded in each month, one in every month it was traded in: mapped below in green, unmapped above in red.",
+            "Tokens traded in each month, one in every month it was traded in: mapped below in blue, unmapped above in orange.",
             "Tokens traded by month; the table below has the numbers",
         ))
         details {
@@ -149,7 +174,7 @@ pub fn gap(results: &Results) -> Markup {
     rows.extend(gap.causes.iter().map(|(name, weight)| row(&words(name), weight)));
     rows.push(row("Total", &gap.total));
     html! {
-        h2 { "Where the gap is" }
+        (heading("gap"))
         @if unmapped > 0 {
             (figure(
                 &chart,

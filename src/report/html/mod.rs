@@ -3,6 +3,7 @@
 
 mod chart;
 mod coverage;
+mod head;
 pub mod numbers;
 mod part;
 mod phases;
@@ -27,6 +28,15 @@ const STYLE: &str = include_str!("style.css");
 pub fn page(history: &History, status: &Status, now: Timestamp) -> String {
     let results = Results::of(history);
     let verdicts = verdicts::of(history, &results);
+    let sections = html! {
+        (verdicts::section(&verdicts))
+        (coverage::section(&results))
+        (tracks::section(history, &results))
+        (coverage::gap(&results))
+        (pnl::section(&results))
+        (phases::section(history, status))
+        (phases::every_number(history))
+    };
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -41,14 +51,10 @@ pub fn page(history: &History, status: &Status, now: Timestamp) -> String {
             body {
                 h1 { "backfill report" }
                 p.dim { "Written " (moment(now)) " by backfill " (env!("CARGO_PKG_VERSION")) " from the run journal" }
+                (head::facts(history))
                 (headline(status, &verdicts))
-                (verdicts::section(&verdicts))
-                (coverage::section(&results))
-                (tracks::section(history, &results))
-                (coverage::gap(&results))
-                (pnl::section(&results))
-                (phases::section(history, status))
-                (phases::every_number(history))
+                (head::contents(&sections.0))
+                main { (sections) }
                 footer {
                     @if history.unreadable > 0 {
                         p { "Lines of the journal that could not be read and are left out: " (thousands(history.unreadable)) }

@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::head::heading;
 use super::numbers::leaves;
 use super::part::{Column, cell, moment, table};
 use super::read::result;
@@ -39,14 +40,14 @@ pub fn section(history: &History, status: &Status) -> Markup {
         ]
     };
     let rows: Vec<_> = status.phases.iter().map(row).collect();
-    html! { h2 { "Phases" } (table(&columns, &rows)) }
+    html! { (heading("phases")) (table(&columns, &rows)) }
 }
 
 /// Every value of every result.
 pub fn every_number(history: &History) -> Markup {
     let columns = [Column::Words("What"), Column::Id("Value")];
     html! {
-        h2 { "Every number" }
+        (heading("numbers"))
         @for (phase, _) in &history.last {
             @if let Some(result) = result(history, phase) {
                 @let rows = leaves(&result).into_iter().map(|it| vec![cell(it.path), cell(it.shown)]).collect::<Vec<_>>();

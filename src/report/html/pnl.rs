@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use super::chart::{Chart, figure};
+use super::head::heading;
 use super::numbers::words;
 use super::part::{Column, card, cell, table};
 use super::read::Results;
@@ -14,7 +15,7 @@ use crate::results::{PnlDetails, Position, WalletStatus, WalletValidation, Water
 pub fn section(results: &Results) -> Markup {
     let Some(validate) = &results.validate else { return html! {} };
     html! {
-        h2 { "Realized P&L" }
+        (heading("pnl"))
         (compared(&validate.wallets))
         @for wallet in validate.wallets.iter().filter(|wallet| wallet.pnl_by_position.is_some()) { (one(wallet)) }
     }

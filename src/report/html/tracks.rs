@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use maud::{Markup, html};
 
 use super::chart::{Chart, figure};
+use super::head::heading;
 use super::numbers::leaves;
 use super::part::{Column, cell, table};
 use super::read::Results;
@@ -44,7 +45,7 @@ pub fn section(history: &History, results: &Results) -> Markup {
         Source::ALL.into_iter().filter(|source| history.last.contains_key(source.name())).collect();
     html! {
         @if !tracks.is_empty() {
-            h2 { "Tracks" }
+            (heading("tracks"))
             @for source in &tracks { (over_time(history, *source)) }
             (compared(results))
         }
@@ -57,8 +58,13 @@ fn over_time(history: &History, source: Source) -> Markup {
         return html! { h3 { (source.title()) } p.dim { "Too short a run to draw." } };
     };
     let ceiling = Some(last.allowed_per_second).filter(|it| it.is_finite() && *it > 0.0);
-    let requests = Chart::Rate { points: rates(samples, WINDOW, |it| it.requests), ceiling };
-    let tokens = Chart::Rate { points: rates(samples, SHORT_WINDOW, |it| it.processed), ceiling: None };
+    let requests =
+        Chart::Rate { points: rates(samples, WINDOW, |it| it.requests), ceiling, unit: "requests a second" };
+    let tokens = Chart::Rate {
+        points: rates(samples, SHORT_WINDOW, |it| it.processed),
+        ceiling: None,
+        unit: "tokens a second",
+    };
     let limit = ceiling.map_or(String::new(), |it| {
         format!(" The dashed line is what the API's limit allows in the long run, {it:.1} a second.")
     });

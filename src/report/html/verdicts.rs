@@ -2,11 +2,12 @@
 
 use maud::{Markup, html};
 
+use super::head::heading;
 use super::part::{Column, cell, mark, table};
 use super::read::Results;
 use crate::journal::History;
 use crate::outcome::Outcome;
-use crate::report::text::thousands;
+use crate::report::text::{thousands, title};
 use crate::results::{
     ENOUGH_PROCESSED, Merge, Percentage, PhaseResult, STALLED_SECONDS, Track, Validate, Verify, WalletStatus,
     WalletValidation,
@@ -39,7 +40,7 @@ pub fn of(history: &History, results: &Results) -> Vec<Verdict> {
             _ => {}
         }
     }
-    found.extend(Source::ALL.into_iter().filter_map(|source| failed(history, results, source)));
+    found.extend(history.last.keys().filter_map(|phase| failed(history, phase)));
     if let Some(result) = results.merge.as_deref() {
         found.push(merge(result));
         found.extend((!result.dry_run).then(|| duplicates(result)));
@@ -96,12 +97,11 @@ fn criteria(source: Source, result: &Track) -> [Verdict; 2] {
     ]
 }
 
-/// A track whose last run came to no result.
-fn failed(history: &History, results: &Results, source: Source) -> Option<Verdict> {
-    let end = history.last.get(source.name())?.ended.as_ref()?;
-    let has_result = results.tracks.iter().any(|(of, _)| *of == source);
-    (!has_result && end.exit != Outcome::Done.exit()).then(|| Verdict {
-        what: format!("{}: the track ran", source.title()),
+/// A track or another phase whose last run came to no result.
+fn failed(history: &History, phase: &str) -> Option<Verdict> {
+    let end = history.last.get(phase)?.ended.as_ref()?;
+    (end.result.is_null() && end.exit != Outcome::Done.exit()).then(|| Verdict {
+        what: format!("{}: it ran", title(phase)),
         number: end.error.clone().unwrap_or_else(|| format!("exit code {}", end.exit)),
         limit: "–".to_owned(),
         margin: "–".to_owned(),
@@ -201,7 +201,7 @@ pub fn section(verdicts: &[Verdict]) -> Markup {
     };
     let rows: Vec<_> = verdicts.iter().map(row).collect();
     html! {
-        h2 { "Verdicts" }
+        (heading("verdicts"))
         @if rows.is_empty() { p.dim { "No phase with a check has come to a result yet." } }
         @else { (table(&columns, &rows)) }
     }
