@@ -175,7 +175,7 @@ impl Session {
 pub(super) async fn works_at(recorder: &Recorder, context: &Context) {
     let (settings, names) = (&context.settings, context.store.names());
     // Whatever needs the server says what is wrong with it.
-    let server_version = context.store.look_at_server().await.map(|it| it.version).unwrap_or_default();
+    let server_version = context.store.server_info().await.map(|it| it.version).unwrap_or_default();
     let tables = [
         ("FILLS_TABLE", &names.fills),
         ("TOKEN_MAP_TABLE", &names.token_map),

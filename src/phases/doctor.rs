@@ -1,12 +1,14 @@
 //! `doctor`: one look at everything that the other commands need, each with what to do where it is not well. It writes
 //! nothing. All of it is asked for at once, so that nothing that hangs hides another.
 
+mod checks;
 mod rehearse;
 
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
+use self::checks::{advised, check, good, note, red};
 use super::shares::Tracks;
 use crate::results::{Check, Doctor, Health, Seconds};
 use crate::settings::Settings;
@@ -24,29 +26,6 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// replaces another.
 const CLOCK_TOLD: f64 = 5.0;
 const CLOCK_WRONG: f64 = 60.0;
-
-/// A check of this subject.
-fn check(subject: impl Into<String>, status: Health, detail: impl Into<String>) -> Check {
-    Check { subject: subject.into(), status, detail: detail.into(), ..Check::default() }
-}
-
-fn good(subject: impl Into<String>, detail: impl Into<String>) -> Check {
-    check(subject, Health::Good, detail)
-}
-
-fn note(subject: impl Into<String>, detail: impl Into<String>, advice: &str) -> Check {
-    advised(check(subject, Health::Note, detail), advice)
-}
-
-/// The errors of this program say what happened and then, behind a semicolon, what to do.
-fn red(subject: impl Into<String>, message: &str, otherwise: &str) -> Check {
-    let (detail, advice) = message.split_once("; ").unwrap_or((message, otherwise));
-    advised(check(subject, Health::Bad, detail), advice)
-}
-
-fn advised(check: Check, advice: &str) -> Check {
-    Check { advice: Some(advice.to_owned()).filter(|advice| !advice.is_empty()), ..check }
-}
 
 /// The same with what it says of its clock, which may make it worse.
 fn timed(check: Check, latency: Duration, clock_ahead: Option<f64>) -> Check {

@@ -16,6 +16,7 @@ pub(crate) mod plan;
 pub mod prove;
 mod results;
 pub(crate) mod run;
+mod run_options;
 pub mod setup;
 pub mod shares;
 pub(crate) mod status;

@@ -6,27 +6,15 @@ mod forecast;
 
 pub use forecast::forecast;
 
+pub use super::track::usable;
+
 use super::Context;
-use super::run::RunOptions;
+use super::run_options::RunOptions;
 use super::steps::{Decision, Due, Plan, Planned, Skip, Span, Stage, Step};
-use super::track;
 use crate::failure::Failure;
-use crate::settings::Settings;
 use crate::source::Source;
 use crate::store::Needs;
 use crate::store::progress::StagingProgress;
-
-/// The tracks of `sources` that can be asked with these settings, and why the others cannot.
-pub fn usable(settings: &Settings, sources: &[Source]) -> (Vec<Source>, Vec<(Source, String)>) {
-    let (mut usable, mut unusable) = (Vec::new(), Vec::new());
-    for source in sources {
-        match track::check(settings, *source) {
-            Ok(()) => usable.push(*source),
-            Err(reason) => unusable.push((*source, reason.to_string())),
-        }
-    }
-    (usable, unusable)
-}
 
 /// Makes the plan of a run. Asks the tables and changes nothing.
 ///

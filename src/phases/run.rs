@@ -6,7 +6,8 @@ use std::time::Instant;
 use super::chain::{self, ChainListener, ChainOptions};
 use super::events::PhaseEvent;
 use super::plan;
-use super::steps::{Decision, End, Plan, Planned, Skip, Span, Stage, Step, StepEnd};
+pub use super::run_options::RunOptions;
+use super::steps::{Decision, End, Plan, Planned, Skip, Stage, Step, StepEnd};
 use super::{Context, derive, merge, setup, track, validate, verify};
 use crate::failure::Failure;
 use crate::outcome::Outcome;
@@ -14,23 +15,6 @@ use crate::results::{Chain, PhaseResult, Track};
 use crate::source::Source;
 use crate::store::lease::LeaseError;
 use crate::track::engine::TrackError;
-
-/// How the phases are run.
-#[derive(Debug, Clone)]
-pub struct RunOptions {
-    /// Whether the run begins with the offline track.
-    pub derive: bool,
-    /// Phase 0; its shares name the tracks of the run.
-    pub setup: setup::SetupOptions,
-    /// Phases 1 and 2.
-    pub track: track::TrackOptions,
-    /// Phase 4.
-    pub verify: verify::VerifyOptions,
-    /// Phase 5.
-    pub validate: validate::ValidateOptions,
-    /// Where it begins and ends.
-    pub span: Span,
-}
 
 /// A run at its end, however it came about.
 #[derive(Debug)]

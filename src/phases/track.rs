@@ -55,6 +55,18 @@ pub fn check(settings: &Settings, source: Source) -> Result<(), Failure> {
     }
 }
 
+/// The tracks of `sources` that can be asked with these settings, and why the others cannot.
+pub fn usable(settings: &Settings, sources: &[Source]) -> (Vec<Source>, Vec<(Source, String)>) {
+    let (mut usable, mut unusable) = (Vec::new(), Vec::new());
+    for source in sources {
+        match check(settings, *source) {
+            Ok(()) => usable.push(*source),
+            Err(reason) => unusable.push((*source, reason.to_string())),
+        }
+    }
+    (usable, unusable)
+}
+
 /// Why a source that has no such API cannot be opened.
 pub(super) fn not_asked(source: Source) -> Failure {
     Failure::Usage(format!("{} is no track: it is not asked for tokens", source.name()))

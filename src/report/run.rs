@@ -57,7 +57,7 @@ fn predicted(planned: &Planned) -> Option<String> {
     Some(match (planned.phase.as_str(), planned.requests, planned.seconds_at_limits) {
         ("derive", ..) => format!("{tokens} tokens can be computed: no request"),
         ("setup", ..) => format!("{tokens} tokens are left to be asked for"),
-        ("merge", ..) => format!("{tokens} tokens at most"),
+        ("merge", ..) => format!("{tokens} traded tokens at most, and siblings that were never traded"),
         (_, Some(requests), Some(seconds)) => format!(
             "{tokens} tokens in {} full requests, {} at the limit",
             thousands(requests),

@@ -220,7 +220,7 @@ async fn only_what_the_chosen_tracks_need_decides_and_a_query_that_cannot_be_run
     let sources = Sources::new(&universe, |_| {}).await;
     let with = |tracks: &str| {
         let mut settings = sources.settings();
-        settings.retain(|(name, _)| *name != "--dome-api-key");
+        settings.retain(|(name, _)| !["--dome-api-key", "--clob-url"].contains(name));
         settings.extend([("--clob-url", "http://127.0.0.1:9".to_owned()), ("--tracks", tracks.to_owned())]);
         settings
     };

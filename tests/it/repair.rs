@@ -154,6 +154,7 @@ async fn a_universe_with_wrong_rows_is_right_afterwards() {
 async fn of_rows_that_say_the_same_one_stays_and_verify_counts_the_others() {
     let world = world("MergeTree").await;
     let (first, second, third) = (token(1, 0), token(2, 1), token(3, 0));
+    world.run("CREATE TABLE {d}.gamma_resolved (cid String, winning_outcome String, closed UInt8, fetched_at DateTime) ENGINE = MergeTree ORDER BY cid").await;
     let right = |number: u8| condition(number).to_string();
     // Equal in everything; equal in what counts, and the one with a label is better; one row alone.
     for _ in 0..3 {
@@ -167,11 +168,12 @@ async fn of_rows_that_say_the_same_one_stays_and_verify_counts_the_others() {
         let context = world.context(&["--coverage-target", "0", "--min-positions", "0"]).await;
         verify::run(&context, &VerifyOptions::default()).await.unwrap()
     };
+    let repair = MergeOptions { repair: true, ..MergeOptions::default() };
     let before = verified().await;
     assert_eq!((before.duplicates, before.passes()), (2, false));
-    let dry = merge(&world, &MergeOptions { dry_run: true, ..REPAIR }).await;
+    let dry = merge(&world, &MergeOptions { dry_run: true, repair: true, ..MergeOptions::default() }).await;
     assert_eq!((dry.copies_removed, dry.duplicates), (Some(2), 2));
-    let merged = merge(&world, &REPAIR).await;
+    let merged = merge(&world, &repair).await;
     assert_eq!((merged.copies_removed, merged.duplicates_before, merged.duplicates), (Some(2), 2, 0));
     let map = map(&world).await;
     assert_eq!(map.len(), 3);
@@ -180,5 +182,5 @@ async fn of_rows_that_say_the_same_one_stays_and_verify_counts_the_others() {
     assert_eq!(rows, 3);
     let after = verified().await;
     assert_eq!((after.duplicates, after.passes()), (0, true));
-    assert_eq!(merge(&world, &REPAIR).await.copies_removed, Some(0), "and a second repair finds nothing");
+    assert_eq!(merge(&world, &repair).await.copies_removed, Some(0), "and a second repair finds nothing");
 }

@@ -189,7 +189,7 @@ fn assert_forecasts_come_true(plan: &Value, object: &Value) {
         );
         assert!(planned["seconds_at_limits"].is_number(), "{planned}");
     }
-    assert!(ran("merge")["added"].as_u64() <= merge["tokens"].as_u64(), "{merge}");
+    assert!(ran("merge")["added_traded"].as_u64() <= merge["tokens"].as_u64(), "{merge}");
     assert!(merge["writes"][0].as_str().unwrap().ends_with(".ctf_token_map"), "{merge}");
     assert_eq!(planned("verify")["writes"], serde_json::json!([]));
 }

@@ -65,7 +65,11 @@ async fn status_tells_what_ran_what_came_of_it_and_what_is_known_while_clickhous
     assert!(!journal.contains("s3cret-key") && journal.lines().count() >= 6, "{journal}");
     let ended: Vec<Value> = journal.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let result = |event: &&Value| event["event"] == "ended" && event["phase"] == "dome";
-    assert_eq!(ended.iter().find(result).unwrap()["result"], track, "the result is the one that was printed");
+    let mut printed = track.clone();
+    let run_id = printed.as_object_mut().unwrap().remove("run_id").unwrap();
+    let of_dome = ended.iter().find(result).unwrap();
+    assert_eq!(of_dome["result"], printed, "the result is the one that was printed");
+    assert!(of_dome["run"].as_str().unwrap().starts_with(run_id.as_str().unwrap()), "{of_dome}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

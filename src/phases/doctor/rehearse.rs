@@ -1,7 +1,7 @@
 //! [`rehearse`]: what each phase asks of the users' tables, asked of them as if they had no rows: a type that a query
 //! cannot take and a right that is missing show before the phase is run.
 
-use super::{good, note, red};
+use super::checks::{good, note, red};
 use crate::ids::Wallet;
 use crate::results::Check;
 use crate::settings::Settings;

@@ -3,11 +3,11 @@
 use crate::failure::Failure;
 use crate::phases::Context;
 use crate::phases::derive;
-use crate::phases::run::RunOptions;
+use crate::phases::run_options::RunOptions;
 use crate::phases::steps::{Decision, Forecast, Plan, Stage, Step};
-use crate::phases::track::choose;
+use crate::phases::track::{self, choose};
 use crate::source::Source;
-use crate::store::standing::Standing;
+use crate::store::progress::StagingProgress;
 use crate::store::workload::cuts;
 use crate::track::quota::ceiling;
 
@@ -43,7 +43,7 @@ impl<'a> Forecaster<'a> {
     async fn new(context: &'a Context, options: &RunOptions, plan: &Plan) -> Result<Self, Failure> {
         let runs = |step| plan.0.iter().any(|it| it.step == step && matches!(it.decision, Decision::Run(_)));
         let sources = options.setup.sources();
-        let standing = context.store.standing(&sources).await?;
+        let standing = context.store.staging_progress(&sources).await?;
         let (mut derived, mut listed) = (0, 0);
         if runs(Step::Setup) {
             let predicted = derive::predict(context).await?;
@@ -64,10 +64,15 @@ impl<'a> Forecaster<'a> {
     }
 
     /// What each track has no answer for: of its part of the new list, or of the list that it has.
-    fn split(&self, options: &RunOptions, standing: Option<&Standing>, anew: bool) -> Vec<(Source, u64)> {
+    fn split(
+        &self,
+        options: &RunOptions,
+        standing: Option<&StagingProgress>,
+        anew: bool,
+    ) -> Vec<(Source, u64)> {
         let of = |source| standing.and_then(|it| it.tracks.iter().find(|track| track.source == source));
         // A track that cannot be used has its part asked for by the others.
-        let usable = super::usable(&self.context.settings, &options.setup.sources()).0;
+        let usable = track::usable(&self.context.settings, &options.setup.sources()).0;
         let shares: Vec<_> =
             options.setup.shares.iter().filter(|share| usable.contains(&share.source)).copied().collect();
         let mut before = 0;
@@ -79,7 +84,7 @@ impl<'a> Forecaster<'a> {
         let asked = shares.iter().zip(parts).map(|(share, part)| {
             let track = of(share.source);
             let open = match (anew, track) {
-                (true, Some(track)) => part.saturating_sub(track.tally.total.saturating_sub(track.open())),
+                (true, Some(track)) => part.saturating_sub(track.counts.total.saturating_sub(track.open())),
                 (true, None) => part,
                 (false, track) => track.map_or(0, |track| track.open()),
             };
@@ -120,7 +125,7 @@ impl<'a> Forecaster<'a> {
     /// Full requests for so many tokens, and the seconds that the source's limit asks for them.
     fn requests(&self, source: Source, tokens: u64) -> Result<(u64, f64), Failure> {
         let chosen = choose(&self.context.settings, source)?;
-        let requests = tokens.div_ceil(chosen.room_tokens().max(1) as u64);
+        let requests = tokens.div_ceil(chosen.request_tokens().max(1) as u64);
         let seconds = ceiling(&chosen.settings.rate_limit, requests as usize).as_secs_f64();
         Ok((requests, seconds))
     }
