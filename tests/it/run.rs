@@ -284,7 +284,8 @@ async fn a_track_that_cannot_be_used_is_taken_over_by_the_other_which_says_so() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_track_with_work_left_ends_the_run_with_4_after_what_is_staged_was_merged_and_checked() {
     let scene = scene(&small_universe(48), Duration::from_millis(300)).await;
-    let arguments = ["run", "--tracks", "dome,goldsky", "--derive=false", "--batch-size", "20"];
+    let arguments =
+        ["run", "--tracks", "dome,goldsky", "--derive=false", "--batch-size", "20", "--worker-count", "2"];
     let run = scene.json(4, &arguments);
     // Both services end in the middle: nobody is left to take over.
     let ends = async {
