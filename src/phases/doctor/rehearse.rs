@@ -38,7 +38,7 @@ async fn setup(store: &Store) -> Result<(), StoreError> {
 }
 
 async fn derive(store: &Store) -> Result<(), StoreError> {
-    let mut tokens = store.traded_tokens().await?;
+    let mut tokens = store.traded_tokens(&store.kept_sums().await?).await?;
     while tokens.next().await?.is_some() {}
     let columns = store.condition_columns(&[]).await?;
     store.conditions(&columns)?.chunk(1).await.map(drop)

@@ -135,6 +135,7 @@ fn every_verdict_has_its_number_its_limit_and_its_margin() {
             "Merge: tokens with more than one row in the map | 0 | none | 0 too many | Some(true)",
             "Verify: coverage of all traded tokens | 95.47% | ≥ 95.00% | +0.47 points | Some(true)",
             "Verify: fills of 0xabc | 94.10% | ≥ 95.00% | -0.90 points | Some(false)",
+            "Verify: tokens with more than one row in the map | 0 | none | 0 too many | Some(true)",
             "Verify: resolved positions | 40 | ≥ 50 | -10 | Some(false)",
             "Validate: P&L of 0xabc | -8.08% | below ±2.00% | -6.08 points | Some(false)",
         ]
