@@ -1,7 +1,7 @@
 //! What phase 5 prints.
 
 mod details;
-mod payouts;
+pub(super) mod payouts;
 
 use super::Report;
 use super::text::{Page, thousands};

@@ -6,6 +6,7 @@ mod coverage;
 mod head;
 pub mod numbers;
 mod part;
+mod payouts;
 mod phases;
 mod pnl;
 mod read;

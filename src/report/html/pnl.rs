@@ -6,6 +6,7 @@ use super::chart::{Chart, figure};
 use super::head::heading;
 use super::numbers::words;
 use super::part::{Column, card, cell, table};
+use super::payouts;
 use super::read::Results;
 use crate::pnl::Usd;
 use crate::report::text::thousands;
@@ -88,6 +89,7 @@ fn one(wallet: &WalletValidation) -> Markup {
         h3 { "Largest winners" } (ranking(&wallet.top_winners))
         h3 { "Largest losers" } (ranking(&wallet.top_losers))
         (explanations(wallet))
+        (payouts::section(&wallet.payouts))
         (details(&wallet.details, &wallet.expected))
         p {
             "Outcome 0: " (thousands(wallet.outcomes.zero)) " positions, outcome 1: " (thousands(wallet.outcomes.one))

@@ -4,7 +4,7 @@ use crate::report::text::{Page, thousands};
 use crate::results::PayoutOrigins;
 
 /// What a source of payouts is called.
-fn words(source: &str) -> &str {
+pub(in crate::report) fn words(source: &str) -> &str {
     match source {
         "chain" => "the chain",
         "resolutions" => "the resolutions table",
@@ -15,19 +15,24 @@ fn words(source: &str) -> &str {
     }
 }
 
-/// The sections about payouts.
-pub(super) fn sections(page: &mut Page, payouts: &PayoutOrigins) {
-    // In the order of precedence; where one table alone decides all, nothing is worth saying.
+/// Of how many positions which source has decided the payout, in the order of precedence; nothing where one table alone
+/// decides all, which is not worth saying.
+pub(in crate::report) fn deciders(payouts: &PayoutOrigins) -> Option<String> {
     let order = ["chain", "resolutions", "winners", "token_facts", "catalogue"];
     let from: Vec<(&str, u64)> = order
         .into_iter()
         .filter_map(|source| Some((source, *payouts.payouts_from.get(source)?)))
         .filter(|(_, count)| *count > 0)
         .collect();
-    if from.len() > 1 || from.first().is_some_and(|(source, _)| *source == "chain") {
-        let parts: Vec<String> =
-            from.iter().map(|(source, count)| format!("{} {}", thousands(*count), words(source))).collect();
-        page.blank().line(format!("Positions by who says what they pay: {}", parts.join(", ")));
+    let worth = from.len() > 1 || from.first().is_some_and(|(source, _)| *source == "chain");
+    let part = |(source, count): &(&str, u64)| format!("{} {}", thousands(*count), words(source));
+    worth.then(|| from.iter().map(part).collect::<Vec<_>>().join(", "))
+}
+
+/// The sections about payouts.
+pub(super) fn sections(page: &mut Page, payouts: &PayoutOrigins) {
+    if let Some(deciders) = deciders(payouts) {
+        page.blank().line(format!("Positions by who says what they pay: {deciders}"));
     }
     let contradictions = &payouts.chain_contradictions;
     if contradictions.count == 0 {
