@@ -107,31 +107,48 @@ async fn verify_names_the_traded_tokens_whose_condition_the_chain_is_not_known_t
     let scene = Scene::new(51, 1_500, 60_000).await;
     assert_eq!(scene.verified().await.chain, None, "it was not read");
     let liar = scene.provider(ChainHabits { leaves_out: 0.02, ..ChainHabits::node() }).await;
-    let honest = scene.provider(ChainHabits::node()).await;
-    scene.read_all(&[&liar]).await;
-    scene.map_all().await;
-    let known: Vec<String> = scene.world.all("SELECT condition_id_norm FROM {s}.chain_conditions").await;
-    let known: BTreeSet<String> = known.into_iter().collect();
-    let unknown: BTreeSet<String> = (scene.universe.traded_tokens())
-        .filter(|it| !known.contains(&it.market.condition().to_string()))
-        .map(|it| it.token().to_string())
-        .collect();
-    assert!(!unknown.is_empty());
-    let found = scene.verified().await;
-    let chain = found.chain.clone().unwrap();
-    assert_eq!((chain.unknown, chain.holes), (unknown.len() as u64, 0), "{chain:?}");
-    assert_eq!(chain.read_up_to, scene.chain.layout().last_block());
-    assert!(chain.tokens.len() as u64 == chain.unknown.min(20), "{chain:?}");
-    assert!(chain.tokens.iter().all(|it| unknown.contains(&it.token_id)));
-    let page = found.text();
-    assert!(chain.tokens.iter().all(|it| page.contains(&it.token_id)), "{page}");
+    scene.assert_holes_are_named_and_closed(&liar).await;
+}
 
-    // Blocks that were taken out of the covered ones are a hole, and said to be one.
-    let check = ChainOptions { check: Some(1.0), check_seed: 1, ..ChainOptions::default() };
-    scene.read(&[&liar, &honest], &check).await.0.unwrap();
-    scene.assert_whole().await;
-    scene.map_all().await;
-    let closed = scene.verified().await;
-    assert_eq!(closed.chain.unwrap().unknown, 0);
-    assert_eq!(closed.global.unmapped, 0);
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_provider_cuts_short_in_silence_a_second_one_names_and_verify_its_tokens() {
+    let scene = Scene::new(64, 1_500, 60_000).await;
+    // So few logs that no answer looks like one that met a limit.
+    let liar = scene.provider(ChainHabits { cuts_at_logs: Some(30), ..ChainHabits::node() }).await;
+    scene.assert_holes_are_named_and_closed(&liar).await;
+}
+
+impl Scene {
+    /// Verify names the traded tokens whose conditions a provider has left out, and a check by a second one closes every
+    /// hole.
+    async fn assert_holes_are_named_and_closed(&self, liar: &ChainStandIn) {
+        let honest = self.provider(ChainHabits::node()).await;
+        self.read_all(&[liar]).await;
+        self.map_all().await;
+        let known: Vec<String> = self.world.all("SELECT condition_id_norm FROM {s}.chain_conditions").await;
+        let known: BTreeSet<String> = known.into_iter().collect();
+        let unknown: BTreeSet<String> = (self.universe.traded_tokens())
+            .filter(|it| !known.contains(&it.market.condition().to_string()))
+            .map(|it| it.token().to_string())
+            .collect();
+        assert!(!unknown.is_empty());
+        let found = self.verified().await;
+        let chain = found.chain.clone().unwrap();
+        assert_eq!((chain.unknown, chain.holes), (unknown.len() as u64, 0), "{chain:?}");
+        assert_eq!(chain.read_up_to, self.chain.layout().last_block());
+        assert!(chain.tokens.len() as u64 == chain.unknown.min(20), "{chain:?}");
+        assert!(chain.tokens.iter().all(|it| unknown.contains(&it.token_id)));
+        let page = found.text();
+        assert!(chain.tokens.iter().all(|it| page.contains(&it.token_id)), "{page}");
+
+        // Blocks that were taken out of the covered ones are a hole, and said to be one.
+        let check = ChainOptions { check: Some(1.0), check_seed: 1, ..ChainOptions::default() };
+        let checked = self.read(&[liar, &honest], &check).await.0.unwrap();
+        assert!(checked.check.is_some_and(|it| it.missing > 0 && it.unconfirmed == 0));
+        self.assert_whole().await;
+        self.map_all().await;
+        let closed = self.verified().await;
+        assert_eq!(closed.chain.unwrap().unknown, 0);
+        assert_eq!(closed.global.unmapped, 0);
+    }
 }
