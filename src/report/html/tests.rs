@@ -141,7 +141,7 @@ fn every_verdict_has_its_number_its_limit_and_its_margin() {
         ]
     );
     let (_, text) = written(folder.path());
-    assert!(text.contains("5 of 9") && text.contains("✗ not passed") && text.contains("a label"), "{text}");
+    assert!(text.contains("6 of 10") && text.contains("✗ not passed") && text.contains("a label"), "{text}");
 }
 
 #[test]
