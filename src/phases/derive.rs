@@ -107,7 +107,9 @@ async fn of_tables(
 ) -> Result<DeriveResult, Failure> {
     let store = &context.store;
     context.begins(Activity::ListingTraded);
-    let traded = Traded::read(store, &context.traded_sums().await?).await?;
+    // A prediction writes nothing, the sums neither.
+    let sums = if writes { context.traded_sums().await? } else { store.kept_sums().await? };
+    let traded = Traded::read(store, &sums).await?;
     let result = DeriveResult { unmapped: traded.open_count(), ..DeriveResult::default() };
     context.begins(Activity::ComputingTokens);
     let sources = Sources { tables: Some(store.conditions(columns)?), files: files.into_iter(), lines: None };
