@@ -43,6 +43,8 @@ pub enum PhaseEvent<'a> {
     FailuresUnknown(&'a CheckpointError),
     /// So many lines of `--combos` hold no legs of a combo, and are left out.
     CombosLeftOut(u64),
+    /// So many rows of the table of flows say nothing of this wallet that can be counted, and are left out.
+    FlowsLeftOut(Wallet, u64),
     /// The chain was not read yet, so that a run reads nothing of it.
     ChainNotRead,
     /// The chain is being read.

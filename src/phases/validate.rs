@@ -22,7 +22,7 @@ pub use waterfall::{Cause, Step, Table};
 
 use super::Context;
 use super::audit::Fills;
-use super::events::Activity;
+use super::events::{Activity, PhaseEvent};
 use crate::failure::Failure;
 use crate::ids::Wallet;
 use crate::pnl::{Method, TransferRule};
@@ -76,6 +76,10 @@ pub async fn run(context: &Context, options: &ValidateOptions) -> Result<Validat
         let proxies = baseline.proxies().count();
         let holdings = Holdings::of_person(holdings.by_ref().take(proxies), baseline.wallet);
         let flows = WalletFlows::of_person(flows.by_ref().take(proxies));
+        if flows.unreadable > 0 {
+            let left_out = PhaseEvent::FlowsLeftOut(baseline.wallet, flows.unreadable);
+            context.progress.on_phase_event(&left_out);
+        }
         let audited = audit.as_mut().map(|fills| fills.audit(baseline.proxies(), &holdings));
         results.push(assess_holdings(baseline, holdings, &flows, audited, rules));
     }

@@ -95,6 +95,9 @@ pub fn phase_notice(event: &PhaseEvent<'_>) -> Option<String> {
         PhaseEvent::CombosLeftOut(lines) => {
             format!("{lines} lines of --combos hold no legs of a combo and are left out")
         }
+        PhaseEvent::FlowsLeftOut(wallet, rows) => format!(
+            "{rows} rows of the table of flows of {wallet} are left out: their kind is unknown, or token, shares or cash are no numbers; its P&L lacks them"
+        ),
         PhaseEvent::NothingExpected(wallet) => format!("Dome knows no P&L of {wallet}; it is left out"),
     })
 }

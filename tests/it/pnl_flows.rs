@@ -70,6 +70,18 @@ async fn a_pair_that_was_merged_in_an_open_market_is_realized() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rows_of_flows_that_cannot_be_counted_are_told_and_move_no_sum() {
+    let tables = market().await;
+    tables.fills(&[Fill::buy(1, 1, "0.5", "1000000000"), Fill::buy(1, 2, "0.4", "1000000000")]).await;
+    let before = totals(&tables).await;
+    assert!(tables.world.kept.notices.lock().unwrap().is_empty());
+    flows(&tables, &[(9, 0, "burn", 1, -1_000_000_000, 1_000_000_000, 5)]).await;
+    assert_eq!(totals(&tables).await, before);
+    let notices = tables.world.kept.notices.lock().unwrap().clone();
+    assert!(notices.iter().any(|it| it.contains("1 rows") && it.contains("left out")), "{notices:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_side_that_was_only_ever_split_off_is_a_position_too() {
     let tables = market().await;
     tables.resolve(1, "[0, 1]", 1).await;
