@@ -134,20 +134,32 @@ impl WalletLogs {
         amount: u64,
         adapter: bool,
     ) -> &mut Self {
+        let holder = if adapter { middleman() } else { address(wallet) };
+        self.form_by(wallet, holder, usdc().address, condition, splits, amount)
+    }
+
+    /// The same by `holder`, whom the shares pass on their way where it is not the wallet, in this collateral.
+    fn form_by(
+        &mut self,
+        wallet: &Wallet,
+        holder: Address,
+        collateral: Address,
+        condition: &ConditionId,
+        splits: bool,
+        amount: u64,
+    ) -> &mut Self {
         let own = address(wallet);
-        let holder = if adapter { middleman() } else { own };
-        let collateral = usdc().address;
         let both = [0, 1].map(|index| (token_id(condition, index, &collateral), amount));
         let signature = if splits { sig::CTF_SPLIT } else { sig::CTF_MERGE };
         let topics = vec![signature, address_word(&holder), [0; 32], *condition.as_bytes()];
         let data = [address_word(&collateral), word(96), word(amount), word(2), word(1), word(2)];
         if splits {
             self.moves(nobody(), holder, &both).log(conditional_tokens(), topics, &data);
-            if adapter {
+            if holder != own {
                 self.moves(holder, own, &both);
             }
         } else {
-            if adapter {
+            if holder != own {
                 self.moves(own, holder, &both);
             }
             self.moves(holder, nobody(), &both).log(conditional_tokens(), topics, &data);

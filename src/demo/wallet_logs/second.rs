@@ -7,7 +7,7 @@ use crate::chain::contracts::{
     binary_module, combinatorial_module, conditional_tokens, neg_risk_adapter, neg_risk_module,
 };
 use crate::chain::flows::signatures as sig;
-use crate::ctf::{Collateral, default_collaterals, token_id};
+use crate::ctf::{Collateral, default_collaterals};
 use crate::ids::{Address, ConditionId, Module, StructuralCondition, TokenId, Wallet};
 
 impl WalletLogs {
@@ -19,18 +19,8 @@ impl WalletLogs {
         splits: bool,
         amount: u64,
     ) -> &mut Self {
-        let (own, adapter, collateral) = (address(wallet), neg_risk_adapter(), wrapped().address);
-        let both = [0, 1].map(|index| (token_id(condition, index, &collateral), amount));
-        let signature = if splits { sig::CTF_SPLIT } else { sig::CTF_MERGE };
-        let topics = vec![signature, address_word(&adapter), [0; 32], *condition.as_bytes()];
-        let data = [address_word(&collateral), word(96), word(amount), word(2), word(1), word(2)];
-        if splits {
-            self.moves(nobody(), adapter, &both).log(conditional_tokens(), topics, &data);
-            self.moves(adapter, own, &both);
-        } else {
-            self.moves(own, adapter, &both).moves(adapter, nobody(), &both);
-            self.log(conditional_tokens(), topics, &data);
-        }
+        let (own, adapter) = (address(wallet), neg_risk_adapter());
+        self.form_by(wallet, adapter, wrapped().address, condition, splits, amount);
         let signature = if splits { sig::ADAPTER_SPLIT } else { sig::ADAPTER_MERGE };
         self.log(adapter, vec![signature, address_word(&own), *condition.as_bytes()], &[word(amount)])
     }
